@@ -1,0 +1,1 @@
+//! Bytes by digest on local disk: resumable uploads, atomic publication, garbage collection.

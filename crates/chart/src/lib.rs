@@ -1,0 +1,1 @@
+//! Helm charts: load, merge values, render, with the origin of every line.

@@ -1,0 +1,1 @@
+//! The console: pages that answer before they list, complete without script.

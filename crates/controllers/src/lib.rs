@@ -1,0 +1,1 @@
+//! The controllers of the embedded cluster: what the API stores becomes what runs.

@@ -1,0 +1,1 @@
+//! Dockerfiles: syntax tree with positions, variable expansion, stage graph.

@@ -1,0 +1,1 @@
+//! Git repositories on disk: read commits and trees, mirror, serve, commit and push.

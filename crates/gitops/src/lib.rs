@@ -1,0 +1,1 @@
+//! Applications: Git is pulled, rendered, compared, applied, and drift is undone.

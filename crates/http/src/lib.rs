@@ -1,0 +1,1 @@
+//! Listeners: the certificate authority, TLS configuration, bounded servers with a clean stop.

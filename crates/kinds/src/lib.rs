@@ -1,0 +1,1 @@
+//! Every kind Pilotis serves or defines, as data: names, fields, lists, defaults, columns.

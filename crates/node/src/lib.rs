@@ -1,0 +1,1 @@
+//! The node: pods become processes, services become addresses, host names become routes.

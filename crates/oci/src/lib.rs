@@ -1,0 +1,1 @@
+//! OCI vocabulary: digests, references, descriptors, manifests.

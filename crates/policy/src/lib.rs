@@ -1,0 +1,1 @@
+//! The rule engine: a rule, an object, a verdict.

@@ -1,0 +1,1 @@
+//! The OCI registry: the distribution API over blobs, with tokens per project.

@@ -1,0 +1,1 @@
+//! One container: namespaces, cgroups, seccomp and the per-pod shim that outlives the server.

@@ -1,0 +1,1 @@
+//! GitOps decisions without I/O: compare, plan by phase and wave, health.

@@ -1,0 +1,1 @@
+//! Go templates and their function library: text in, text with origins out.

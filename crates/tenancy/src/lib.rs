@@ -1,0 +1,1 @@
+//! Projects and environments become namespaces, roles, quotas and AppProjects.

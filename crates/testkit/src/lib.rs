@@ -1,0 +1,1 @@
+//! Test support: real peers, temporary worlds, polling with a deadline. Never shipped.
