@@ -1,1 +1,3 @@
 //! Every kind Pilotis serves or defines, as data: names, fields, lists, defaults, columns.
+
+pub mod schema;
