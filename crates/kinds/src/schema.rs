@@ -75,21 +75,54 @@ pub struct Field {
     pub required: bool,
     /// `null` is a value of its own and is kept.
     pub nullable: bool,
-    /// Filled in when absent.
+    /// Filled in when absent (custom kinds); of built-in kinds only the value that a key of a list
+    /// takes in server-side apply, the rest is `crate::defaults`.
     pub default: Option<Value>,
     /// Number and form on the wire of protobuf; `None` for custom kinds.
     pub wire: Option<Wire>,
 }
 
-/// How a field travels in protobuf.
+/// How a built-in field stands in Go and travels in protobuf.
+///
+/// A field of an embedded Go struct is listed among its parent's fields, as in JSON, with
+/// `inline` set and its number in the embedded message; see [`crate::catalog::embedded`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wire {
-    /// The field's number.
+    /// The field's number; 0 for `apiVersion` and `kind`, which travel in the envelope.
     pub number: u32,
     /// The Go field is a pointer, so an explicit zero value is meaningful.
     pub pointer: bool,
-    /// The message is embedded in Go: its fields are the parent's in JSON.
+    /// The field belongs to an embedded message.
     pub inline: bool,
+    /// Upstream leaves out an empty text, number, list or map (never an empty object).
+    pub omit_empty: bool,
+    /// Upstream leaves out a zero time or object.
+    pub omit_zero: bool,
+    /// What [`Type`] does not tell about the value (of a list or map: about its items).
+    pub form: Form,
+}
+
+/// The form of a value where its [`Type`] alone is not enough to read it from protobuf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Nothing special.
+    Plain,
+    /// A whole number of 32 bits.
+    Int32,
+    /// `metav1.FieldsV1`: JSON text in a message.
+    FieldsV1,
+    /// `runtime.RawExtension`: JSON text in a message.
+    RawExtension,
+    /// `apiextensions.JSON`: JSON text in a message.
+    Json,
+    /// `JSONSchemaPropsOrArray`.
+    SchemaOrArray,
+    /// `JSONSchemaPropsOrBool`.
+    SchemaOrBool,
+    /// `JSONSchemaPropsOrStringArray`.
+    SchemaOrStrings,
+    /// A named list of texts, which is a message of its own.
+    Strings,
 }
 
 /// An object whose keys are data.
@@ -149,6 +182,11 @@ impl Types {
     /// The named object type, if there is one.
     pub fn get(&self, name: &str) -> Option<&Arc<Object>> {
         self.named.get(name)
+    }
+
+    /// Every name, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.named.keys()
     }
 
     /// The object behind a type: itself, or the one it refers to; `None` for anything else.
