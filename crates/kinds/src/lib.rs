@@ -5,10 +5,16 @@
 //! published modules, never a guess.
 
 pub mod catalog;
+pub mod defaults;
+pub mod document;
 pub mod names;
 pub mod pilotis;
+pub mod quantity;
 pub mod schema;
 mod table;
+pub mod time;
+pub mod typed;
+pub mod wire;
 
 /// Definitions of the platform's own kinds: a YAML stream of `CustomResourceDefinition`s.
 pub const PILOTIS_CRDS: &str = include_str!("crds/pilotis.yaml");
