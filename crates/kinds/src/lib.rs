@@ -5,6 +5,7 @@
 //! published modules, never a guess.
 
 pub mod catalog;
+pub mod columns;
 pub mod defaults;
 pub mod document;
 pub mod names;
