@@ -4,8 +4,8 @@
 //! object. **Invariant:** what is said about a built-in kind is upstream's answer, taken from its
 //! published modules, never a guess.
 
+pub mod argo;
 pub mod catalog;
-pub mod columns;
 pub mod defaults;
 pub mod document;
 pub mod names;
