@@ -6,6 +6,7 @@
 
 pub mod argo;
 pub mod catalog;
+pub mod columns;
 pub mod defaults;
 pub mod document;
 pub mod names;
