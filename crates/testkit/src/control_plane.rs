@@ -157,8 +157,13 @@ fn start_etcd(dir: &Path) -> Result<(Child, String)> {
 fn start_apiserver(dir: &Path, etcd: &str, port: u16) -> Result<Child> {
     let tokens = dir.join("tokens.csv");
     std::fs::write(&tokens, format!("{TOKEN},admin,admin,system:masters\n"))?;
-    let key = dir.join("service-account.key");
-    std::fs::write(&key, rcgen::KeyPair::generate()?.serialize_pem())?;
+    let (key, public_key) = (
+        dir.join("service-account.key"),
+        dir.join("service-account.pub"),
+    );
+    let pair = rcgen::KeyPair::generate()?;
+    std::fs::write(&key, pair.serialize_pem())?;
+    std::fs::write(&public_key, pair.public_key_pem())?;
     let mut command = Command::new(judge("kube-apiserver"));
     command
         .arg(format!("--etcd-servers={etcd}"))
@@ -167,7 +172,10 @@ fn start_apiserver(dir: &Path, etcd: &str, port: u16) -> Result<Child> {
         .arg(format!("--cert-dir={}", dir.join("certs").display()))
         .arg(format!("--token-auth-file={}", tokens.display()))
         .arg("--service-account-issuer=https://kubernetes.default.svc")
-        .arg(format!("--service-account-key-file={}", key.display()))
+        .arg(format!(
+            "--service-account-key-file={}",
+            public_key.display()
+        ))
         .arg(format!(
             "--service-account-signing-key-file={}",
             key.display()
