@@ -191,3 +191,196 @@ fn sealed_secret(object: &Value) -> Health {
         _ => Health::progressing("waiting to be unsealed"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pilotis_kinds::argo::HealthCode::{self, *};
+    use serde_json::{Value, json};
+
+    use super::health;
+
+    fn check(api_version: &str, kind: &str, cases: &[(Value, HealthCode)]) {
+        for (case, expected) in cases {
+            let mut object = case.clone();
+            object["apiVersion"] = json!(api_version);
+            object["kind"] = json!(kind);
+            let found = health(&object).map(|health| health.code);
+            assert_eq!(found, Some(*expected), "{kind} {case}");
+        }
+    }
+
+    fn condition(kind: &str, status: &str, reason: &str) -> Value {
+        json!([{"type": kind, "status": status, "reason": reason, "message": "m"}])
+    }
+
+    #[test]
+    fn deployments() {
+        let status = |updated: i64, all: i64, available: i64| {
+            json!({"metadata": {"generation": 2}, "spec": {"replicas": 2}, "status": {
+                "observedGeneration": 2, "updatedReplicas": updated, "replicas": all,
+                "availableReplicas": available}})
+        };
+        let mut stale = status(2, 2, 2);
+        stale["metadata"]["generation"] = json!(3);
+        let mut stuck = status(1, 2, 1);
+        stuck["status"]["conditions"] =
+            condition("Progressing", "False", "ProgressDeadlineExceeded");
+        let mut paused = status(2, 2, 2);
+        paused["spec"]["paused"] = json!(true);
+        check(
+            "apps/v1",
+            "Deployment",
+            &[
+                (status(2, 2, 2), Healthy),
+                (status(1, 2, 1), Progressing),
+                (status(2, 3, 2), Progressing),
+                (status(2, 2, 1), Progressing),
+                (json!({}), Progressing),
+                (stale, Progressing),
+                (stuck, Degraded),
+                (paused, Suspended),
+            ],
+        );
+    }
+
+    #[test]
+    fn pods() {
+        let waiting = |reason: &str| {
+            json!({"status": {"phase": "Pending", "containerStatuses":
+                [{"name": "c", "state": {"waiting": {"reason": reason}}}]}})
+        };
+        let ready = json!({"status": {"phase": "Running",
+            "conditions": condition("Ready", "True", "")}});
+        let died = json!({"status": {"phase": "Running", "containerStatuses":
+            [{"lastState": {"terminated": {"exitCode": 1}}}]}});
+        check(
+            "v1",
+            "Pod",
+            &[
+                (waiting("ImagePullBackOff"), Degraded),
+                (waiting("ErrImagePull"), Degraded),
+                (waiting("CreateContainerConfigError"), Degraded),
+                (waiting("ContainerCreating"), Progressing),
+                (ready, Healthy),
+                (died, Degraded),
+                (json!({"status": {"phase": "Running"}}), Progressing),
+                (json!({"status": {"phase": "Succeeded"}}), Healthy),
+                (json!({"status": {"phase": "Failed"}}), Degraded),
+                (
+                    json!({"spec": {"restartPolicy": "Never"}, "status": {"phase": "Running"}}),
+                    Progressing,
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn jobs_and_sets() {
+        let of = |kind: &str| json!({"status": {"conditions": condition(kind, "True", "")}});
+        check(
+            "batch/v1",
+            "Job",
+            &[
+                (of("Complete"), Healthy),
+                (of("Failed"), Degraded),
+                (of("Suspended"), Suspended),
+                (json!({}), Progressing),
+            ],
+        );
+        let replicas = |ready: i64| {
+            json!({"spec": {"replicas": 2}, "status": {"observedGeneration": 1,
+                "readyReplicas": ready, "availableReplicas": ready}})
+        };
+        check(
+            "apps/v1",
+            "StatefulSet",
+            &[
+                (replicas(2), Healthy),
+                (replicas(1), Progressing),
+                (json!({}), Progressing),
+            ],
+        );
+        check(
+            "apps/v1",
+            "ReplicaSet",
+            &[(replicas(2), Healthy), (replicas(0), Progressing)],
+        );
+        let daemons = |available: i64| {
+            json!({"status": {"desiredNumberScheduled": 2, "updatedNumberScheduled": 2,
+                "numberAvailable": available}})
+        };
+        check(
+            "apps/v1",
+            "DaemonSet",
+            &[(daemons(2), Healthy), (daemons(1), Progressing)],
+        );
+    }
+
+    #[test]
+    fn network_and_storage() {
+        let address = json!({"status": {"loadBalancer": {"ingress": [{"ip": "1.2.3.4"}]}}});
+        check(
+            "networking.k8s.io/v1",
+            "Ingress",
+            &[(address.clone(), Healthy), (json!({}), Progressing)],
+        );
+        check(
+            "v1",
+            "Service",
+            &[
+                (json!({}), Healthy),
+                (json!({"spec": {"type": "LoadBalancer"}}), Progressing),
+            ],
+        );
+        check(
+            "v1",
+            "PersistentVolumeClaim",
+            &[
+                (json!({"status": {"phase": "Bound"}}), Healthy),
+                (json!({"status": {"phase": "Lost"}}), Degraded),
+                (json!({"status": {"phase": "Pending"}}), Progressing),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_rest() {
+        let of = |kind: &str, status: &str| json!({"status": {"conditions": condition(kind, status, "R")}});
+        check(
+            "apiextensions.k8s.io/v1",
+            "CustomResourceDefinition",
+            &[
+                (of("Established", "True"), Healthy),
+                (of("NamesAccepted", "False"), Degraded),
+                (json!({}), Progressing),
+            ],
+        );
+        check(
+            "argoproj.io/v1alpha1",
+            "Application",
+            &[
+                (
+                    json!({"status": {"health": {"status": "Degraded"}}}),
+                    Degraded,
+                ),
+                (json!({}), Progressing),
+            ],
+        );
+        check(
+            "autoscaling/v2",
+            "HorizontalPodAutoscaler",
+            &[
+                (of("AbleToScale", "True"), Healthy),
+                (
+                    json!({"status": {"conditions": condition("X", "False", "FailedGetScale")}}),
+                    Degraded,
+                ),
+                (json!({}), Progressing),
+            ],
+        );
+        let going = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}});
+        check("v1", "Service", &[(going, Progressing)]);
+        let config_map = json!({"apiVersion": "v1", "kind": "ConfigMap"});
+        assert_eq!(health(&config_map), None);
+    }
+}

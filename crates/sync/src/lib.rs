@@ -6,9 +6,11 @@
 //! **Invariant:** a doubt never leads to a deletion and never to an automatic change. What cannot be
 //! compared is `Unknown`; an object is pruned only when its own annotation says that it is ours.
 //!
-//! Reading order: [`object`], [`tracking`], [`compare`], [`plan`], [`step`], [`health`].
+//! Reading order: [`object`], [`tracking`], [`compare`], [`plan`], [`step`], [`decide`], [`health`],
+//! [`project`].
 
 pub mod compare;
+pub mod decide;
 pub mod fields;
 pub mod glob;
 pub mod health;
@@ -17,6 +19,7 @@ pub mod object;
 pub mod options;
 pub mod order;
 pub mod plan;
+pub mod project;
 pub mod step;
 pub mod summary;
 pub mod tracking;

@@ -258,3 +258,203 @@ fn finished_hooks(tasks: &[Task], results: &[ResourceResult]) -> Vec<usize> {
         .filter(|index| goes(&tasks[*index]))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use pilotis_kinds::argo::OperationPhase::{Failed, Running, Succeeded};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::object::Key;
+    use crate::plan::Hook;
+
+    /// A task `<phase><wave> <name>`; a name starting with `-` deletes, with `!` is a hook.
+    fn task(text: &str) -> Task {
+        let (moment, name) = text.split_once(' ').unwrap();
+        let (phase, wave) = moment.split_at(4);
+        let phase = match phase {
+            "pre_" => SyncPhase::PreSync,
+            "sync" => SyncPhase::Sync,
+            "post" => SyncPhase::PostSync,
+            _ => SyncPhase::SyncFail,
+        };
+        let object = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}});
+        Task {
+            key: Key::of(&object),
+            version: "v1".into(),
+            phase,
+            wave: wave.parse().unwrap(),
+            hook: name.starts_with('!').then(|| Hook::of(&object)),
+            target: (!name.starts_with('-')).then(|| object.clone()),
+            live: None,
+            keep: false,
+        }
+    }
+
+    fn tasks(texts: &[&str]) -> Vec<Task> {
+        texts.iter().map(|text| task(text)).collect()
+    }
+
+    fn job(condition: &str) -> Value {
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "x"},
+            "status": {"conditions": [{"type": condition, "status": "True", "message": "why"}]}})
+    }
+
+    /// Runs the machine to its end; each object becomes what `becomes` says. Returns the waves.
+    fn play(mut tasks: Vec<Task>, becomes: impl Fn(&str) -> &'static str) -> Vec<String> {
+        let (mut results, mut log) = (Vec::new(), Vec::new());
+        for _ in 0..20 {
+            observe(&tasks, &mut results);
+            match step(&tasks, &results) {
+                Step::Wait { message } => {
+                    log.push(message);
+                    return log;
+                }
+                Step::DeleteHooks(stale) => stale.iter().for_each(|index| {
+                    log.push(format!("delete {}", tasks[*index].key.name));
+                    tasks[*index].live = None;
+                }),
+                Step::Run { tasks: now, last } => {
+                    let names: Vec<&str> = now
+                        .iter()
+                        .map(|index| tasks[*index].key.name.as_str())
+                        .collect();
+                    log.push(names.join(" "));
+                    for index in now {
+                        let state = becomes(&tasks[index].key.name.clone());
+                        let code = match state {
+                            "refused" => (Some(ResultCode::SyncFailed), Some(Failed)),
+                            _ if tasks[index].is_prune() => (Some(ResultCode::Pruned), None),
+                            _ if last => (Some(ResultCode::Synced), Some(Succeeded)),
+                            _ => (Some(ResultCode::Synced), Some(Running)),
+                        };
+                        record(&mut results, &tasks[index], (code.0, code.1, "why".into()));
+                        tasks[index].live = (state != "gone").then(|| job(state));
+                    }
+                }
+                Step::Finished {
+                    phase,
+                    delete_hooks,
+                    ..
+                } => {
+                    let hooks = delete_hooks.len();
+                    log.push(format!(
+                        "{phase:?}{}",
+                        if hooks > 0 { " clean" } else { "" }
+                    ));
+                    return log;
+                }
+            }
+        }
+        log
+    }
+
+    #[test]
+    fn waves_follow_one_another_when_healthy() {
+        let list = [
+            "pre_0 !migrate",
+            "sync-1 a",
+            "sync0 b",
+            "sync0 c",
+            "post0 !test",
+        ];
+        let log = play(tasks(&list), |_| "Complete");
+        assert_eq!(log, ["!migrate", "a", "b c", "!test", "Succeeded"]);
+    }
+
+    #[test]
+    fn the_next_wave_waits_for_health() {
+        let log = play(tasks(&["sync0 a", "sync1 b"]), |_| "Progressing");
+        assert_eq!(log, ["a", "waiting for healthy state of Job a"]);
+    }
+
+    #[test]
+    fn hook_is_waited_for() {
+        let log = play(tasks(&["pre_0 !migrate", "sync0 b"]), |_| "Progressing");
+        assert_eq!(
+            log,
+            ["!migrate", "waiting for completion of hook Job !migrate"]
+        );
+    }
+
+    #[test]
+    fn a_single_wave_is_not_waited_for() {
+        let log = play(tasks(&["sync0 a", "sync0 b"]), |_| "Progressing");
+        assert_eq!(log, ["a b", "Succeeded"]);
+    }
+
+    #[test]
+    fn a_failed_hook_leaves_later_waves_untouched() {
+        let list = ["pre_0 !migrate", "sync0 b", "fail0 !report"];
+        let becomes = |name: &str| {
+            if name == "!migrate" {
+                "Failed"
+            } else {
+                "Complete"
+            }
+        };
+        assert_eq!(
+            play(tasks(&list), becomes),
+            ["!migrate", "!report", "Failed"]
+        );
+    }
+
+    #[test]
+    fn a_refused_object_ends_the_synchronisation() {
+        let becomes = |name: &str| if name == "a" { "refused" } else { "Complete" };
+        assert_eq!(
+            play(tasks(&["sync0 a", "sync0 b", "sync1 c"]), becomes),
+            ["a b", "Failed"]
+        );
+    }
+
+    #[test]
+    fn an_object_that_vanishes_while_waited_for_is_an_error() {
+        let becomes = |name: &str| if name == "a" { "gone" } else { "Complete" };
+        assert_eq!(
+            play(tasks(&["sync0 a", "sync1 b"]), becomes),
+            ["a", "Failed"]
+        );
+    }
+
+    #[test]
+    fn a_hook_of_the_last_time_is_deleted_first() {
+        let mut list = tasks(&["pre_0 !migrate", "sync0 b"]);
+        list[0].live = Some(job("Complete"));
+        let log = play(list, |_| "Complete");
+        assert_eq!(log, ["delete !migrate", "!migrate", "b", "Succeeded"]);
+    }
+
+    #[test]
+    fn hooks_that_ask_for_it_are_deleted_at_the_end() {
+        let mut list = tasks(&["pre_0 !migrate"]);
+        list[0].hook = Some(Hook {
+            delete: vec![DeletePolicy::HookSucceeded],
+        });
+        assert_eq!(play(list, |_| "Complete"), ["!migrate", "Succeeded clean"]);
+    }
+
+    #[test]
+    fn an_object_that_is_still_going_is_waited_for() {
+        let mut list = tasks(&["sync0 -old", "sync1 b"]);
+        let mut results = Vec::new();
+        record(
+            &mut results,
+            &list[0],
+            (Some(ResultCode::Pruned), None, String::new()),
+        );
+        list[0].live = Some(json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}));
+        let Step::Wait { message } = step(&list, &results) else {
+            unreachable!()
+        };
+        assert_eq!(message, "waiting for deletion of Job -old");
+        list[0].live = None;
+        assert_eq!(
+            step(&list, &results),
+            Step::Run {
+                tasks: vec![1],
+                last: true
+            }
+        );
+    }
+}
