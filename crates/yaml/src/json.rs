@@ -1,0 +1,244 @@
+//! Tree to JSON, as sigs.k8s.io/yaml does it: typed scalars, string keys, merges followed.
+//!
+//! Numbers come out as JSON text would carry them: an integral float such as `1e3` is an integer.
+
+use serde_json::{Map, Number, Value};
+
+use crate::{Content, Error, Node, Resolved, number};
+
+/// The JSON value of a node; of duplicate keys the last one wins.
+///
+/// # Errors
+/// A key that JSON cannot carry, a value that is not a number, or a tag that contradicts its text.
+pub fn to_json(node: &Node) -> Result<Value, Error> {
+    Converter::default().value(node)
+}
+
+/// The same, refusing duplicate keys.
+///
+/// # Errors
+/// As [`to_json`], and the list of duplicates in go-yaml's words.
+pub fn to_json_strict(node: &Node) -> Result<Value, Error> {
+    let mut converter = Converter::default();
+    let value = converter.value(node)?;
+    match converter.duplicates.first() {
+        None => Ok(value),
+        Some((first, _)) => {
+            let lines: Vec<&str> = converter
+                .duplicates
+                .iter()
+                .map(|(_, t)| t.as_str())
+                .collect();
+            let message = format!("unmarshal errors:\n  {}", lines.join("\n  "));
+            Err(Error::at(*first, message))
+        }
+    }
+}
+
+#[derive(Default)]
+struct Converter {
+    duplicates: Vec<(crate::Mark, String)>,
+}
+
+impl Converter {
+    fn value(&mut self, node: &Node) -> Result<Value, Error> {
+        match &node.content {
+            Content::Scalar(text, _) => scalar(node, text),
+            Content::Sequence(items) => {
+                let items: Result<Vec<Value>, Error> =
+                    items.iter().map(|item| self.value(item)).collect();
+                Ok(Value::Array(items?))
+            }
+            Content::Mapping(pairs) => {
+                let mut map = Map::new();
+                self.fill(&mut map, pairs)?;
+                Ok(Value::Object(map))
+            }
+        }
+    }
+
+    fn fill(&mut self, map: &mut Map<String, Value>, pairs: &[(Node, Node)]) -> Result<(), Error> {
+        for (name, node) in pairs {
+            if name.is_merge() {
+                let sources: Vec<&Node> = node.merge_sources().collect();
+                for source in sources.into_iter().rev() {
+                    self.fill(map, source.pairs())?;
+                }
+                continue;
+            }
+            let name = key(name, node)?;
+            let value = self.value(node)?;
+            if map.contains_key(&name) {
+                let line = node.start.line;
+                let text = format!("line {line}: key {name:?} already set in map");
+                self.duplicates.push((node.start, text));
+            }
+            map.insert(name, value);
+        }
+        Ok(())
+    }
+}
+
+fn scalar(node: &Node, text: &str) -> Result<Value, Error> {
+    Ok(match node.resolve()? {
+        Resolved::Null => Value::Null,
+        Resolved::Bool(value) => Value::Bool(value),
+        Resolved::Int(value) => value.into(),
+        Resolved::Uint(value) => value.into(),
+        Resolved::Float(value) => float(value).ok_or_else(|| {
+            let message = format!("json: unsupported value: {}", number::format_g(value));
+            Error {
+                message,
+                line: node.start.line,
+                column: node.start.column,
+            }
+        })?,
+        Resolved::Timestamp | Resolved::String => Value::String(text.to_string()),
+    })
+}
+
+fn float(value: f64) -> Option<Value> {
+    let text = number::format_json(value);
+    if let Ok(whole) = text.parse::<i64>() {
+        return Some(whole.into());
+    }
+    if let Ok(whole) = text.parse::<u64>() {
+        return Some(whole.into());
+    }
+    Number::from_f64(value).map(Value::Number)
+}
+
+fn key(node: &Node, value: &Node) -> Result<String, Error> {
+    let Content::Scalar(text, _) = &node.content else {
+        let message = format!("invalid map key: {}", go_syntax(node));
+        return Err(Error::at(node.start, message));
+    };
+    Ok(match node.resolve()? {
+        Resolved::Bool(value) => value.to_string(),
+        Resolved::Int(value) => value.to_string(),
+        Resolved::Float(value) => match number::format_g32(value).as_str() {
+            "+Inf" => ".inf".to_string(),
+            "-Inf" => "-.inf".to_string(),
+            "NaN" => ".nan".to_string(),
+            other => other.to_string(),
+        },
+        Resolved::Timestamp | Resolved::String => text.clone(),
+        Resolved::Null => {
+            let value = go_syntax(value);
+            let message =
+                format!("unsupported map key of type: %!s(<nil>), key: <nil>, value: {value}");
+            return Err(Error {
+                message,
+                line: node.start.line,
+                column: node.start.column,
+            });
+        }
+        Resolved::Uint(number) => {
+            let value = go_syntax(value);
+            let message =
+                format!("unsupported map key of type: uint64, key: {number:#x}, value: {value}");
+            return Err(Error {
+                message,
+                line: node.start.line,
+                column: node.start.column,
+            });
+        }
+    })
+}
+
+/// `%#v` of what go-yaml decodes a node to, as its messages show keys.
+fn go_syntax(node: &Node) -> String {
+    match &node.content {
+        Content::Scalar(text, _) => match node.resolve() {
+            Ok(Resolved::Null) => "interface {}(nil)".to_string(),
+            Ok(Resolved::Bool(value)) => value.to_string(),
+            Ok(Resolved::Int(value)) => value.to_string(),
+            Ok(Resolved::Uint(value)) => format!("{value:#x}"),
+            Ok(Resolved::Float(value)) => number::format_g(value),
+            _ => format!("{text:?}"),
+        },
+        Content::Sequence(items) => {
+            let items: Vec<String> = items.iter().map(go_syntax).collect();
+            format!("[]interface {{}}{{{}}}", items.join(", "))
+        }
+        Content::Mapping(pairs) => {
+            let mut pairs: Vec<String> = pairs
+                .iter()
+                .map(|(key, value)| format!("{}:{}", go_syntax(key), go_syntax(value)))
+                .collect();
+            pairs.sort();
+            let pairs = pairs.join(", ");
+            format!("map[interface {{}}]interface {{}}{{{pairs}}}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(text: &str) -> Value {
+        let node = crate::parse_first(text).expect(text).expect(text);
+        to_json(&node).expect(text)
+    }
+
+    #[test]
+    fn scalars_have_the_types_go_gives_them() {
+        let cases = [
+            ("yes", json!(true)),
+            ("Off", json!(false)),
+            ("y", json!(true)),
+            ("'yes'", json!("yes")),
+            ("~", Value::Null),
+            ("NULL", Value::Null),
+            ("017", json!(15)),
+            ("0o17", json!(15)),
+            ("0x1f", json!(31)),
+            ("1_000", json!(1000)),
+            ("1e3", json!(1000)),
+            ("1.50", json!(1.5)),
+            ("08", json!(8)),
+            ("12:30:45", json!("12:30:45")),
+            ("2001-01-01", json!("2001-01-01")),
+            ("!!str 5", json!("5")),
+            ("12345678901234567890", json!(12345678901234567890u64)),
+            (".5", json!(0.5)),
+            ("1.2.3", json!("1.2.3")),
+            ("0x", json!("0x")),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_become_strings_and_the_last_duplicate_wins() {
+        assert_eq!(
+            read("n: 1\n2: b\n1.5: c"),
+            json!({"false": 1, "2": "b", "1.5": "c"})
+        );
+        assert_eq!(read("a: 1\na: 2"), json!({"a": 2}));
+        let node = crate::parse_first("a: 1\na: 2").unwrap().unwrap();
+        let error = to_json_strict(&node).unwrap_err();
+        let expected = "yaml: unmarshal errors:\n  line 2: key \"a\" already set in map";
+        assert_eq!(error.message, expected);
+    }
+
+    #[test]
+    fn merge_keys_fill_in() {
+        let text = "base: &b {x: 1, z: 2}\nover:\n  <<: *b\n  z: 3\n";
+        assert_eq!(read(text)["over"], json!({"x": 1, "z": 3}));
+        let node = crate::parse_first(text).unwrap().unwrap();
+        assert_eq!(node.at(&["over", "x"]).and_then(Node::as_i64), Some(1));
+        assert_eq!(node.at(&["over", "z"]).and_then(Node::as_i64), Some(3));
+    }
+
+    #[test]
+    fn a_template_left_in_place_is_named() {
+        let node = crate::parse_first("a: {{ b }}").unwrap().unwrap();
+        let expected = "yaml: invalid map key: map[interface {}]interface {}\
+                        {\"b\":interface {}(nil)}";
+        assert_eq!(to_json(&node).unwrap_err().message, expected);
+    }
+}

@@ -1,0 +1,308 @@
+//! Text to tree, on libyaml's events, with our limits.
+//!
+//! Aliases are expanded while reading, as copies, and paid for out of [`ALIAS_NODES_MAX`], so a
+//! "billion laughs" text costs a bounded amount of memory.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use libyaml_safer::{ErrorKind, Event, EventData, Parser, ScalarStyle};
+
+use crate::{Content, Document, Error, Mark, Node, Style};
+
+/// Deepest nesting accepted.
+pub const DEPTH_MAX: usize = 200;
+/// Largest text accepted, in bytes.
+pub const SIZE_MAX: usize = 64 * 1024 * 1024;
+/// Nodes that aliases may add to one text.
+pub const ALIAS_NODES_MAX: usize = 400_000;
+
+/// Every document of a text, in order.
+///
+/// # Errors
+/// The first syntax error, an unknown alias, or a limit reached.
+pub fn parse(text: &str) -> Result<Vec<Document>, Error> {
+    read(text, usize::MAX)
+}
+
+/// The first document only; what follows it is not even looked at, as Go's `Unmarshal` does.
+///
+/// # Errors
+/// As [`parse`], for the first document.
+pub fn parse_first(text: &str) -> Result<Option<Node>, Error> {
+    Ok(read(text, 1)?.pop().and_then(|document| document.root))
+}
+
+fn read(text: &str, documents_max: usize) -> Result<Vec<Document>, Error> {
+    let origin = Mark { line: 1, column: 1 };
+    if text.len() > SIZE_MAX {
+        let message = format!("document is larger than {SIZE_MAX} bytes");
+        return Err(Error::at(origin, message));
+    }
+    // libyaml-safer has a few assertions left; hostile text must not reach our callers as a panic.
+    catch_unwind(AssertUnwindSafe(|| {
+        Reader::new(text.as_bytes()).documents(documents_max)
+    }))
+    .unwrap_or_else(|_| Err(Error::at(origin, "unknown problem parsing YAML content")))
+}
+
+struct Reader<'a> {
+    parser: Parser<&'a [u8]>,
+    anchors: HashMap<String, Option<Node>>,
+    alias_nodes: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        let mut parser = Parser::new();
+        parser.set_input(bytes);
+        Self {
+            parser,
+            anchors: HashMap::new(),
+            alias_nodes: 0,
+        }
+    }
+
+    fn documents(mut self, documents_max: usize) -> Result<Vec<Document>, Error> {
+        let mut documents = Vec::new();
+        while documents.len() < documents_max {
+            let event = self.next()?;
+            match event.data {
+                EventData::StreamStart { .. } => {}
+                EventData::StreamEnd => break,
+                EventData::DocumentStart { .. } => {
+                    self.anchors.clear();
+                    let start = mark(event.start_mark);
+                    let first = self.next()?;
+                    let root = Some(self.node(first, 0)?);
+                    documents.push(Document { start, root });
+                    // Reading the end catches what follows the root without a separator.
+                    self.next()?;
+                }
+                _ => {}
+            }
+        }
+        Ok(documents)
+    }
+
+    fn next(&mut self) -> Result<Event, Error> {
+        self.parser.parse().map_err(|error| failure(&error))
+    }
+
+    fn node(&mut self, event: Event, depth: usize) -> Result<Node, Error> {
+        let start = mark(event.start_mark);
+        if depth > DEPTH_MAX {
+            return Err(Error::at(
+                start,
+                format!("exceeded max depth of {DEPTH_MAX}"),
+            ));
+        }
+        let end = mark(event.end_mark);
+        let (anchor, tag, content, end) = match event.data {
+            EventData::Alias { anchor } => return self.alias(&anchor, start),
+            EventData::Scalar {
+                anchor,
+                tag,
+                value,
+                style,
+                ..
+            } => (anchor, tag, Content::Scalar(value, style_of(style)), end),
+            EventData::SequenceStart { anchor, tag, .. } => {
+                self.open(anchor.as_deref());
+                let (items, end) = self.sequence(depth)?;
+                (anchor, tag, Content::Sequence(items), end)
+            }
+            EventData::MappingStart { anchor, tag, .. } => {
+                self.open(anchor.as_deref());
+                let (pairs, end) = self.mapping(depth)?;
+                (anchor, tag, Content::Mapping(pairs), end)
+            }
+            _ => return Err(Error::at(start, "unknown problem parsing YAML content")),
+        };
+        // `!` alone asks for a string, as a tag that is no type.
+        let node = Node {
+            start,
+            end,
+            tag,
+            content,
+        };
+        if let Some(name) = anchor {
+            self.anchors.insert(name, Some(node.clone()));
+        }
+        Ok(node)
+    }
+
+    /// Until its node is complete an anchor exists without a value.
+    fn open(&mut self, anchor: Option<&str>) {
+        if let Some(name) = anchor {
+            self.anchors.insert(name.to_string(), None);
+        }
+    }
+
+    fn sequence(&mut self, depth: usize) -> Result<(Vec<Node>, Mark), Error> {
+        let mut items = Vec::new();
+        loop {
+            let event = self.next()?;
+            if matches!(event.data, EventData::SequenceEnd) {
+                return Ok((items, mark(event.end_mark)));
+            }
+            items.push(self.node(event, depth + 1)?);
+        }
+    }
+
+    fn mapping(&mut self, depth: usize) -> Result<(Vec<(Node, Node)>, Mark), Error> {
+        let mut pairs = Vec::new();
+        loop {
+            let event = self.next()?;
+            if matches!(event.data, EventData::MappingEnd) {
+                return Ok((pairs, mark(event.end_mark)));
+            }
+            let key = self.node(event, depth + 1)?;
+            let event = self.next()?;
+            let value = self.node(event, depth + 1)?;
+            if key.is_merge() {
+                check_merge(&value)?;
+            }
+            pairs.push((key, value));
+        }
+    }
+
+    fn alias(&mut self, name: &str, start: Mark) -> Result<Node, Error> {
+        let node = match self.anchors.get(name) {
+            Some(Some(node)) => node.clone(),
+            Some(None) => {
+                let message = format!("anchor '{name}' value contains itself");
+                return Err(Error::at(start, message));
+            }
+            None => {
+                let message = format!("unknown anchor '{name}' referenced");
+                return Err(Error::at(start, message));
+            }
+        };
+        self.alias_nodes += count(&node);
+        if self.alias_nodes > ALIAS_NODES_MAX {
+            return Err(Error::at(start, "document contains excessive aliasing"));
+        }
+        Ok(node)
+    }
+}
+
+fn check_merge(value: &Node) -> Result<(), Error> {
+    let is_mapping = |node: &Node| matches!(node.content, Content::Mapping(_));
+    let fits = is_mapping(value)
+        || matches!(&value.content, Content::Sequence(items) if items.iter().all(is_mapping));
+    if fits {
+        return Ok(());
+    }
+    let message = "map merge requires map or sequence of maps as the value";
+    Err(Error::at(value.start, message))
+}
+
+fn count(node: &Node) -> usize {
+    1 + match &node.content {
+        Content::Scalar(..) => 0,
+        Content::Sequence(items) => items.iter().map(count).sum(),
+        Content::Mapping(pairs) => pairs.iter().map(|(k, v)| count(k) + count(v)).sum(),
+    }
+}
+
+fn style_of(style: ScalarStyle) -> Style {
+    match style {
+        ScalarStyle::SingleQuoted => Style::SingleQuoted,
+        ScalarStyle::DoubleQuoted => Style::DoubleQuoted,
+        ScalarStyle::Literal => Style::Literal,
+        ScalarStyle::Folded => Style::Folded,
+        _ => Style::Plain,
+    }
+}
+
+fn mark(mark: libyaml_safer::Mark) -> Mark {
+    let narrow = |n: u64| u32::try_from(n).unwrap_or(u32::MAX - 1) + 1;
+    Mark {
+        line: narrow(mark.line),
+        column: narrow(mark.column),
+    }
+}
+
+/// The text go-yaml makes of a libyaml error, with its own way of counting lines.
+fn failure(error: &libyaml_safer::Error) -> Error {
+    let zero = libyaml_safer::Mark::default();
+    let problem = error.problem_mark().unwrap_or(zero);
+    let context = error.context_mark().unwrap_or(zero);
+    let line = match (problem.line, error.kind()) {
+        (0, _) => context.line,
+        (line, ErrorKind::Scanner) => line + 1,
+        (line, _) => line,
+    };
+    let text = if error.kind() == ErrorKind::Io {
+        "incomplete UTF-8 octet sequence"
+    } else {
+        error.problem()
+    };
+    let place = mark(if problem == zero { context } else { problem });
+    if line == 0 {
+        Error::at(place, text)
+    } else {
+        Error::at(place, format!("line {line}: {text}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: &str) -> String {
+        parse(text).expect_err(text).message
+    }
+
+    #[test]
+    fn errors_speak_as_go_does() {
+        let cases = [
+            (
+                "a: b: c",
+                "yaml: mapping values are not allowed in this context",
+            ),
+            (
+                "a: 1\n  b: 2",
+                "yaml: line 2: mapping values are not allowed in this context",
+            ),
+            (
+                "a: [1,\n",
+                "yaml: line 1: did not find expected node content",
+            ),
+            ("a: *nope", "yaml: unknown anchor 'nope' referenced"),
+            ("a: &x [*x]", "yaml: anchor 'x' value contains itself"),
+            (
+                "a:\n\t- b",
+                "yaml: line 2: found character that cannot start any token",
+            ),
+            (
+                "<<: 1",
+                "yaml: map merge requires map or sequence of maps as the value",
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(message(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn depth_and_aliases_are_bounded() {
+        let deep = "[".repeat(DEPTH_MAX + 10);
+        assert!(message(&deep).contains("exceeded max depth"));
+        let mut laughs = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+        for level in 1..9 {
+            let previous = format!("*a{},", level - 1).repeat(10);
+            laughs.push_str(&format!("a{level}: &a{level} [{previous}]\n"));
+        }
+        assert!(message(&laughs).contains("excessive aliasing"));
+    }
+
+    #[test]
+    fn only_the_first_document_is_read_when_asked() {
+        let node = parse_first("a: 1\n---\nb: [\n")
+            .expect("first")
+            .expect("root");
+        assert_eq!(node.get("a").and_then(Node::as_i64), Some(1));
+    }
+}
