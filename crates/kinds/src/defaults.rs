@@ -175,13 +175,6 @@ const ABSENT: &[(&str, &str, &str)] = &[
         r#""Retain""#,
     ),
     ("apps.v1.RollingUpdateStatefulSetStrategy", "partition", "0"),
-    (
-        "apps.v1.RollingUpdateStatefulSetStrategy",
-        "maxUnavailable",
-        "1",
-    ),
-    ("batch.v1.JobSpec", "completionMode", r#""NonIndexed""#),
-    ("batch.v1.JobSpec", "suspend", "false"),
     ("batch.v1.CronJobSpec", "concurrencyPolicy", r#""Allow""#),
     ("batch.v1.CronJobSpec", "suspend", "false"),
     ("batch.v1.CronJobSpec", "successfulJobsHistoryLimit", "3"),
@@ -404,8 +397,18 @@ fn computed(name: &str, fields: &mut Fields) {
             fields.insert("type".to_owned(), "RollingUpdate".into());
             fields.entry("rollingUpdate").or_insert_with(|| json!({}));
         }
-        "batch.v1.Job" => labels_of_template(fields),
-        "batch.v1.JobSpec" => job(fields),
+        "batch.v1.Job" => {
+            labels_of_template(fields);
+            if let Some(Value::Object(spec)) = fields.get_mut("spec") {
+                job(spec);
+            }
+        }
+        "apps.v1.StatefulSetSpec" => claim_templates(fields),
+        "core.v1.NodeSpec" => {
+            if let (Some(range), None) = (fields.get("podCIDR"), fields.get("podCIDRs")) {
+                fields.insert("podCIDRs".to_owned(), json!([range]));
+            }
+        }
         "networking.v1.NetworkPolicySpec" => network_policy(fields),
         "rbac.v1.Subject" => subject(fields),
         "autoscaling.v2.HorizontalPodAutoscalerSpec" => autoscaler(fields),
@@ -598,7 +601,27 @@ fn labels_of_template(fields: &mut Fields) {
     }
 }
 
+/// Upstream writes the identity of claims inside a stateful set.
+fn claim_templates(spec: &mut Fields) {
+    let claims = spec
+        .get_mut("volumeClaimTemplates")
+        .and_then(Value::as_array_mut);
+    for claim in claims
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object_mut)
+    {
+        claim.entry("apiVersion").or_insert("v1".into());
+        claim
+            .entry("kind")
+            .or_insert("PersistentVolumeClaim".into());
+    }
+}
+
+/// Of a job itself, not of a cron job's template.
 fn job(spec: &mut Fields) {
+    spec.entry("completionMode").or_insert("NonIndexed".into());
+    spec.entry("suspend").or_insert(false.into());
     if !spec.contains_key("completions") && !spec.contains_key("parallelism") {
         spec.insert("completions".to_owned(), 1.into());
     }

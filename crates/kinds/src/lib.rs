@@ -10,6 +10,7 @@ pub mod columns;
 pub mod defaults;
 pub mod document;
 pub mod names;
+pub mod openapi;
 pub mod pilotis;
 pub mod quantity;
 pub mod schema;

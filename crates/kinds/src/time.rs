@@ -11,9 +11,11 @@ pub fn canonical_seconds(text: &str) -> Option<String> {
     parse(text).map(seconds)
 }
 
-/// A time as `metav1.MicroTime` writes it.
+/// A time as `metav1.MicroTime` reads and writes it: exactly six decimals.
 pub fn canonical_micros(text: &str) -> Option<String> {
-    parse(text).map(micros)
+    let fraction = text.get(19..)?.strip_prefix('.')?;
+    let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+    (digits == 6).then(|| parse(text).map(micros))?
 }
 
 /// RFC 3339 in whole seconds.
@@ -51,7 +53,7 @@ pub fn parse_message_micros(text: &str) -> String {
 }
 
 fn go_message(text: &str, layout: &str) -> String {
-    const ELEMENTS: [(&str, usize); 12] = [
+    const ELEMENTS: [(&str, usize); 13] = [
         ("2006", 4),
         ("-", 1),
         ("01", 2),
@@ -63,14 +65,28 @@ fn go_message(text: &str, layout: &str) -> String {
         ("04", 2),
         (":", 1),
         ("05", 2),
+        (".000000", 7),
         ("Z07:00", 1),
     ];
     let mut rest = text;
     for (element, length) in ELEMENTS {
+        if element == ".000000" && !layout.contains(element) {
+            let fraction = rest.strip_prefix('.').unwrap_or("");
+            let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+            rest = if digits > 0 {
+                &fraction[digits..]
+            } else {
+                rest
+            };
+            continue;
+        }
         let part = rest.get(..length);
         let good = part.is_some_and(|part| match element {
             "-" | "T" | ":" => part == element,
             "Z07:00" => matches!(part, "Z" | "+" | "-"),
+            ".000000" => part
+                .strip_prefix('.')
+                .is_some_and(|d| d.bytes().all(|b| b.is_ascii_digit())),
             _ => part.bytes().all(|b| b.is_ascii_digit()),
         });
         if !good {

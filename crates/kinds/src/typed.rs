@@ -65,8 +65,10 @@ impl TypeError {
 /// # Errors
 /// The first value of a wrong type. An unknown type name accepts any object as it is.
 pub fn decode(types: &Types, type_name: &str, document: Node) -> Result<Decoded, TypeError> {
+    let fields = types.get(type_name).map(|object| &object.fields);
     let mut reader = Reader {
         types,
+        built_in: fields.is_some_and(|f| f.values().any(|field| field.wire.is_some())),
         strict: Vec::new(),
         place: Vec::new(),
         fields: Vec::new(),
@@ -92,6 +94,8 @@ pub fn canonical(types: &Types, type_name: &str, value: Value) -> Result<Value, 
 
 struct Reader<'a> {
     types: &'a Types,
+    /// The kind is upstream's own, with Go's rules about empty values.
+    built_in: bool,
     strict: Vec<String>,
     /// Path with indices, for strict errors.
     place: Vec<String>,
@@ -200,7 +204,7 @@ impl Reader<'_> {
                 continue;
             }
             let structure = matches!(field.ty, Type::Ref(_));
-            let opaque = matches!(wire.form, Form::RawExtension | Form::Json);
+            let opaque = matches!(field.ty, Type::Any) && wire.form != Form::FieldsV1;
             if wire.omit_empty && !structure && !opaque && !always_written(&field.ty) {
                 continue;
             }
@@ -286,6 +290,10 @@ impl Reader<'_> {
             };
             out.push(self.read(item, form, node, owner)?);
             self.place.pop();
+        }
+        if out.is_empty() && self.built_in {
+            // Protobuf, in which upstream stores, knows no empty list.
+            return Ok(Value::Null);
         }
         Ok(Value::Array(out))
     }

@@ -1,0 +1,225 @@
+//! Defaults, tables and refusals compared with a real kube-apiserver.
+//!
+//! Every object of `cases/accepted.yaml` is sent to it, and what comes back is what our decoding
+//! and defaulting make of the same object; then its table row is what ours is.
+
+use std::path::Path;
+
+use kube::Client;
+use pilotis_kinds::catalog::{self, Resource};
+use pilotis_kinds::{columns, defaults, document::Node, typed};
+use pilotis_testkit::ControlPlane;
+use serde_json::Value;
+
+/// Fields that a registry or admission writes after defaulting, not ours to predict here.
+const LATER: &[&str] = &[
+    "/metadata/uid",
+    "/metadata/resourceVersion",
+    "/metadata/creationTimestamp",
+    "/metadata/generation",
+    "/metadata/managedFields",
+    "/metadata/namespace",
+    "/metadata/finalizers",
+    "/metadata/annotations",
+    "/status",
+    "/spec/clusterIP",
+    "/spec/clusterIPs",
+    "/spec/ipFamilies",
+    "/spec/ipFamilyPolicy",
+    "/spec/finalizers",
+    "/spec/taints",
+    "/spec/priority",
+    "/spec/preemptionPolicy",
+    "/spec/serviceAccount",
+    "/spec/serviceAccountName",
+    "/spec/tolerations",
+];
+const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
+
+fn manifests(file: &str) -> Vec<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/it/cases")
+        .join(file);
+    let text = std::fs::read_to_string(path).unwrap();
+    let parts = text.split("\n---\n");
+    parts
+        .map(|part| serde_saphyr::from_str(part).unwrap_or_else(|e| panic!("{part}: {e}")))
+        .collect()
+}
+
+fn resource_of(object: &Value) -> &'static Resource {
+    let api_version = object["apiVersion"].as_str().unwrap();
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let kind = object["kind"].as_str().unwrap();
+    catalog::by_kind(group, version, kind).unwrap_or_else(|| panic!("no kind {kind}"))
+}
+
+fn collection(resource: &Resource) -> String {
+    let root = match resource.group {
+        "" => "/api/v1".to_owned(),
+        group => format!("/apis/{group}/{}", resource.version),
+    };
+    let namespace = if resource.namespaced {
+        "/namespaces/default"
+    } else {
+        ""
+    };
+    format!("{root}{namespace}/{}", resource.plural)
+}
+
+async fn send(client: &Client, method: &str, path: &str, body: Option<&Value>) -> Value {
+    let body = body.map_or(Vec::new(), |value| value.to_string().into_bytes());
+    let accept = if method == "GET" {
+        TABLE
+    } else {
+        "application/json"
+    };
+    let request = http::Request::builder()
+        .method(method)
+        .uri(path)
+        .header("Content-Type", "application/json")
+        .header("Accept", accept)
+        .body(body)
+        .unwrap();
+    match client.request::<Value>(request).await {
+        Ok(value) => value,
+        Err(kube::Error::Api(status)) => serde_json::to_value(status).unwrap(),
+        Err(error) => panic!("{method} {path}: {error}"),
+    }
+}
+
+fn without_later_fields(mut object: Value) -> Value {
+    for path in LATER {
+        let (parent, field) = path.rsplit_once('/').unwrap();
+        if let Some(Value::Object(fields)) = object.pointer_mut(parent) {
+            fields.remove(field);
+        }
+    }
+    object
+}
+
+fn differences(path: &str, ours: &Value, theirs: &Value, found: &mut Vec<String>) {
+    match (ours, theirs) {
+        (Value::Object(a), Value::Object(b)) => {
+            let mut keys: Vec<&String> = a.keys().chain(b.keys()).collect();
+            keys.sort();
+            keys.dedup();
+            for key in keys {
+                match (a.get(key), b.get(key)) {
+                    (Some(x), Some(y)) => differences(&format!("{path}.{key}"), x, y, found),
+                    (x, y) => found.push(format!("{path}.{key}: ours {x:?}, upstream {y:?}")),
+                }
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            for (index, (x, y)) in a.iter().zip(b).enumerate() {
+                differences(&format!("{path}[{index}]"), x, y, found);
+            }
+        }
+        _ if ours == theirs => {}
+        _ => found.push(format!("{path}: ours {ours}, upstream {theirs}")),
+    }
+}
+
+#[tokio::test]
+async fn upstream_defaults_and_prints_as_we_do() {
+    let plane = ControlPlane::start().await.unwrap();
+    let client = plane.client().await.unwrap();
+    let account = serde_json::json!({"apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": {"name": "default"}});
+    send(
+        &client,
+        "POST",
+        "/api/v1/namespaces/default/serviceaccounts",
+        Some(&account),
+    )
+    .await;
+    let mut wrong = Vec::new();
+    for object in manifests("accepted.yaml") {
+        let resource = resource_of(&object);
+        let path = collection(resource);
+        let query = "fieldValidation=Strict&fieldManager=judge";
+        let theirs = send(&client, "POST", &format!("{path}?{query}"), Some(&object)).await;
+        let name = format!("{}/{}", resource.plural, object["metadata"]["name"]);
+        if theirs["kind"] == "Status" || theirs["metadata"]["uid"].is_null() {
+            wrong.push(format!("{name}: refused: {theirs}"));
+            continue;
+        }
+        compare_defaults(&name, resource, object, &theirs, &mut wrong);
+        let name_only = theirs["metadata"]["name"].as_str().unwrap();
+        let table = send(&client, "GET", &format!("{path}/{name_only}"), None).await;
+        compare_table(&name, resource, &theirs, &table, &mut wrong);
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} differences:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+fn compare_defaults(
+    name: &str,
+    resource: &Resource,
+    object: Value,
+    theirs: &Value,
+    wrong: &mut Vec<String>,
+) {
+    let decoded = typed::decode(catalog::types(), resource.type_name, Node::from(object)).unwrap();
+    wrong.extend(
+        decoded
+            .strict
+            .iter()
+            .map(|error| format!("{name}: {error}")),
+    );
+    let mut ours = decoded.value;
+    defaults::apply(resource, &mut ours);
+    let (ours, theirs) = (
+        without_later_fields(ours),
+        without_later_fields(theirs.clone()),
+    );
+    differences(name, &ours, &theirs, wrong);
+}
+
+fn compare_table(
+    name: &str,
+    resource: &Resource,
+    object: &Value,
+    table: &Value,
+    wrong: &mut Vec<String>,
+) {
+    let ours = columns::columns(resource);
+    let theirs = table["columnDefinitions"].as_array().unwrap();
+    let shown = |c: &Value| {
+        format!("{} {} {}", c["name"], c["type"], c["format"]) + &c["priority"].to_string()
+    };
+    let ours: Vec<String> = ours.iter().map(|c| shown(&c.to_json())).collect();
+    let theirs: Vec<String> = theirs.iter().map(shown).collect();
+    if ours != theirs {
+        wrong.push(format!(
+            "{name}: columns\n  ours     {ours:?}\n  upstream {theirs:?}"
+        ));
+    }
+    let now = jiff::Timestamp::now();
+    let ours = Value::from(columns::cells(resource, object, now));
+    let theirs = &table["rows"][0]["cells"];
+    let ages = |value: &Value| -> Vec<Value> {
+        let cells = value.as_array().into_iter().flatten();
+        cells
+            .filter(|c| !c.as_str().is_some_and(is_age))
+            .cloned()
+            .collect()
+    };
+    if ages(&ours) != ages(theirs) {
+        wrong.push(format!(
+            "{name}: cells\n  ours     {ours}\n  upstream {theirs}"
+        ));
+    }
+}
+
+/// An age of a few seconds, which moves between two looks.
+fn is_age(text: &str) -> bool {
+    text.strip_suffix('s')
+        .is_some_and(|n| n.parse::<u32>().is_ok())
+        || text.ends_with('d')
+}
