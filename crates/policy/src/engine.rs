@@ -1,0 +1,351 @@
+//! Rules compiled once, objects judged one at a time.
+//!
+//! Names an expression may use: `object`, `podSpec` and `podMetadata` (null when the kind has
+//! none), `params`, `item` (the place looked at), `container` (the container it is in), and
+//! `variables`.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use cel::objects::{Key, Map};
+use cel::{Context, Env, Program};
+use serde_json::Value;
+
+use crate::place::{self, Path, Place, Places};
+use crate::rule::{Plane, Rule, Rules, Text, Validation};
+use crate::subject::{Subject, pod_path};
+use crate::text::Template;
+use crate::value::{nodes, to_cel};
+use crate::{EXPRESSION_BYTES_MAX, NODES_MAX};
+
+/// Why rules cannot be compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Two rules have one id.
+    #[error("rule {0} is defined twice")]
+    Duplicate(String),
+    /// An expression does not parse.
+    #[error("rule {rule} has an expression that does not parse: {expression}")]
+    Expression {
+        /// The rule.
+        rule: String,
+        /// The expression.
+        expression: String,
+        /// The parser's words.
+        #[source]
+        source: cel::ParseErrors,
+    },
+    /// An expression is too long.
+    #[error("rule {0} has an expression of more than 4 KiB")]
+    TooLong(String),
+    /// A place is malformed.
+    #[error("rule {rule} looks at a malformed place: {each}")]
+    Place {
+        /// The rule.
+        rule: String,
+        /// The place.
+        each: String,
+    },
+    /// The expression language cannot be set up.
+    #[error("cannot set up the expression language")]
+    Language(#[source] cel::DeclarationError),
+}
+
+/// One breach of one rule by one object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Violation {
+    /// The rule's id.
+    pub rule: String,
+    /// The place to point at; its end may be absent from the object.
+    pub path: Path,
+    /// Name of the container concerned, if one is.
+    pub container: Option<String>,
+    /// The cause.
+    pub message: Text,
+    /// The value that mends it, when the one at `path` is replaced.
+    pub patch: Option<Value>,
+}
+
+/// What the rules say of one object.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Verdict {
+    /// Ids of the rules that looked at it.
+    pub evaluated: BTreeSet<String>,
+    /// Breaches, in the order of the rules, then of the places.
+    pub violations: Vec<Violation>,
+}
+
+/// Compiled rules.
+#[derive(Debug)]
+pub struct Engine {
+    env: SharedEnv,
+    rules: Vec<Compiled>,
+    catalogue: Vec<Rule>,
+}
+
+/// `Env` does not say what it holds; neither do we.
+struct SharedEnv(Arc<Env>);
+
+impl std::fmt::Debug for SharedEnv {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Env")
+    }
+}
+
+#[derive(Debug)]
+struct Compiled {
+    id: String,
+    kinds: Vec<String>,
+    conditions: Vec<Program>,
+    each: Vec<Places>,
+    variables: Vec<(String, Program)>,
+    validations: Vec<Check>,
+}
+
+#[derive(Debug)]
+struct Check {
+    program: Program,
+    message: [Template; 2],
+    at: Vec<String>,
+    patch: Option<Value>,
+}
+
+impl Engine {
+    /// Compiles the rules about manifests; the others are kept in the catalogue only.
+    ///
+    /// # Errors
+    /// The first rule that cannot be compiled.
+    pub fn new(rules: Rules) -> Result<Self, Error> {
+        let mut env = Env::stdlib();
+        env.add_extension(cel::extensions::strings)
+            .map_err(Error::Language)?;
+        env.add_extension(cel::extensions::lists)
+            .map_err(Error::Language)?;
+        let mut compiled = Vec::new();
+        let mut ids = BTreeSet::new();
+        for rule in &rules.0 {
+            if !ids.insert(rule.id.clone()) {
+                return Err(Error::Duplicate(rule.id.clone()));
+            }
+            if rule.plane == Plane::Manifest {
+                compiled.push(compile(&env, rule)?);
+            }
+        }
+        Ok(Self {
+            env: SharedEnv(Arc::new(env)),
+            rules: compiled,
+            catalogue: rules.0,
+        })
+    }
+
+    /// Every rule, of every plane.
+    pub fn catalogue(&self) -> &[Rule] {
+        &self.catalogue
+    }
+
+    /// Judges one object. `params` is what the rules may know beside it.
+    pub fn evaluate(&self, object: &Value, params: &Value) -> Verdict {
+        let subject = Subject::of(object);
+        let mut verdict = Verdict::default();
+        let matching = |rule: &&Compiled| rule.kinds.iter().any(|kind| subject.is(kind));
+        let mut rules = self.rules.iter().filter(matching).peekable();
+        if rules.peek().is_none() {
+            return verdict;
+        }
+        let oversized = nodes(object, NODES_MAX) > NODES_MAX;
+        let mut context = Context::with_env(Arc::clone(&self.env.0));
+        if !oversized {
+            bind(&mut context, object, params, &subject);
+        }
+        for rule in rules {
+            if oversized {
+                verdict
+                    .violations
+                    .push(rule.fault(Path::new(), None, "object too large"));
+                verdict.evaluated.insert(rule.id.clone());
+            } else {
+                rule.judge(object, &context, &mut verdict);
+            }
+        }
+        verdict
+    }
+}
+
+fn bind(context: &mut Context<'_, '_>, object: &Value, params: &Value, subject: &Subject<'_>) {
+    let pod = pod_path(subject);
+    let spec = pod
+        .and_then(|path| place::get(object, path))
+        .unwrap_or(&Value::Null);
+    let metadata = pod.and_then(|path| {
+        let mut path = path.to_vec();
+        path.pop();
+        path.push("metadata");
+        place::get(object, &path)
+    });
+    let metadata = metadata.unwrap_or(&Value::Null);
+    for (name, value) in [
+        ("object", object),
+        ("params", params),
+        ("podSpec", spec),
+        ("podMetadata", metadata),
+    ] {
+        context.add_variable_from_value(name, to_cel(value));
+    }
+}
+
+fn compile(env: &Env, rule: &Rule) -> Result<Compiled, Error> {
+    let program = |expression: &str| {
+        if expression.len() > EXPRESSION_BYTES_MAX {
+            return Err(Error::TooLong(rule.id.clone()));
+        }
+        env.compile(expression).map_err(|source| Error::Expression {
+            rule: rule.id.clone(),
+            expression: expression.to_owned(),
+            source,
+        })
+    };
+    let place = |each: &String| {
+        Places::parse(each).ok_or_else(|| Error::Place {
+            rule: rule.id.clone(),
+            each: each.clone(),
+        })
+    };
+    let check = |validation: &Validation| {
+        let dotted = validation.at.as_deref().unwrap_or_default().split('.');
+        Ok(Check {
+            program: program(&validation.expression)?,
+            message: [
+                Template::compile(&validation.message.fr, program)?,
+                Template::compile(&validation.message.en, program)?,
+            ],
+            at: dotted
+                .filter(|key| !key.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            patch: validation.patch.clone(),
+        })
+    };
+    let variables = rule.variables.iter();
+    Ok(Compiled {
+        id: rule.id.clone(),
+        kinds: rule.kinds.clone(),
+        conditions: rule
+            .match_conditions
+            .iter()
+            .map(|c| program(c))
+            .collect::<Result<_, _>>()?,
+        each: rule.each.iter().map(place).collect::<Result<_, _>>()?,
+        variables: variables
+            .map(|v| Ok((v.name.clone(), program(&v.expression)?)))
+            .collect::<Result<_, Error>>()?,
+        validations: rule
+            .validations
+            .iter()
+            .map(check)
+            .collect::<Result<_, Error>>()?,
+    })
+}
+
+impl Compiled {
+    fn judge(&self, object: &Value, root: &Context<'_, '_>, verdict: &mut Verdict) {
+        for condition in &self.conditions {
+            match condition.execute(root) {
+                Ok(cel::Value::Bool(true)) => {}
+                Ok(_) => return,
+                Err(error) => {
+                    verdict
+                        .violations
+                        .push(self.fault(Path::new(), None, &error.to_string()));
+                    return;
+                }
+            }
+        }
+        verdict.evaluated.insert(self.id.clone());
+        let places = match self.each.as_slice() {
+            [] => vec![Place {
+                path: Path::new(),
+                value: std::borrow::Cow::Borrowed(object),
+                container: None,
+            }],
+            each => each.iter().flat_map(|places| places.of(object)).collect(),
+        };
+        for place in &places {
+            self.judge_place(place, root, verdict);
+        }
+    }
+
+    fn judge_place(&self, place: &Place<'_>, root: &Context<'_, '_>, verdict: &mut Verdict) {
+        let mut context = root.new_inner_scope();
+        context.add_variable_from_value("item", to_cel(&place.value));
+        let container = place.container.unwrap_or(&Value::Null);
+        context.add_variable_from_value("container", to_cel(container));
+        let mut variables = HashMap::new();
+        for (name, program) in &self.variables {
+            match program.execute(&context) {
+                Ok(value) => {
+                    variables.insert(Key::String(Arc::new(name.clone())), value);
+                }
+                Err(error) => {
+                    let fault = self.fault(place.path.clone(), place.container, &error.to_string());
+                    verdict.violations.push(fault);
+                    return;
+                }
+            }
+            let map = Arc::new(variables.clone());
+            context.add_variable_from_value("variables", cel::Value::Map(Map { map }));
+        }
+        for check in &self.validations {
+            let mut path = place.path.clone();
+            path.extend(check.at.iter().cloned());
+            match check.program.execute(&context) {
+                Ok(cel::Value::Bool(true)) => {}
+                Ok(cel::Value::Bool(false)) => verdict.violations.push(Violation {
+                    rule: self.id.clone(),
+                    path,
+                    container: name(place.container),
+                    message: Text {
+                        fr: check.message[0].fill(&context),
+                        en: check.message[1].fill(&context),
+                    },
+                    patch: check.patch.clone(),
+                }),
+                Ok(_) => {
+                    let fault = self.fault(path, place.container, "expression gives no boolean");
+                    verdict.violations.push(fault);
+                }
+                Err(error) => {
+                    let fault = self.fault(path, place.container, &error.to_string());
+                    verdict.violations.push(fault);
+                }
+            }
+        }
+    }
+
+    /// A violation because the rule could not be evaluated. The engine's words may quote values of
+    /// the object, so only their beginning up to the first colon is shown.
+    fn fault(&self, path: Path, container: Option<&Value>, cause: &str) -> Violation {
+        let cause: String = cause
+            .split([':', '\n', '{'])
+            .next()
+            .unwrap_or_default()
+            .into();
+        Violation {
+            rule: self.id.clone(),
+            path,
+            container: name(container),
+            message: Text {
+                fr: format!(
+                    "valeur inattendue, la règle ne peut pas juger ({})",
+                    cause.trim()
+                ),
+                en: format!("unexpected value, the rule cannot judge ({})", cause.trim()),
+            },
+            patch: None,
+        }
+    }
+}
+
+fn name(container: Option<&Value>) -> Option<String> {
+    let name = container?.get("name")?.as_str()?;
+    Some(name.chars().filter(|c| !c.is_control()).take(63).collect())
+}
