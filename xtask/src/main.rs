@@ -1,3 +1,76 @@
-//! Developer commands.
+//! Developer commands: what is not the product but keeps it honest.
+//!
+//! `cargo xtask` without arguments lists them. CI runs `test`; people run `check` before a commit.
 
-fn main() {}
+mod demo;
+mod judges;
+mod packages;
+mod run;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+/// A command: its name, its arguments in words, what it does, and the function.
+type Command = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&[String]) -> anyhow::Result<()>,
+);
+
+const COMMANDS: [Command; 5] = [
+    (
+        "demo",
+        "[--until N | --broken]",
+        "start the platform and ship the sample application",
+        demo::main,
+    ),
+    (
+        "test",
+        "[FILTER]",
+        "install what tests need and run all of them",
+        test::main,
+    ),
+    ("check", "", "format, lints, tidy and tests", test::check),
+    (
+        "tidy",
+        "",
+        "check layers, sizes and module docs",
+        tidy::main,
+    ),
+    (
+        "judges",
+        "",
+        "install the real programs tests compare with",
+        judges::main,
+    ),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((name, rest)) = arguments.split_first() else {
+        usage();
+        return ExitCode::from(2);
+    };
+    let Some(command) = COMMANDS.iter().find(|c| c.0 == name) else {
+        eprintln!("error: no command `{name}`");
+        usage();
+        return ExitCode::from(2);
+    };
+    match (command.3)(rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            let code = error.downcast_ref::<run::NeedsPerson>().map_or(1, |_| 3);
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn usage() {
+    eprintln!("usage: cargo xtask COMMAND\n");
+    for (name, arguments, what, _) in COMMANDS {
+        eprintln!("  {:<30} {what}", format!("{name} {arguments}"));
+    }
+}

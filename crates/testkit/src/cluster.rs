@@ -61,6 +61,27 @@ impl Cluster {
     pub fn kubectl(&self, arguments: &[&str]) -> Result<String> {
         kubectl(&self.kubeconfig(), arguments)
     }
+
+    /// Applies a YAML stream and waits until the CustomResourceDefinitions in it are served.
+    ///
+    /// # Errors
+    /// When kubectl refuses any of it.
+    pub fn apply(&self, yaml: &str) -> Result<()> {
+        let file = tempfile::NamedTempFile::with_suffix(".yaml")?;
+        std::fs::write(file.path(), yaml)?;
+        let path = file.path().to_string_lossy().into_owned();
+        self.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &path])?;
+        if yaml.contains("kind: CustomResourceDefinition") {
+            self.kubectl(&[
+                "wait",
+                "--for=condition=Established",
+                "--timeout=60s",
+                "-f",
+                &path,
+            ])?;
+        }
+        Ok(())
+    }
 }
 
 /// The embedded cluster as a child process.
