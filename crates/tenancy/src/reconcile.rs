@@ -161,9 +161,8 @@ async fn project(object: Arc<Project>, context: Arc<Context>) -> Result<Action, 
     }
     hold(&api, &*object).await?;
     let done = build_project(&object, &context).await;
-    let namespace = done.as_ref().ok().cloned();
     let before = object.status.as_ref().map_or(&[][..], |s| &s.conditions);
-    let status = json!({"namespace": namespace, "conditions": [ready(&done, before)]});
+    let status = standing(&done, before);
     write_status(&api, &object.name_any(), &PROJECT, status).await?;
     done.map(|_| Action::requeue(RESYNC))
 }
@@ -230,9 +229,8 @@ async fn environment(object: Arc<Environment>, context: Arc<Context>) -> Result<
     }
     hold(&api, &*object).await?;
     let done = build_environment(&object, &home, &context).await;
-    let namespace = done.as_ref().ok().cloned();
     let before = object.status.as_ref().map_or(&[][..], |s| &s.conditions);
-    let status = json!({"namespace": namespace, "conditions": [ready(&done, before)]});
+    let status = standing(&done, before);
     write_status(&api, &object.name_any(), &ENVIRONMENT, status).await?;
     done.map(|_| Action::requeue(RESYNC))
 }
@@ -444,6 +442,15 @@ where
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         Err(error) => Err(Error::api(format!("write the status of {name}"))(error)),
     }
+}
+
+/// The status to write; a namespace that could not be had is absent, not null.
+fn standing(done: &Result<String, Error>, before: &[Condition]) -> Value {
+    let mut status = json!({"conditions": [ready(done, before)]});
+    if let Ok(namespace) = done {
+        status["namespace"] = json!(namespace);
+    }
+    status
 }
 
 /// The `Ready` condition; its time moves only when its status does, so that a look that finds
