@@ -1,1 +1,141 @@
 //! The verdict: the CCT rules applied to a source tree, a Dockerfile, a chart and its manifests.
+//!
+//! One engine for the laptop, the chain and admission. Files come in as bytes; nothing is read,
+//! written or run here. Rules about objects are data (`rules/manifests.yaml`, CEL); rules about
+//! Dockerfiles and sources are Rust, named in `rules/sources.yaml`.
+//!
+//! **Invariant:** a finding points into the source, and neither it, nor its patch, nor its excerpt
+//! ever carries the secret it found. What was not judged is listed, never counted as passed.
+//!
+//! Exit codes for a caller: 0 no finding at or above the level asked, 1 such a finding, 2 wrong
+//! usage, 3 our own failure. See [`Report::fails`].
+//!
+//! ```
+//! let files = [("Dockerfile".to_string(), b"FROM debian:12\nEXPOSE 80\nUSER 1\n".to_vec())].into();
+//! let report = pilotis_check::run(&files, &Default::default()).unwrap();
+//! assert_eq!(report.findings[0].requirement.as_deref(), Some("EXI-ARCH-18"));
+//! assert_eq!(report.findings[0].position.as_ref().unwrap().line, 2);
+//! ```
+
+mod charts;
+mod collect;
+mod dockerfiles;
+pub mod evidence;
+mod human;
+mod json;
+mod locate;
+mod manifests;
+mod params;
+mod patch;
+mod referential;
+mod report;
+mod secrets;
+mod sources;
+mod tree;
+
+pub use charts::environments;
+pub use human::human;
+pub use json::json;
+pub use referential::{Error, Referential, Requirement};
+pub use report::{FamilyScore, Report, Score, Skipped, Tally};
+pub use tree::{FILE_BYTES_MAX, Tree};
+
+use pilotis_report::Level;
+use serde_json::Value;
+
+use collect::Collector;
+
+/// The language of messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Language {
+    /// French, the platform's first language.
+    #[default]
+    French,
+    /// English.
+    English,
+}
+
+/// How to judge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Judge this environment alone (`-e ENV`); none means every one found.
+    pub environment: Option<String>,
+    /// Judge as this environment would (`--as prod`), whatever its name.
+    pub judge_as: Option<String>,
+    /// The language of messages.
+    pub language: Language,
+    /// Image prefixes allowed.
+    pub registries: Vec<String>,
+    /// Prefixes of base images the platform certifies: needing no tag, their digest is recorded.
+    pub certified_bases: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let own = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect();
+        Self {
+            environment: None,
+            judge_as: None,
+            language: Language::French,
+            registries: own(&[
+                "registry.pilotis.internal/",
+                "docker.io/",
+                "harbor.io/",
+                "registry.redhat.io/",
+                "quay.io/",
+                "bitnami/",
+                "ghcr.io/",
+            ]),
+            certified_bases: own(&["registry.pilotis.internal/base/"]),
+        }
+    }
+}
+
+impl Options {
+    /// Whether an environment is judged as production: `prod`, or one that has no name.
+    fn production(&self, environment: Option<&str>) -> bool {
+        let name = self.judge_as.as_deref().or(environment);
+        name.is_none_or(|name| name == "prod")
+    }
+}
+
+/// Judges a source tree: Dockerfiles, charts, manifests, secrets.
+///
+/// # Errors
+/// Only a rule set of ours that does not load.
+pub fn run(files: &Tree, options: &Options) -> Result<Report, Error> {
+    let referential = Referential::load()?;
+    let mut collector = Collector::new(&referential, options, files);
+    sources::judge(&mut collector);
+    dockerfiles::judge(&mut collector);
+    manifests::judge_files(&mut collector);
+    charts::judge(&mut collector);
+    Ok(collector.finish())
+}
+
+/// Judges objects that have no source file, at admission or in a live namespace.
+///
+/// `environment` is the one they live in.
+///
+/// # Errors
+/// Only a rule set of ours that does not load.
+pub fn manifests(
+    objects: &[Value],
+    environment: Option<&str>,
+    options: &Options,
+) -> Result<Report, Error> {
+    let referential = Referential::load()?;
+    let files = Tree::new();
+    let mut collector = Collector::new(&referential, options, &files);
+    manifests::judge_objects(&mut collector, objects, environment);
+    Ok(collector.finish())
+}
+
+impl Report {
+    /// Whether a finding without derogation reaches `level`; `P` is the higher one.
+    pub fn fails(&self, level: Level) -> bool {
+        let open = self.findings.iter().filter(|f| f.derogation.is_none());
+        open.into_iter()
+            .any(|f| f.level == Level::P || level == Level::I)
+    }
+}

@@ -1,0 +1,178 @@
+//! Findings as they come: named, translated, placed, patched, counted once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pilotis_policy::Text;
+use pilotis_report::{Diagnostic, Finding, Fix, Level, Position};
+
+use crate::referential::Referential;
+use crate::report::{Report, Score, Skipped};
+use crate::tree::Tree;
+use crate::{Language, Options, patch, secrets};
+
+/// Most findings kept; a tree with more is not read to the end by anyone.
+const FINDINGS_MAX: usize = 10_000;
+/// Longest excerpt kept, in characters.
+const EXCERPT_CHARS_MAX: usize = 160;
+
+/// A breach before it is worded.
+pub(crate) struct Breach<'a> {
+    pub(crate) rule: &'a str,
+    pub(crate) message: Text,
+    pub(crate) object: Option<String>,
+    pub(crate) position: Option<Position>,
+    /// Old text at the position and the text that mends it.
+    pub(crate) replace: Option<(String, String)>,
+}
+
+pub(crate) struct Collector<'a> {
+    pub(crate) referential: &'a Referential,
+    pub(crate) options: &'a Options,
+    pub(crate) files: &'a Tree,
+    pub(crate) environments: BTreeSet<String>,
+    evaluated: BTreeSet<String>,
+    findings: Vec<Finding>,
+    seen: BTreeSet<(String, Option<Position>, Option<String>, String)>,
+    skipped: Vec<Skipped>,
+}
+
+impl<'a> Collector<'a> {
+    pub(crate) fn new(referential: &'a Referential, options: &'a Options, files: &'a Tree) -> Self {
+        Self {
+            referential,
+            options,
+            files,
+            environments: BTreeSet::new(),
+            evaluated: BTreeSet::new(),
+            findings: Vec::new(),
+            seen: BTreeSet::new(),
+            skipped: Vec::new(),
+        }
+    }
+
+    /// Records that a rule looked at something.
+    pub(crate) fn looked<'r>(&mut self, rules: impl IntoIterator<Item = &'r str>) {
+        self.evaluated.extend(rules.into_iter().map(str::to_owned));
+    }
+
+    /// Records that something was not judged.
+    pub(crate) fn skip(&mut self, path: &str, fr: &str, en: &str) {
+        let reason = self.choose(fr, en);
+        self.skipped.push(Skipped {
+            path: path.to_owned(),
+            reason,
+        });
+    }
+
+    pub(crate) fn choose(&self, fr: &str, en: &str) -> String {
+        match self.options.language {
+            Language::French => fr.to_owned(),
+            Language::English => en.to_owned(),
+        }
+    }
+
+    /// The text of a file, when it is there and is text.
+    pub(crate) fn text(&self, path: &str) -> Option<&'a str> {
+        std::str::from_utf8(self.files.get(path)?).ok()
+    }
+
+    /// An input that cannot be read is a breach as any other.
+    pub(crate) fn unreadable(&mut self, path: &str, diagnostic: Diagnostic) {
+        let start = Position {
+            file: path.to_owned(),
+            line: 1,
+            column: 1,
+        };
+        let cause = diagnostic.message;
+        self.breach(Breach {
+            rule: "unreadable-input",
+            message: Text {
+                fr: format!("illisible : {cause}"),
+                en: format!("unreadable: {cause}"),
+            },
+            object: None,
+            position: diagnostic.position.or(Some(start)),
+            replace: None,
+        });
+    }
+
+    pub(crate) fn breach(&mut self, breach: Breach<'_>) {
+        let Some(rule) = self.referential.rule(breach.rule) else {
+            return;
+        };
+        let message = self.choose(&breach.message.fr, &breach.message.en);
+        let key = (
+            rule.id.clone(),
+            breach.position.clone(),
+            breach.object.clone(),
+            message.clone(),
+        );
+        if self.findings.len() >= FINDINGS_MAX || !self.seen.insert(key) {
+            return;
+        }
+        self.evaluated.insert(rule.id.clone());
+        let patch = breach
+            .position
+            .as_ref()
+            .zip(breach.replace)
+            .and_then(|(at, (old, new))| {
+                patch::replace(&at.file, self.text(&at.file)?, at, (&old, &new))
+            });
+        self.findings.push(Finding {
+            rule: rule.id.clone(),
+            requirement: rule.requirement.clone(),
+            level: rule.level,
+            message,
+            object: breach.object,
+            position: breach.position,
+            fix: Some(Fix {
+                description: self.choose(&rule.fix.fr, &rule.fix.en),
+                patch,
+            }),
+            derogation: None,
+        });
+    }
+
+    pub(crate) fn finish(mut self) -> Report {
+        self.findings.sort_by(|a, b| {
+            let rank = |f: &Finding| (f.level == Level::I, f.position.clone(), f.rule.clone());
+            rank(a).cmp(&rank(b))
+        });
+        let score = Score::of(self.referential, &self.evaluated, &self.findings);
+        let looked: BTreeSet<&str> = self
+            .evaluated
+            .iter()
+            .filter_map(|id| self.referential.rule(id)?.requirement.as_deref())
+            .collect();
+        let all = self.referential.requirements.iter().map(|r| r.id.clone());
+        Report {
+            score,
+            not_evaluated: all.filter(|id| !looked.contains(id.as_str())).collect(),
+            excerpts: self.excerpts(),
+            evaluated: self.evaluated,
+            environments: self.environments,
+            skipped: self.skipped,
+            findings: self.findings,
+        }
+    }
+
+    fn excerpts(&self) -> BTreeMap<(String, u32), String> {
+        let mut excerpts = BTreeMap::new();
+        for finding in &self.findings {
+            let secret = finding.requirement.as_deref() == Some("EXI-ARCH-22");
+            let Some(at) = finding.position.as_ref().filter(|_| !secret) else {
+                continue;
+            };
+            let text = self.text(&at.file).unwrap_or_default();
+            let Some(line) = text.lines().nth(at.line.max(1) as usize - 1) else {
+                continue;
+            };
+            if !secrets::is_suspect(line) {
+                let clean = line.chars().filter(|c| !c.is_control());
+                let line: String = clean.take(EXCERPT_CHARS_MAX).collect();
+                excerpts.insert((at.file.clone(), at.line), line);
+            }
+        }
+        excerpts
+    }
+}

@@ -1,0 +1,35 @@
+//! The verdict for a program: a published contract; fields are added, never renamed.
+
+use serde_json::{Value, json};
+
+use crate::Report;
+
+/// The verdict as JSON. A finding has `rule`, `requirement`, `level`, `message`, `object`, `file`,
+/// `line`, `column`, `fix` and `derogation`; what is absent is null.
+pub fn json(report: &Report) -> Value {
+    let findings = report.findings.iter().map(|finding| {
+        let at = finding.position.as_ref();
+        json!({
+            "rule": finding.rule,
+            "requirement": finding.requirement,
+            "level": finding.level,
+            "message": finding.message,
+            "object": finding.object,
+            "file": at.map(|at| &at.file),
+            "line": at.map(|at| at.line),
+            "column": at.map(|at| at.column),
+            "fix": finding.fix,
+            "derogation": finding.derogation,
+        })
+    });
+    json!({
+        "apiVersion": "pilotis.dev/v1alpha1",
+        "kind": "CheckReport",
+        "findings": findings.collect::<Vec<Value>>(),
+        "score": report.score,
+        "environments": report.environments,
+        "evaluatedRules": report.evaluated,
+        "notEvaluatedRequirements": report.not_evaluated,
+        "skipped": report.skipped,
+    })
+}

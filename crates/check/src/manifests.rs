@@ -1,0 +1,161 @@
+//! Kubernetes objects, from plain YAML files, a rendered chart or admission, through the rules.
+
+use pilotis_policy::Subject;
+use pilotis_yaml::Node;
+use serde_json::Value;
+
+use crate::collect::{Breach, Collector};
+use crate::locate::{self, Nowhere, Source, Written};
+use crate::tree::{FILE_BYTES_MAX, chart_directories, is_foreign, is_inside, is_yaml};
+use crate::{params, sources};
+
+/// Most objects of one set judged.
+const OBJECTS_MAX: usize = 20_000;
+
+/// An object and where it comes from.
+pub(crate) struct Located<'a> {
+    pub(crate) object: Value,
+    pub(crate) source: Box<dyn Source + 'a>,
+}
+
+/// Objects that share an environment and a namespace.
+pub(crate) fn judge_set(
+    collector: &mut Collector<'_>,
+    set: &[Located<'_>],
+    environment: Option<&str>,
+) {
+    let objects = set.iter().map(|located| &located.object);
+    let params = params::of(objects, environment, collector.options);
+    let referential = collector.referential;
+    for located in set.iter().take(OBJECTS_MAX) {
+        let subject = Subject::of(&located.object);
+        let verdict = referential.engine.evaluate(&located.object, &params);
+        collector.looked(verdict.evaluated.iter().map(String::as_str));
+        for violation in verdict.violations {
+            let named = format!("{}/{}", subject.kind, subject.name);
+            let object = match &violation.container {
+                Some(container) => format!("{named} {container}"),
+                None => named,
+            };
+            let old = scalar(&located.object, &violation.path);
+            let new = violation.patch.as_ref().and_then(text);
+            collector.breach(Breach {
+                rule: &violation.rule,
+                message: violation.message,
+                object: Some(
+                    object
+                        .chars()
+                        .filter(|c| !c.is_control())
+                        .take(200)
+                        .collect(),
+                ),
+                position: located.source.locate(&violation.path),
+                replace: old.zip(new),
+            });
+        }
+    }
+    if set.len() > OBJECTS_MAX {
+        let (fr, en) = (
+            "plus de 20 000 objets, le reste n'est pas lu",
+            "more than 20,000 objects",
+        );
+        collector.skip("", fr, en);
+    }
+}
+
+fn scalar(object: &Value, path: &[String]) -> Option<String> {
+    let found = path.iter().try_fold(object, |value, step| match value {
+        Value::Array(items) => items.get(step.parse::<usize>().ok()?),
+        other => other.get(step),
+    })?;
+    text(found)
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+/// Objects without a source.
+pub(crate) fn judge_objects(
+    collector: &mut Collector<'_>,
+    objects: &[Value],
+    environment: Option<&str>,
+) {
+    collector
+        .environments
+        .extend(environment.map(str::to_owned));
+    let located = |object: &Value| Located {
+        object: object.clone(),
+        source: Box::new(Nowhere),
+    };
+    let set: Vec<Located<'_>> = objects.iter().map(located).collect();
+    judge_set(collector, &set, environment);
+}
+
+/// Plain manifests: YAML outside charts that says it is a Kubernetes object.
+pub(crate) fn judge_files(collector: &mut Collector<'_>) {
+    let files = collector.files;
+    let charts = chart_directories(files);
+    let plain = files.iter().filter(|(path, bytes)| {
+        let charted = charts.iter().any(|chart| is_inside(path, chart));
+        let foreign = is_foreign(path) || sources::is_values(path) || charted;
+        is_yaml(path) && !foreign && bytes.len() <= FILE_BYTES_MAX
+    });
+    let mut trees: Vec<(&str, Node)> = Vec::new();
+    for (path, _) in plain {
+        let Some(text) = collector.text(path).filter(|text| is_manifest(text)) else {
+            continue;
+        };
+        match pilotis_yaml::parse(text) {
+            Ok(documents) => {
+                trees.extend(
+                    documents
+                        .into_iter()
+                        .filter_map(|d| Some((path.as_str(), d.root?))),
+                );
+            }
+            Err(error) => collector.unreadable(path, locate::diagnostic(path, &error)),
+        }
+    }
+    let mut set = Vec::new();
+    for (path, root) in &trees {
+        if root.get("kind").is_none() || root.get("apiVersion").is_none() {
+            continue;
+        }
+        match pilotis_yaml::to_json(root) {
+            Ok(object) => flatten(&mut set, path, object, root),
+            Err(error) => collector.unreadable(path, locate::diagnostic(path, &error)),
+        }
+    }
+    judge_set(collector, &set, None);
+}
+
+/// A `List` counts as its items.
+fn flatten<'a>(set: &mut Vec<Located<'a>>, file: &'a str, object: Value, root: &'a Node) {
+    let listed = object["kind"].as_str() == Some("List") && root.get("items").is_some();
+    if !listed {
+        let source = Box::new(Written { file, root });
+        set.push(Located { object, source });
+        return;
+    }
+    let Value::Array(items) = object["items"].clone() else {
+        return;
+    };
+    let nodes = root.get("items").map(Node::items).unwrap_or_default();
+    for (object, root) in items.into_iter().zip(nodes) {
+        let source = Box::new(Written { file, root });
+        set.push(Located { object, source });
+    }
+}
+
+fn is_manifest(text: &str) -> bool {
+    let has = |key: &str| {
+        text.lines()
+            .any(|line| line.trim_start_matches("- ").trim_start().starts_with(key))
+    };
+    has("apiVersion:") && has("kind:")
+}

@@ -1,0 +1,58 @@
+//! What the rules may know beside the object: `params` in their expressions.
+//!
+//! `production`: judged as production. `registries`: allowed image prefixes.
+//! `singleWriterClaims`: names of the set's ReadWriteOnce claims. `scaledAboveOne`: `Kind/name` of
+//! what an autoscaler of the set keeps at two or more. `secretName`, `secretNameNot`,
+//! `secretAssignment`: patterns.
+
+use serde_json::{Value, json};
+
+use crate::{Options, secrets};
+
+pub(crate) fn of<'a>(
+    objects: impl Iterator<Item = &'a Value> + Clone,
+    environment: Option<&str>,
+    options: &Options,
+) -> Value {
+    let claims: Vec<&str> = objects.clone().filter_map(single_writer).collect();
+    let scaled: Vec<String> = objects.filter_map(scaled_above_one).collect();
+    json!({
+        "production": options.production(environment),
+        "registries": options.registries,
+        "singleWriterClaims": claims,
+        "scaledAboveOne": scaled,
+        "secretName": secrets::NAME,
+        "secretNameNot": secrets::NAME_NOT,
+        "secretAssignment": secrets::ASSIGNMENT,
+    })
+}
+
+fn single_writer(object: &Value) -> Option<&str> {
+    if object["kind"] != "PersistentVolumeClaim" {
+        return None;
+    }
+    let modes = object["spec"]["accessModes"].as_array()?;
+    let single = modes
+        .iter()
+        .any(|mode| mode == "ReadWriteOnce" || mode == "ReadWriteOncePod");
+    let shared = modes.iter().any(|mode| mode == "ReadWriteMany");
+    object["metadata"]["name"]
+        .as_str()
+        .filter(|_| single && !shared)
+}
+
+fn scaled_above_one(object: &Value) -> Option<String> {
+    if object["kind"] != "HorizontalPodAutoscaler" {
+        return None;
+    }
+    let spec = &object["spec"];
+    let target = &spec["scaleTargetRef"];
+    let enough = spec["minReplicas"].as_i64().unwrap_or(1) >= 2;
+    enough.then(|| {
+        Some(format!(
+            "{}/{}",
+            target["kind"].as_str()?,
+            target["name"].as_str()?
+        ))
+    })?
+}

@@ -1,0 +1,123 @@
+//! What was found, what was looked at, what was not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pilotis_report::{Finding, Level};
+use serde::Serialize;
+
+use crate::referential::Referential;
+
+/// The verdict.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Report {
+    /// Breaches, blocking ones first, then by file and line.
+    pub findings: Vec<Finding>,
+    /// Conformity by family.
+    pub score: Score,
+    /// Rules that looked at something.
+    pub evaluated: BTreeSet<String>,
+    /// Requirements nothing here could judge: « non évalué ».
+    pub not_evaluated: Vec<String>,
+    /// Environments judged.
+    pub environments: BTreeSet<String>,
+    /// Files and charts left out, with the reason.
+    pub skipped: Vec<Skipped>,
+    /// Source lines to show under findings, by file and line; never one with a secret.
+    pub(crate) excerpts: BTreeMap<(String, u32), String>,
+}
+
+/// Something that was not judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// Path of the file or chart.
+    pub path: String,
+    /// Why, in the reader's language.
+    pub reason: String,
+}
+
+/// Requirements that passed, among those evaluated, among all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Tally {
+    /// Evaluated and without finding.
+    pub passed: u32,
+    /// Evaluated.
+    pub evaluated: u32,
+    /// All of the family and level.
+    pub total: u32,
+}
+
+/// P and I of one family, never added up.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct FamilyScore {
+    /// `G`, `ORG`, `ARCH` or `DATA`.
+    pub family: String,
+    /// Primordial requirements.
+    pub p: Tally,
+    /// Important requirements.
+    pub i: Tally,
+}
+
+/// Conformity by family and overall.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Score {
+    /// By family, in the order of the CCT.
+    pub families: Vec<FamilyScore>,
+    /// Primordial requirements of all families.
+    pub p: Tally,
+    /// Important requirements of all families.
+    pub i: Tally,
+}
+
+impl Score {
+    /// Counts requirements: passed when every rule that looked found nothing.
+    pub(crate) fn of(
+        referential: &Referential,
+        evaluated: &BTreeSet<String>,
+        findings: &[Finding],
+    ) -> Self {
+        let looked: BTreeSet<&str> = evaluated
+            .iter()
+            .filter_map(|id| referential.rule(id)?.requirement.as_deref())
+            .collect();
+        let broken: BTreeSet<&str> = findings
+            .iter()
+            .filter(|finding| finding.derogation.is_none())
+            .filter_map(|finding| finding.requirement.as_deref())
+            .collect();
+        let mut score = Self::default();
+        for requirement in &referential.requirements {
+            let family = requirement.family();
+            if score
+                .families
+                .last()
+                .is_none_or(|last| last.family != family)
+            {
+                score.families.push(FamilyScore {
+                    family: family.to_owned(),
+                    ..FamilyScore::default()
+                });
+            }
+            let id = requirement.id.as_str();
+            let seen = looked.contains(id) || broken.contains(id);
+            let add = |tally: &mut Tally| {
+                tally.total += 1;
+                tally.evaluated += u32::from(seen);
+                tally.passed += u32::from(seen && !broken.contains(id));
+            };
+            let Some(last) = score.families.last_mut() else {
+                continue;
+            };
+            match requirement.level {
+                Level::P => {
+                    add(&mut last.p);
+                    add(&mut score.p);
+                }
+                Level::I => {
+                    add(&mut last.i);
+                    add(&mut score.i);
+                }
+            }
+        }
+        score
+    }
+}

@@ -1,0 +1,197 @@
+//! Every rule on its two cases, the contract of the outputs, and what a finding never shows.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use pilotis_check::{Language, Options, Referential, Report, Tree, human, json, run};
+use pilotis_report::Level;
+use serde_json::json;
+
+fn directory(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn read(root: &Path) -> Tree {
+    let mut files = Tree::new();
+    let mut open = vec![root.to_path_buf()];
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(&directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+                continue;
+            }
+            let name = path
+                .strip_prefix(root)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned();
+            files.insert(name, std::fs::read(&path).unwrap());
+        }
+    }
+    files
+}
+
+fn tree(files: &[(&str, &str)]) -> Tree {
+    files
+        .iter()
+        .map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()))
+        .collect()
+}
+
+fn judge(files: &Tree) -> Report {
+    run(files, &Options::default()).unwrap()
+}
+
+/// The bad case has findings of the rule at the places its snapshot says; the good one has none.
+#[test]
+fn every_rule_finds_its_bad_case_and_leaves_its_good_case() {
+    let mut seen = String::new();
+    for rule in Referential::load().unwrap().rules() {
+        let case = directory("cases").join(&rule.id);
+        let of = |side: &str| {
+            let report = judge(&read(&case.join(side)));
+            assert!(
+                report.evaluated.contains(&rule.id) || side == "good",
+                "{} {side}",
+                rule.id
+            );
+            report
+                .findings
+                .into_iter()
+                .filter(|f| f.rule == rule.id)
+                .collect::<Vec<_>>()
+        };
+        let good = of("good");
+        assert!(good.is_empty(), "{}: {good:?}", rule.id);
+        let bad = of("bad");
+        assert!(!bad.is_empty(), "{} does not find its bad case", rule.id);
+        for finding in bad {
+            let at = finding.position.unwrap();
+            let patch = finding.fix.unwrap().patch.unwrap_or_default();
+            let change: Vec<&str> = patch
+                .lines()
+                .filter(|l| l.starts_with(['-', '+']))
+                .skip(2)
+                .collect();
+            writeln!(
+                seen,
+                "{} {at} {} {}",
+                rule.id,
+                finding.message,
+                change.join(" ")
+            )
+            .unwrap();
+        }
+    }
+    let trimmed: Vec<&str> = seen.lines().map(str::trim_end).collect();
+    insta::assert_snapshot!(trimmed.join("\n"));
+}
+
+#[test]
+fn no_case_shows_the_secret_it_holds() {
+    for entry in std::fs::read_dir(directory("cases")).unwrap() {
+        let report = judge(&read(&entry.unwrap().path().join("bad")));
+        let shown = human(&report, Language::French) + &json(&report).to_string();
+        assert!(!shown.contains("motdepasse"), "{shown}");
+    }
+}
+
+#[test]
+fn the_human_form_shows_line_cause_and_patch() {
+    let files = tree(&[(
+        "svc.yaml",
+        "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\nspec:\n  type: NodePort\n",
+    )]);
+    let report = judge(&files);
+    insta::assert_snapshot!(human(&report, Language::French));
+    let findings = &json(&report)["findings"];
+    assert_eq!(findings[0]["requirement"], "EXI-ARCH-10");
+    assert_eq!(
+        (&findings[0]["line"], &findings[0]["column"]),
+        (&json!(6), &json!(9))
+    );
+    assert_eq!(findings[0]["object"], "Service/web");
+}
+
+#[test]
+fn messages_follow_the_language_asked() {
+    let files = tree(&[("Dockerfile", "FROM scratch\nEXPOSE 80\nUSER 1\n")]);
+    let options = Options {
+        language: Language::English,
+        ..Options::default()
+    };
+    assert_eq!(
+        run(&files, &options).unwrap().findings[0].message,
+        "port 80 is declared"
+    );
+    assert_eq!(judge(&files).findings[0].message, "le port 80 est déclaré");
+}
+
+#[test]
+fn admission_gives_the_verdict_of_the_source() {
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+        "spec": {"type": "NodePort"}});
+    let report = pilotis_check::manifests(&[service], Some("prod"), &Options::default()).unwrap();
+    assert_eq!(report.findings.len(), 1);
+    assert_eq!(report.findings[0].position, None);
+    assert!(report.fails(Level::P));
+}
+
+#[test]
+fn dev_is_not_asked_what_only_production_needs() {
+    let path = directory("cases/workload-replicas/bad");
+    let rules = |judge_as: Option<&str>| {
+        let options = Options {
+            judge_as: judge_as.map(str::to_owned),
+            ..Options::default()
+        };
+        let report = run(&read(&path), &options).unwrap();
+        report
+            .findings
+            .iter()
+            .any(|f| f.rule == "workload-replicas")
+    };
+    assert!(rules(None));
+    assert!(rules(Some("prod")));
+    assert!(!rules(Some("dev")));
+}
+
+#[test]
+fn what_was_not_judged_is_said_and_not_counted() {
+    let report = judge(&tree(&[("README.md", "bonjour")]));
+    assert!(report.findings.is_empty());
+    assert!(report.not_evaluated.len() > 50);
+    assert_eq!((report.score.p.total, report.score.i.total), (26, 29));
+    assert_eq!(report.score.p.evaluated, report.score.p.passed);
+    assert!(!report.fails(Level::I));
+}
+
+#[test]
+fn hostile_trees_give_findings_and_no_panic() {
+    let deep = "a:\n".to_owned() + &(1..400).map(|n| " ".repeat(n) + "a:\n").collect::<String>();
+    let cases = [
+        "apiVersion: v1\nkind: [\n",
+        "apiVersion: v1\nkind: List\nitems: 3\n",
+        "apiVersion: v1\nkind: Pod\nspec: 4\n",
+        "apiVersion: apps/v1\nkind: Deployment\nspec: {template: {spec: {containers: {a: 1}}}}\n",
+        "apiVersion: v1\nkind: Pod\nspec: {containers: [{ports: [{containerPort: a}]}, 3, null]}\n",
+        &deep,
+    ];
+    for text in cases {
+        let files = tree(&[
+            ("a.yaml", text),
+            ("values.yaml", text),
+            (".gitlab-ci.yml", text),
+        ]);
+        judge(&files);
+    }
+    let binary = Tree::from([
+        ("Dockerfile".into(), vec![0xff; 100]),
+        ("x.yaml".into(), vec![0; 9]),
+    ]);
+    assert!(judge(&binary).fails(Level::P));
+}
