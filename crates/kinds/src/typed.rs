@@ -251,14 +251,12 @@ impl Reader<'_> {
                 self.report("duplicate", &key);
             }
             self.place.push(key.clone());
-            self.fields.push(key.clone());
             let node = if node == Node::Null {
                 empty(value)
             } else {
                 node
             };
             let item = self.read(value, form, node, owner)?;
-            self.fields.pop();
             self.place.pop();
             out.insert(key, item);
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use kube::Client;
 use pilotis_kinds::catalog::{self, Resource};
-use pilotis_kinds::{columns, defaults, document::Node, typed};
+use pilotis_kinds::{columns, defaults, document::Node, rules, typed};
 use pilotis_testkit::ControlPlane;
 use serde_json::Value;
 
@@ -222,4 +222,95 @@ fn is_age(text: &str) -> bool {
     text.strip_suffix('s')
         .is_some_and(|n| n.parse::<u32>().is_ok())
         || text.ends_with('d')
+}
+
+/// What our readers and rules say of an object: the code, the message and the causes.
+fn ours(resource: &Resource, object: Value) -> Value {
+    let (kind, version) = (resource.kind, resource.version);
+    let bad = |message: String| serde_json::json!({"code": 400, "message": message});
+    let decoded = match typed::decode(catalog::types(), resource.type_name, Node::from(object)) {
+        Ok(decoded) => decoded,
+        Err(error) => return bad(error.handled_as(version, kind)),
+    };
+    if let Some(message) = decoded.strict_message() {
+        return bad(format!(
+            "{kind} in version {version:?} cannot be handled as a {kind}: {message}"
+        ));
+    }
+    let mut value = decoded.value;
+    defaults::apply(resource, &mut value);
+    if resource.namespaced {
+        value["metadata"]["namespace"] = "default".into();
+    }
+    let errors = rules::create(resource, &value);
+    let name = value["metadata"]["name"].as_str().unwrap_or_default();
+    serde_json::json!({
+        "code": 422,
+        "message": rules::message(resource.group, kind, name, &errors),
+        "causes": rules::causes(&errors),
+    })
+}
+
+/// A message without a value that upstream prints in its internal form (capital field names).
+fn readable(message: &Value) -> String {
+    let text = message.as_str().unwrap_or_default();
+    let object = text.starts_with("Invalid value: {\"m") || text.starts_with("Invalid value: {\"M");
+    if object || text.starts_with("Invalid value: [{") {
+        let detail = text.rsplit_once("}: ").or(text.rsplit_once("]: "));
+        return detail.map_or(text, |(_, detail)| detail).to_owned();
+    }
+    text.to_owned()
+}
+
+/// Causes in an order of their own: upstream's follows its code, not the object.
+fn sorted(causes: &Value) -> Vec<String> {
+    let mut lines: Vec<String> = causes
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|c| format!("{} {} {}", c["field"], c["reason"], readable(&c["message"])))
+        .collect();
+    lines.sort();
+    lines.dedup();
+    lines
+}
+
+#[tokio::test]
+async fn upstream_refuses_what_we_refuse_in_the_same_words() {
+    let plane = ControlPlane::start().await.unwrap();
+    let client = plane.client().await.unwrap();
+    let mut wrong = Vec::new();
+    for object in manifests("refused.yaml") {
+        let resource = resource_of(&object);
+        let path = format!("{}?fieldValidation=Strict&dryRun=All", collection(resource));
+        let theirs = send(&client, "POST", &path, Some(&object)).await;
+        let name = format!("{}/{}", resource.plural, object["metadata"]["name"]);
+        let ours = ours(resource, object);
+        if theirs["code"] != ours["code"] {
+            wrong.push(format!("{name}:\n  ours     {ours}\n  upstream {theirs}"));
+            continue;
+        }
+        let (a, b) = (
+            sorted(&ours["causes"]),
+            sorted(&theirs["details"]["causes"]),
+        );
+        for line in a.iter().filter(|line| !b.contains(line)) {
+            wrong.push(format!("{name}: only ours {line}"));
+        }
+        for line in b.iter().filter(|line| !a.contains(line)) {
+            wrong.push(format!("{name}: only upstream {line}"));
+        }
+        if ours["code"] == 400 && ours["message"] != theirs["message"] {
+            wrong.push(format!(
+                "{name}:\n  ours     {}\n  upstream {}",
+                ours["message"], theirs["message"]
+            ));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} differences:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
