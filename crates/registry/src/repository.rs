@@ -2,8 +2,8 @@
 //!
 //! The objects of repository `a/b` are named `r/a/b/_blobs/…`, `_manifests/…`, `_tags/…` and
 //! `_referrers/<subject>/…`; no repository component begins with `_`. Tags and manifests are the
-//! truth; a referrers entry can be made again from its manifest. A repository is there when it holds
-//! something.
+//! truth; a referrers entry can be made again from its manifest. A repository is there when it
+//! holds something.
 
 use pilotis_blobs::{Error, Store};
 use pilotis_oci::{Descriptor, Digest};
