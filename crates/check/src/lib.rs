@@ -33,7 +33,7 @@ mod secrets;
 mod sources;
 mod tree;
 
-pub use charts::environments;
+pub use charts::{Origin, Rendered, Renderer, environments};
 pub use human::human;
 pub use json::json;
 pub use referential::{Error, Referential, Requirement};
@@ -99,17 +99,33 @@ impl Options {
     }
 }
 
-/// Judges a source tree: Dockerfiles, charts, manifests, secrets.
+/// Judges a source tree without rendering charts, which are then listed as not judged.
 ///
 /// # Errors
 /// Only a rule set of ours that does not load.
 pub fn run(files: &Tree, options: &Options) -> Result<Report, Error> {
+    judge(files, options, None)
+}
+
+/// Judges a source tree, its charts rendered for every environment.
+///
+/// # Errors
+/// Only a rule set of ours that does not load.
+pub fn run_with(files: &Tree, options: &Options, renderer: &dyn Renderer) -> Result<Report, Error> {
+    judge(files, options, Some(renderer))
+}
+
+fn judge(
+    files: &Tree,
+    options: &Options,
+    renderer: Option<&dyn Renderer>,
+) -> Result<Report, Error> {
     let referential = Referential::load()?;
     let mut collector = Collector::new(&referential, options, files);
     sources::judge(&mut collector);
     dockerfiles::judge(&mut collector);
     manifests::judge_files(&mut collector);
-    charts::judge(&mut collector);
+    charts::judge(&mut collector, renderer);
     Ok(collector.finish())
 }
 

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod helm;
+
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use pilotis_check::{Language, Options, Referential, Report, Tree, human, json, run};
+use pilotis_check::{Language, Options, Referential, Report, Tree, human, json, run, run_with};
 use pilotis_report::Level;
 use serde_json::json;
 
@@ -194,4 +196,56 @@ fn hostile_trees_give_findings_and_no_panic() {
         ("x.yaml".into(), vec![0; 9]),
     ]);
     assert!(judge(&binary).fails(Level::P));
+}
+
+#[test]
+fn the_sample_application_has_no_finding_in_any_environment() {
+    let files = read(&directory("../../examples/bonjour"));
+    let report = run_with(&files, &Options::default(), &helm::Judge).unwrap();
+    assert_eq!(
+        human(&report, Language::French).lines().next(),
+        Some("0 bloquant(s) P, 0 à améliorer I")
+    );
+    assert_eq!(report.findings, []);
+    assert!(report.skipped.is_empty(), "{:?}", report.skipped);
+    let environments: Vec<&str> = report.environments.iter().map(String::as_str).collect();
+    assert_eq!(environments, ["dev", "prod"]);
+    for rule in [
+        "container-writable-root",
+        "workload-spread",
+        "dockerfile-root-user",
+    ] {
+        assert!(report.evaluated.contains(rule), "{rule}");
+    }
+}
+
+#[test]
+fn the_broken_sample_has_one_finding_at_the_values_line_that_causes_it() {
+    let mut files = read(&directory("../../examples/bonjour"));
+    files.extend(read(&directory("../../examples/bonjour-broken")));
+    let report = run_with(&files, &Options::default(), &helm::Judge).unwrap();
+    insta::assert_snapshot!(human(&report, Language::French));
+    let [finding] = report.findings.as_slice() else {
+        panic!("{:?}", report.findings)
+    };
+    assert_eq!(finding.requirement.as_deref(), Some("EXI-ARCH-18"));
+    assert_eq!(
+        finding.position.as_ref().unwrap().to_string(),
+        "chart/values-prod.yaml:5:27"
+    );
+    let dev = Options {
+        environment: Some("dev".into()),
+        ..Options::default()
+    };
+    assert_eq!(run_with(&files, &dev, &helm::Judge).unwrap().findings, []);
+}
+
+#[test]
+fn a_chart_that_does_not_render_is_a_finding() {
+    let mut files = read(&directory("../../examples/bonjour"));
+    let template = "chart/templates/service.yaml".to_owned();
+    files.insert(template, b"a: {{ .Values.nope.nope }}\n".to_vec());
+    let report = run_with(&files, &Options::default(), &helm::Judge).unwrap();
+    assert_eq!(report.findings[0].rule, "unreadable-input");
+    assert!(report.fails(Level::P));
 }
