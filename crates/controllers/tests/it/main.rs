@@ -1,0 +1,27 @@
+//! Sessions of the controllers on a real control plane (or the embedded one), with a node that
+//! pretends. Every session has its own namespace; all share one cluster, because starting one is
+//! what takes the time.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod deployment;
+mod lifecycle;
+mod world;
+
+use world::World;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn controllers_keep_their_promises() {
+    let world = World::start().await;
+    tokio::join!(
+        lifecycle::every_namespace_has_its_account_and_certificate(&world),
+        deployment::a_rollout_completes_and_can_be_undone(&world),
+        deployment::recreate_never_mixes_versions(&world),
+        lifecycle::foreground_deletion_removes_children_first(&world),
+        lifecycle::orphans_stay(&world),
+        lifecycle::a_namespace_is_emptied_and_goes(&world),
+        lifecycle::objects_of_custom_kinds_are_collected(&world),
+        lifecycle::a_pod_that_fits_nowhere_says_why(&world),
+    );
+    world.stop().await;
+}
