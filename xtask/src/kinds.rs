@@ -187,6 +187,10 @@ impl Source {
     ) -> Option<(String, Struct)> {
         let (name, rest) = line.strip_prefix("type ")?.split_once(' ')?;
         let full = definition(package, name);
+        if rest.starts_with("struct{}") {
+            self.structs.insert(full, Struct::default());
+            return None;
+        }
         if rest.starts_with("struct {") && !rest.ends_with('}') {
             let atomic = markers
                 .iter()
@@ -383,6 +387,7 @@ fn write_field(out: &mut String, source: &Source, field: &Field, place: Place) {
         (has("omitzero"), 'z'),
         (place == Place::Embedded, 'i'),
         (marked("structType=atomic") || marked("mapType=atomic"), 'a'),
+        (marked("structType=granular"), 'g'),
     ];
     let flags: String = flags
         .iter()

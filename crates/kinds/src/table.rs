@@ -18,6 +18,9 @@ use crate::schema::{
 const TEXT: &str = include_str!("data/kubernetes.txt");
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.";
 
+/// Ends the name of a copy of an atomic type for a field whose parts have owners of their own.
+pub(crate) const GRANULAR: &str = "#granular";
+
 /// What the file says.
 pub(crate) struct Table {
     pub(crate) resources: Vec<Resource>,
@@ -51,6 +54,7 @@ pub(crate) fn load() -> Table {
     let mut resources: Vec<Resource> = Vec::new();
     let mut objects: HashMap<&'static str, Object> = HashMap::new();
     let mut embedded: HashMap<&'static str, Vec<(u32, &'static str)>> = HashMap::new();
+    let mut granular: Vec<&'static str> = Vec::new();
     let mut current = "";
     for line in TEXT.lines() {
         let mut words = line.split(' ');
@@ -79,11 +83,24 @@ pub(crate) fn load() -> Table {
                     .extend(words.next().map(|n| (number, n)));
             }
             Some(name) if !name.starts_with('#') => {
+                granular.extend(granular_reference(words.clone()));
                 if let (Some(object), Some(field)) = (objects.get_mut(current), field(words)) {
                     object.fields.insert(name.to_owned(), field);
                 }
             }
             _ => {}
+        }
+    }
+    for name in granular {
+        if let Some(object) = objects.get(name).cloned() {
+            let own: &'static str = format!("{name}{GRANULAR}").leak();
+            objects.insert(
+                own,
+                Object {
+                    atomic: false,
+                    ..object
+                },
+            );
         }
     }
     let names = objects.keys().copied().collect();
@@ -156,6 +173,9 @@ fn field(mut words: std::str::Split<'static, char>) -> Option<Field> {
     }
     let has = |flag: char| flags.contains(flag);
     let (mut ty, form) = read_type(shape, has('a'))?;
+    if let (Type::Ref(name), true) = (&mut ty, has('g')) {
+        *name = format!("{name}{GRANULAR}").into();
+    }
     if let Type::List(list) = &mut ty {
         *list = Arc::new(List {
             item: list.item.clone(),
@@ -195,6 +215,12 @@ fn zero(ty: &Type) -> Option<Value> {
         Type::Scalar(Scalar::Boolean) => Some(false.into()),
         _ => None,
     }
+}
+
+/// The atomic type that a field of this line owns field by field all the same.
+fn granular_reference(mut words: std::str::Split<'static, char>) -> Option<&'static str> {
+    let name = words.next()?.strip_prefix('&')?;
+    words.next()?.contains('g').then_some(name)
 }
 
 fn read_type(shape: &str, atomic: bool) -> Option<(Type, Form)> {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::document::Node;
 use crate::quantity::Quantity;
 use crate::schema::{Field, Form, Object, Scalar, Type, Types};
+use crate::table::GRANULAR;
 use crate::time;
 
 /// Strict errors kept at most, as upstream.
@@ -105,7 +106,8 @@ struct Reader<'a> {
 
 /// The last part of a type's name.
 fn short(type_name: &str) -> &str {
-    type_name.rsplit('.').next().unwrap_or(type_name)
+    let name = type_name.rsplit('.').next().unwrap_or(type_name);
+    name.strip_suffix(GRANULAR).unwrap_or(name)
 }
 
 impl Reader<'_> {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{Described, Shape};
 use crate::catalog;
 use crate::schema::{Field, Form, List, ListKind, Object, Scalar, Strategy, Type};
+use crate::table::GRANULAR;
 
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.";
 const EXTENSIONS: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.";
@@ -137,7 +138,13 @@ impl Components {
 
     /// A reference that may have siblings.
     fn wrapped(&mut self, name: &str) -> Value {
-        json!({"allOf": [self.reference(name)]})
+        match name.strip_suffix(GRANULAR) {
+            Some(name) => json!({
+                "allOf": [self.reference(name)],
+                "x-kubernetes-map-type": "granular",
+            }),
+            None => json!({"allOf": [self.reference(name)]}),
+        }
     }
 
     fn value(&mut self, ty: &Type, form: Form) -> Value {

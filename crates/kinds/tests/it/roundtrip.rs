@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use pilotis_kinds::{catalog, document::Node, typed, wire};
 use serde_json::Value;
 
-fn modules() -> PathBuf {
+pub(crate) fn modules() -> PathBuf {
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join("go");
     let path = std::env::var_os("GOPATH").map_or_else(home, PathBuf::from);
     std::env::var_os("GOMODCACHE").map_or_else(|| path.join("pkg/mod"), PathBuf::from)
