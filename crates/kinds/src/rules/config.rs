@@ -1,6 +1,6 @@
 //! Rules of configuration, storage claims, classes, leases and RBAC.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::access::{list, present, text};
 use super::{Findings, formats, immutable};
@@ -248,6 +248,10 @@ fn check_subject(subject: &Value, namespaced: bool, field: &str, found: &mut Fin
 
 pub(super) fn binding_update(new: &Value, old: &Value, found: &mut Findings) {
     if new["roleRef"] != old["roleRef"] {
-        found.invalid("roleRef", new["roleRef"].clone(), "cannot change roleRef");
+        // Upstream prints this value with its own field names.
+        let role = &new["roleRef"];
+        let (group, kind, name) = (&role["apiGroup"], &role["kind"], &role["name"]);
+        let value = json!({"APIGroup": group, "Kind": kind, "Name": name});
+        found.invalid("roleRef", value, "cannot change roleRef");
     }
 }
