@@ -12,6 +12,8 @@ use crate::{Language, Options, patch, secrets};
 
 /// Most findings kept; a tree with more is not read to the end by anyone.
 const FINDINGS_MAX: usize = 10_000;
+/// Most patches made: each costs a reading of its file.
+const PATCHES_MAX: usize = 500;
 /// Longest excerpt kept, in characters.
 const EXCERPT_CHARS_MAX: usize = 160;
 
@@ -34,6 +36,7 @@ pub(crate) struct Collector<'a> {
     findings: Vec<Finding>,
     seen: BTreeSet<(String, Option<Position>, Option<String>, String)>,
     skipped: Vec<Skipped>,
+    patches: usize,
 }
 
 impl<'a> Collector<'a> {
@@ -47,6 +50,7 @@ impl<'a> Collector<'a> {
             findings: Vec::new(),
             seen: BTreeSet::new(),
             skipped: Vec::new(),
+            patches: 0,
         }
     }
 
@@ -111,13 +115,15 @@ impl<'a> Collector<'a> {
             return;
         }
         self.evaluated.insert(rule.id.clone());
+        let replace = breach.replace.filter(|_| self.patches < PATCHES_MAX);
         let patch = breach
             .position
             .as_ref()
-            .zip(breach.replace)
+            .zip(replace)
             .and_then(|(at, (old, new))| {
                 patch::replace(&at.file, self.text(&at.file)?, at, (&old, &new))
             });
+        self.patches += usize::from(patch.is_some());
         self.findings.push(Finding {
             rule: rule.id.clone(),
             requirement: rule.requirement.clone(),
@@ -157,20 +163,26 @@ impl<'a> Collector<'a> {
     }
 
     fn excerpts(&self) -> BTreeMap<(String, u32), String> {
-        let mut excerpts = BTreeMap::new();
+        let mut wanted: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
         for finding in &self.findings {
-            let secret = finding.requirement.as_deref() == Some("EXI-ARCH-22");
-            let Some(at) = finding.position.as_ref().filter(|_| !secret) else {
-                continue;
-            };
-            let text = self.text(&at.file).unwrap_or_default();
-            let Some(line) = text.lines().nth(at.line.max(1) as usize - 1) else {
-                continue;
-            };
-            if !secrets::is_suspect(line) {
+            // What cannot be read may be anything, the middle of a key included.
+            let secret = finding.requirement.as_deref() == Some("EXI-ARCH-22")
+                || finding.rule == "unreadable-input";
+            if let Some(at) = finding.position.as_ref().filter(|_| !secret) {
+                wanted.entry(&at.file).or_default().insert(at.line);
+            }
+        }
+        let mut excerpts = BTreeMap::new();
+        for (file, numbers) in wanted {
+            let text = self.text(file).unwrap_or_default();
+            let lines = text
+                .lines()
+                .zip(1u32..)
+                .filter(|(_, number)| numbers.contains(number));
+            for (line, number) in lines.filter(|(line, _)| !secrets::is_suspect(line)) {
                 let clean = line.chars().filter(|c| !c.is_control());
                 let line: String = clean.take(EXCERPT_CHARS_MAX).collect();
-                excerpts.insert((at.file.clone(), at.line), line);
+                excerpts.insert((file.to_owned(), number), line);
             }
         }
         excerpts

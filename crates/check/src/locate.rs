@@ -66,7 +66,7 @@ pub(crate) fn position(file: &str, mark: Mark) -> Position {
     }
 }
 
-/// A YAML error as a diagnostic; the reader's words may quote a key, never a value.
+/// A YAML error as a diagnostic. What the reader quotes of the text is cut off: it may be a secret.
 pub(crate) fn diagnostic(file: &str, error: &pilotis_yaml::Error) -> Diagnostic {
     let place = Position {
         file: file.to_owned(),
@@ -74,5 +74,11 @@ pub(crate) fn diagnostic(file: &str, error: &pilotis_yaml::Error) -> Diagnostic 
         column: error.column,
     };
     let message = error.message.lines().next().unwrap_or_default();
-    Diagnostic::error(message).at(place)
+    let quoted = ["map[", "key:", "key \"", "`", "!!"];
+    let end = quoted
+        .iter()
+        .filter_map(|mark| message.find(mark))
+        .min()
+        .unwrap_or(message.len());
+    Diagnostic::error(message[..end].trim_end_matches([' ', ',', ':'])).at(place)
 }

@@ -19,6 +19,10 @@ pub(crate) const ASSIGNMENT: &str = concat!(
 /// Key names in values files: bare `secret` names an object there.
 const VALUE_NAME: &str = r"(?i)(password|passwd|pwd|secret[._-]?key|api[._-]?key|access[._-]?key|private[._-]?key|token|client[._-]?secret)$";
 
+/// Words that make a line not worth showing.
+const WORD: &str =
+    r"(?i)(passw|pwd|secret|token|credential|(api|access|private)[._-]?key|PRIVATE KEY)";
+
 /// Known formats, with the name of what they are.
 const FORMATS: [(&str, &str, &str); 10] = [
     (
@@ -54,6 +58,7 @@ struct Patterns {
     name_not: Regex,
     value_name: Regex,
     assignment: Regex,
+    word: Regex,
     any: Regex,
     formats: Vec<(&'static str, &'static str, Regex)>,
 }
@@ -66,6 +71,7 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
         name_not: compile(NAME_NOT),
         value_name: compile(VALUE_NAME),
         assignment: compile(ASSIGNMENT),
+        word: compile(WORD),
         any: compile(&any.join("|")),
         formats: FORMATS
             .iter()
@@ -122,9 +128,9 @@ pub(crate) fn assignments(text: &str) -> Vec<Hit> {
     lines.map(hit).collect()
 }
 
-/// Whether a line may hold a secret and must not be shown.
+/// Whether a line may hold a secret and must not be shown: hiding too much costs little.
 pub(crate) fn is_suspect(line: &str) -> bool {
-    PATTERNS.assignment.is_match(line) || PATTERNS.any.is_match(line)
+    PATTERNS.word.is_match(line) || PATTERNS.any.is_match(line)
 }
 
 /// Whether a variable of this name holds a secret.

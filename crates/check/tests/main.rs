@@ -103,6 +103,45 @@ fn no_case_shows_the_secret_it_holds() {
 }
 
 #[test]
+fn what_cannot_be_read_is_not_repeated() {
+    let cases = [
+        ("Dockerfile", "FROM a\nENV PASSWORD=un motdepasse\n"),
+        (
+            "Dockerfile",
+            "FROM a\nRUN login \\\n\nmotdepasse+x y\n+motdepasse z\n",
+        ),
+        ("values.yaml", "password: motdepasse: x\n"),
+        ("values.yaml", "token: &motdepasse [\n"),
+        (
+            "a.yaml",
+            "apiVersion: v1\nkind: Secret\ndata: {{ motdepasse }}\n",
+        ),
+        (
+            "a.yaml",
+            "apiVersion: v1\nkind: Secret\ndata: {~: motdepasse}\n",
+        ),
+        (
+            "a.yaml",
+            "apiVersion: v1\nkind: Secret\ndata: !!int motdepasse\n",
+        ),
+        (
+            "a.yaml",
+            "apiVersion: v1\nkind: Secret\ndata: {key: [motdepasse]}\n",
+        ),
+        (
+            "a.yaml",
+            "apiVersion: v1\nkind: ConfigMap\ndata: {key: {motdepasse: motdepasse}}\n",
+        ),
+    ];
+    for (path, text) in cases {
+        let report = judge(&tree(&[(path, text)]));
+        assert!(!report.findings.is_empty(), "{path} {text}");
+        let shown = human(&report, Language::French) + &json(&report).to_string();
+        assert!(!shown.contains("motdepasse"), "{text}\n{shown}");
+    }
+}
+
+#[test]
 fn the_human_form_shows_line_cause_and_patch() {
     let files = tree(&[(
         "svc.yaml",
@@ -248,4 +287,14 @@ fn a_chart_that_does_not_render_is_a_finding() {
     let report = run_with(&files, &Options::default(), &helm::Judge).unwrap();
     assert_eq!(report.findings[0].rule, "unreadable-input");
     assert!(report.fails(Level::P));
+}
+
+#[test]
+fn many_objects_are_judged_each_at_its_place() {
+    let text = std::fs::read(directory("cases/container-fixed-identity/bad/web.yaml")).unwrap();
+    let files: Tree = (0..200)
+        .map(|index| (format!("m/{index}.yaml"), text.clone()))
+        .collect();
+    let report = judge(&files);
+    assert_eq!(report.findings.len(), 200 * 9);
 }

@@ -153,9 +153,14 @@ impl Parser {
         let keyword = word.to_ascii_uppercase();
         let Some(keyword) = KEYWORDS.iter().find(|known| **known == keyword) else {
             let hint = flags::nearest(&keyword, KEYWORDS);
-            let shown: String = word.chars().take(40).collect();
+            // What is no word may be the middle of anything, a key included: it is not repeated.
+            let plain = word.len() <= 20 && word.bytes().all(|b| b.is_ascii_alphabetic());
+            let message = match plain {
+                true => format!("unknown instruction `{word}`"),
+                false => "line does not start with an instruction".to_owned(),
+            };
             return Err((
-                format!("unknown instruction `{shown}`"),
+                message,
                 hint.map(|known| format!("did you mean `{known}`?")),
             ));
         };
@@ -254,10 +259,9 @@ impl Parser {
                     pairs.push((key.to_owned(), value.to_owned()));
                 }
                 _ => {
-                    let shown: String = word.split('=').next().unwrap_or_default().into();
                     let hint = Some("put values with spaces in double quotes".to_owned());
                     return Err((
-                        format!("{keyword} has `{shown}` where `name=value` is due"),
+                        format!("{keyword} has a word that is not `name=value`"),
                         hint,
                     ));
                 }

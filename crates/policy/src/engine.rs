@@ -100,6 +100,8 @@ struct Compiled {
     each: Vec<Places>,
     variables: Vec<(String, Program)>,
     validations: Vec<Check>,
+    /// Binding a value copies it, so `container` is bound only for rules whose text names it.
+    reads_container: bool,
 }
 
 #[derive(Debug)]
@@ -243,7 +245,15 @@ fn compile(env: &Env, rule: &Rule) -> Result<Compiled, Error> {
             .iter()
             .map(check)
             .collect::<Result<_, Error>>()?,
+        reads_container: reads_container(rule),
     })
+}
+
+fn reads_container(rule: &Rule) -> bool {
+    let validations = rule.validations.iter();
+    let texts = validations.flat_map(|v| [&v.expression, &v.message.fr, &v.message.en]);
+    let mut texts = texts.chain(rule.variables.iter().map(|v| &v.expression));
+    texts.any(|text| text.contains("container"))
 }
 
 impl Compiled {
@@ -255,7 +265,7 @@ impl Compiled {
                 Err(error) => {
                     verdict
                         .violations
-                        .push(self.fault(Path::new(), None, &error.to_string()));
+                        .push(self.fault(Path::new(), None, cause(&error)));
                     return;
                 }
             }
@@ -277,8 +287,10 @@ impl Compiled {
     fn judge_place(&self, place: &Place<'_>, root: &Context<'_, '_>, verdict: &mut Verdict) {
         let mut context = root.new_inner_scope();
         context.add_variable_from_value("item", to_cel(&place.value));
-        let container = place.container.unwrap_or(&Value::Null);
-        context.add_variable_from_value("container", to_cel(container));
+        if self.reads_container {
+            let container = place.container.unwrap_or(&Value::Null);
+            context.add_variable_from_value("container", to_cel(container));
+        }
         let mut variables = HashMap::new();
         for (name, program) in &self.variables {
             match program.execute(&context) {
@@ -286,7 +298,7 @@ impl Compiled {
                     variables.insert(Key::String(Arc::new(name.clone())), value);
                 }
                 Err(error) => {
-                    let fault = self.fault(place.path.clone(), place.container, &error.to_string());
+                    let fault = self.fault(place.path.clone(), place.container, cause(&error));
                     verdict.violations.push(fault);
                     return;
                 }
@@ -314,34 +326,40 @@ impl Compiled {
                     verdict.violations.push(fault);
                 }
                 Err(error) => {
-                    let fault = self.fault(path, place.container, &error.to_string());
+                    let fault = self.fault(path, place.container, cause(&error));
                     verdict.violations.push(fault);
                 }
             }
         }
     }
 
-    /// A violation because the rule could not be evaluated. The engine's words may quote values of
-    /// the object, so only their beginning up to the first colon is shown.
+    /// A violation because the rule could not be evaluated.
     fn fault(&self, path: Path, container: Option<&Value>, cause: &str) -> Violation {
-        let cause: String = cause
-            .split([':', '\n', '{'])
-            .next()
-            .unwrap_or_default()
-            .into();
         Violation {
             rule: self.id.clone(),
             path,
             container: name(container),
             message: Text {
-                fr: format!(
-                    "valeur inattendue, la règle ne peut pas juger ({})",
-                    cause.trim()
-                ),
-                en: format!("unexpected value, the rule cannot judge ({})", cause.trim()),
+                fr: format!("valeur inattendue, la règle ne peut pas juger ({cause})"),
+                en: format!("unexpected value, the rule cannot judge ({cause})"),
             },
             patch: None,
         }
+    }
+}
+
+/// The kind of an evaluation error. Its own words quote values of the object, hence secrets.
+fn cause(error: &cel::ExecutionError) -> &'static str {
+    use cel::ExecutionError as E;
+    match error {
+        E::NoSuchKey(_) => "missing key",
+        E::UndeclaredReference(_) => "undeclared reference",
+        E::InvalidArgumentCount { .. } | E::FunctionError { .. } => "function error",
+        E::IndexOutOfBounds(_) => "index out of bounds",
+        E::NoSuchOverload(_) | E::UnexpectedType { .. } | E::UnsupportedTargetType { .. } => {
+            "wrong type"
+        }
+        _ => "evaluation error",
     }
 }
 

@@ -80,10 +80,12 @@ fn a_rule_whose_condition_does_not_hold_is_not_evaluated() {
 
 #[test]
 fn a_value_of_the_wrong_type_is_a_violation_that_does_not_quote_it() {
-    let verdict = judge(&deployment(json!("hunter2")), true);
-    assert_eq!(verdict.violations.len(), 1);
-    let text = format!("{verdict:?}");
-    assert!(!text.contains("hunter2"), "{text}");
+    for port in [json!("hunter2"), json!(["hunter2"]), json!({"hunter2": 1})] {
+        let verdict = judge(&deployment(port), true);
+        assert_eq!(verdict.violations.len(), 1);
+        let text = format!("{verdict:?}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
 }
 
 #[test]
