@@ -383,7 +383,10 @@ fn computed(name: &str, fields: &mut Fields) {
         "core.v1.LimitRangeItem" => limit_range_item(fields),
         "core.v1.ReplicationController" => {
             labels_of_template(fields);
-            let labels = fields["metadata"].get("labels").cloned();
+            let labels = fields
+                .get("metadata")
+                .and_then(|m| m.get("labels"))
+                .cloned();
             if let (Some(labels), Some(Value::Object(spec))) = (labels, fields.get_mut("spec")) {
                 spec.entry("selector").or_insert(labels);
             }

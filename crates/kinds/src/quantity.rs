@@ -78,7 +78,7 @@ impl Quantity {
         let fraction = &fraction[..fraction.len().min(18)];
         let unscaled = format!("0{whole}{fraction}").parse::<i128>();
         let unscaled = unscaled.map_err(|_| QuantityError::Number)?;
-        let power = power + 9 - i32::try_from(fraction.len()).unwrap_or(18);
+        let power = power.saturating_add(9 - i32::try_from(fraction.len()).unwrap_or(18));
         let nano = unscaled
             .checked_mul(multiplier)
             .and_then(|value| scale(value, power))
@@ -176,7 +176,7 @@ impl fmt::Display for Quantity {
         if self.nano == 0 {
             return f.write_str("0");
         }
-        let kibi = self.nano.abs() >= 1024 * NANO;
+        let kibi = self.nano.abs() >= 1024 * NANO && self.nano % NANO == 0;
         if self.notation == Notation::Binary && kibi {
             return self.fmt_binary(f);
         }
@@ -252,6 +252,7 @@ mod tests {
             ("12e6", "12e6"),
             ("-5", "-5"),
             ("0.1Ki", "102400m"),
+            ("0.1Mi", "104857600m"),
             ("1n", "1n"),
             ("1.00000000001", "1000000001n"),
         ] {

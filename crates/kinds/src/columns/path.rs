@@ -7,6 +7,8 @@ use serde_json::Value;
 
 /// Steps read at most.
 const STEPS_MAX: usize = 64;
+/// Bytes read at most, which also bounds how deep filters nest.
+const TEXT_BYTES_MAX: usize = 1024;
 
 /// A path that could be read.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,13 +41,16 @@ impl JsonPath {
     /// Reads `.spec.ports[0].name`; a leading `$` or `.` and enclosing braces may be left out.
     ///
     /// # Errors
-    /// When a bracket or quote is not closed, or a step is none of the known ones.
+    /// When a bracket or quote is not closed, a step is none of the known ones, or the text is
+    /// longer than 1024 bytes.
     pub fn parse(text: &str) -> Result<Self, PathError> {
         let inner = text
             .strip_prefix('{')
             .and_then(|t| t.strip_suffix('}'))
             .unwrap_or(text);
-        steps(inner.trim().trim_start_matches(['$', '@']))
+        Some(inner.trim().trim_start_matches(['$', '@']))
+            .filter(|text| text.len() <= TEXT_BYTES_MAX)
+            .and_then(steps)
             .map(|steps| Self { steps })
             .ok_or_else(|| PathError {
                 path: text.to_owned(),

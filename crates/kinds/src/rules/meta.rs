@@ -30,8 +30,8 @@ pub(super) fn create(resource: &Resource, object: &Value, found: &mut Findings) 
         (true, space) => {
             found.invalid_each("metadata.namespace", space, formats::dns_label(space));
         }
-        (false, "") => {}
-        (false, _) => found.forbidden("metadata.namespace", "not allowed on this type"),
+        // Upstream empties it before it looks.
+        (false, _) => {}
     }
     common(metadata, "metadata", found);
     finalizers(metadata, found);

@@ -12,11 +12,16 @@ use super::{Findings, formats, meta};
 use crate::quantity::Quantity;
 
 pub(super) fn pod(object: &Value, found: &mut Findings) {
-    spec(&object["spec"], "spec", found);
+    spec(&object["spec"], "spec", &[], found);
 }
 
 /// A pod template at a field.
 pub(super) fn template(template: &Value, field: &str, found: &mut Findings) {
+    template_with(template, field, &[], found);
+}
+
+/// A pod template at a field, whose pods also get volumes for these claims.
+pub(super) fn template_with(template: &Value, field: &str, claims: &[&str], found: &mut Findings) {
     let metadata = &template["metadata"];
     meta::labels(&metadata["labels"], &format!("{field}.labels"), found);
     meta::annotations(
@@ -24,11 +29,12 @@ pub(super) fn template(template: &Value, field: &str, found: &mut Findings) {
         &format!("{field}.annotations"),
         found,
     );
-    spec(&template["spec"], &format!("{field}.spec"), found);
+    spec(&template["spec"], &format!("{field}.spec"), claims, found);
 }
 
-fn spec(spec: &Value, field: &str, found: &mut Findings) {
-    let volumes = volumes(spec, field, found);
+fn spec(spec: &Value, field: &str, claims: &[&str], found: &mut Findings) {
+    let mut volumes = volumes(spec, field, found);
+    volumes.extend(claims.iter().map(|claim| (*claim).to_owned()));
     containers(spec, field, &volumes, found);
     init_containers(spec, field, &volumes, found);
     let words = [

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::access::{present, text};
+use super::access::{list, present, text};
 use super::{Findings, formats, immutable, pod, selector};
 
 const TEMPLATE: &str = "spec.template";
@@ -93,7 +93,11 @@ fn template_matches(spec: &Value, found: &mut Findings) {
         let field = format!("{TEMPLATE}.metadata.labels");
         found.invalid(field, labels.clone(), detail);
     }
-    pod::template(&spec["template"], TEMPLATE, found);
+    let claims = list(spec, "volumeClaimTemplates").iter();
+    let claims: Vec<&str> = claims
+        .map(|claim| text(&claim["metadata"], "name"))
+        .collect();
+    pod::template_with(&spec["template"], TEMPLATE, &claims, found);
 }
 
 fn always_restarts(spec: &Value, found: &mut Findings) {

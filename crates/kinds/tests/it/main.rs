@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod hostile;
 mod judge;
+mod manifests;
 mod openapi;
 mod roundtrip;
