@@ -10,6 +10,7 @@ mod deployment;
 mod error;
 mod events;
 mod garbage;
+mod job;
 mod kinds_of_cluster;
 mod namespace;
 mod owner;
@@ -54,6 +55,7 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) ->
 
     let replica_sets = replica_set::ReplicaSets::new(&world);
     let deployments = deployment::Deployments::new(&world);
+    let jobs = job::Jobs::new(&world);
     let namespaces = namespace::Namespaces::new(&world);
     let accounts = service_account::ServiceAccounts::new(&world, settings.root_certificate);
     let scheduler = scheduler::Scheduler::new(&world);
@@ -69,6 +71,7 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) ->
     }
     tasks.spawn(queue::work(replica_sets.0, replica_sets.1, stop.clone()));
     tasks.spawn(queue::work(deployments.0, deployments.1, stop.clone()));
+    tasks.spawn(queue::work(jobs.0, jobs.1, stop.clone()));
     tasks.spawn(queue::work(namespaces.0, namespaces.1, stop.clone()));
     tasks.spawn(queue::work(accounts.0, accounts.1, stop.clone()));
     tasks.spawn(queue::work(scheduler.0, scheduler.1, stop.clone()));

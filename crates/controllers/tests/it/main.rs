@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod deployment;
+mod job;
 mod lifecycle;
 mod world;
 
@@ -17,6 +18,7 @@ async fn controllers_keep_their_promises() {
         lifecycle::every_namespace_has_its_account_and_certificate(&world),
         deployment::a_rollout_completes_and_can_be_undone(&world),
         deployment::recreate_never_mixes_versions(&world),
+        job::a_job_completes_and_expires(&world),
         lifecycle::foreground_deletion_removes_children_first(&world),
         lifecycle::orphans_stay(&world),
         lifecycle::a_namespace_is_emptied_and_goes(&world),
