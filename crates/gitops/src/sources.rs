@@ -1,0 +1,243 @@
+//! Repositories: a URL to a mirror on disk, fetched with the credentials of a Secret.
+//!
+//! Mirrors are disposable. A repository is fetched by one task at a time; the others wait and find
+//! it fresh. Credentials are Secrets with upstream's label, read by the watch of this namespace:
+//! `repository` for one URL, `repo-creds` for a prefix; `project` limits who may use them.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use pilotis_git::{
+    CommitId, Credentials, Fetch, FetchError, File, ReadError, RemotePolicy, Repository, TreeLimits,
+};
+use pilotis_sync::object::text;
+use pilotis_sync::project::repository;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+/// Label of Secrets that hold credentials.
+pub(crate) const SECRET_LABEL: &str = "argocd.argoproj.io/secret-type";
+
+/// A source cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SourceError {
+    /// The mirror cannot be brought up to date.
+    #[error("cannot fetch {url}: {source}")]
+    Fetch {
+        url: String,
+        #[source]
+        source: FetchError,
+    },
+    /// The mirror cannot be read.
+    #[error("cannot read {url}: {source}")]
+    Read {
+        url: String,
+        #[source]
+        source: ReadError,
+    },
+    /// A reading task was cancelled.
+    #[error("reading {url} was interrupted")]
+    Interrupted { url: String },
+}
+
+/// How old a mirror may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Freshness {
+    /// Any age; fetched only when there is none.
+    Any,
+    /// Younger than this.
+    Within(Duration),
+}
+
+/// The mirrors.
+pub(crate) struct Sources {
+    directory: PathBuf,
+    policy: RemotePolicy,
+    timeout: Duration,
+    mirrors: SyncMutex<HashMap<String, Arc<Mutex<Mirror>>>>,
+    secrets: SyncMutex<Vec<Value>>,
+}
+
+#[derive(Default)]
+struct Mirror {
+    repository: Option<Repository>,
+    fetched: Option<Instant>,
+    stale: bool,
+}
+
+impl Sources {
+    pub(crate) fn new(directory: PathBuf, policy: RemotePolicy, timeout: Duration) -> Self {
+        let (mirrors, secrets) = (SyncMutex::default(), SyncMutex::default());
+        Self {
+            directory,
+            policy,
+            timeout,
+            mirrors,
+            secrets,
+        }
+    }
+
+    /// The Secrets to choose credentials from.
+    pub(crate) fn set_secrets(&self, secrets: Vec<Value>) {
+        *self.secrets.lock().unwrap_or_else(PoisonError::into_inner) = secrets;
+    }
+
+    /// The commit a revision of a repository stands for.
+    pub(crate) async fn resolve(
+        &self,
+        url: &str,
+        revision: &str,
+        project: &str,
+        freshness: Freshness,
+    ) -> Result<CommitId, SourceError> {
+        let mirror = self.fresh(url, project, freshness).await?;
+        let revision = if revision.is_empty() {
+            "HEAD"
+        } else {
+            revision
+        };
+        match mirror.resolve(revision) {
+            Ok(id) => Ok(id),
+            Err(_) if matches!(freshness, Freshness::Any) => {
+                // A pinned commit may be newer than the mirror.
+                let mirror = self
+                    .fresh(url, project, Freshness::Within(Duration::ZERO))
+                    .await?;
+                mirror
+                    .resolve(revision)
+                    .map_err(|source| read_error(url, source))
+            }
+            Err(source) => Err(read_error(url, source)),
+        }
+    }
+
+    /// Every file under a directory of a commit.
+    pub(crate) async fn files(
+        &self,
+        url: &str,
+        commit: CommitId,
+        directory: &str,
+    ) -> Result<Vec<File>, SourceError> {
+        let mirror = self.mirror(url);
+        let repository = mirror.lock().await.repository.clone();
+        let Some(repository) = repository else {
+            return Err(SourceError::Interrupted {
+                url: url.to_owned(),
+            });
+        };
+        let limits = TreeLimits {
+            files_max: 5_000,
+            bytes_max: 64 << 20,
+            depth_max: 32,
+        };
+        let directory = directory.to_owned();
+        let reading =
+            tokio::task::spawn_blocking(move || repository.files(commit, &directory, limits));
+        let files = reading.await.map_err(|_| SourceError::Interrupted {
+            url: url.to_owned(),
+        })?;
+        files.map_err(|source| read_error(url, source))
+    }
+
+    /// Makes the next look at a repository a fetch.
+    pub(crate) async fn mark_stale(&self, url: &str) {
+        self.mirror(url).lock().await.stale = true;
+    }
+
+    fn mirror(&self, url: &str) -> Arc<Mutex<Mirror>> {
+        let mut mirrors = self.mirrors.lock().unwrap_or_else(PoisonError::into_inner);
+        mirrors.entry(repository(url)).or_default().clone()
+    }
+
+    async fn fresh(
+        &self,
+        url: &str,
+        project: &str,
+        freshness: Freshness,
+    ) -> Result<Repository, SourceError> {
+        let mirror = self.mirror(url);
+        let mut mirror = mirror.lock().await;
+        let name = hex(&Sha256::digest(repository(url).as_bytes())[..12]);
+        let directory = self.directory.join(format!("{name}.git"));
+        if mirror.repository.is_none() && directory.join("packed-refs").exists() {
+            // Left by an earlier process: good enough for what need not be fresh.
+            mirror.repository = Repository::open(&directory).ok();
+        }
+        let needed = match (freshness, mirror.fetched) {
+            (Freshness::Any, _) => false,
+            (_, None) => true,
+            (Freshness::Within(age), Some(fetched)) => mirror.stale || fetched.elapsed() >= age,
+        };
+        if let (Some(repository), false) = (&mirror.repository, needed) {
+            return Ok(repository.clone());
+        }
+        let opened = Repository::init_bare(&directory).map_err(|source| read_error(url, source))?;
+        let fetch = Fetch {
+            url: url.to_owned(),
+            credentials: self.credentials(url, project),
+            policy: self.policy.clone(),
+            timeout: self.timeout,
+        };
+        let updates = opened
+            .fetch_mirror(&fetch)
+            .await
+            .map_err(|source| SourceError::Fetch {
+                url: url.to_owned(),
+                source,
+            })?;
+        tracing::debug!(url, updates = updates.len(), "repository fetched");
+        *mirror = Mirror {
+            repository: Some(opened.clone()),
+            fetched: Some(Instant::now()),
+            stale: false,
+        };
+        Ok(opened)
+    }
+
+    /// The longest matching URL wins; a Secret of another project does not match.
+    fn credentials(&self, url: &str, project: &str) -> Option<Credentials> {
+        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        let matching = secrets.iter().filter_map(|secret| {
+            let prefix = repository(&data(secret, "url")?);
+            let kind = secret
+                .pointer("/metadata/labels")?
+                .get(SECRET_LABEL)?
+                .as_str()?;
+            let matches = match kind {
+                "repository" => prefix == repository(url),
+                "repo-creds" => repository(url).starts_with(&prefix),
+                _ => false,
+            };
+            let theirs = data(secret, "project").unwrap_or_default();
+            (matches && (theirs.is_empty() || theirs == project)).then_some((prefix.len(), secret))
+        });
+        let (_, secret) = matching.max_by_key(|(length, _)| *length)?;
+        let user = data(secret, "username").unwrap_or_else(|| "git".to_owned());
+        Some(Credentials::new(user, data(secret, "password")?))
+    }
+}
+
+fn data(secret: &Value, name: &str) -> Option<String> {
+    let bytes = STANDARD
+        .decode(text(secret, &format!("/data/{name}")))
+        .ok()?;
+    let value = String::from_utf8(bytes).ok()?;
+    (!value.is_empty()).then_some(value)
+}
+
+fn read_error(url: &str, source: ReadError) -> SourceError {
+    SourceError::Read {
+        url: url.to_owned(),
+        source,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
