@@ -1,15 +1,20 @@
-//! `OpenAPI` v3 documents, one per group and version, made from the tables on demand.
+//! `OpenAPI` documents made from the tables on demand: v3 per group and version, v2 of them all.
 //!
 //! Clients use them to validate, to explain, and to know which kinds take a strategic merge patch.
 //! `kubectl apply` needs three things of every PATCH: its strategic content type, its group, version
 //! and kind, and the query parameter `fieldValidation`. Descriptions are absent on purpose. A
 //! document is large (core: a few hundred KB): make it once and keep it with its [`content_hash`].
 
+mod gnostic;
 mod paths;
 mod schema;
+mod v2;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+
+pub use gnostic::gnostic;
+pub use v2::v2;
 
 use crate::catalog::Resource;
 
@@ -193,6 +198,33 @@ mod tests {
                 assert!(schemas.contains_key(name), "{group}/{version}: {name}");
             }
         }
+    }
+
+    #[test]
+    fn the_second_version_has_the_same_types() {
+        let documents = [document("", "v1"), document("apps", "v1")];
+        let merged = v2(&documents);
+        let pod = &merged["definitions"]["io.k8s.api.core.v1.Pod"];
+        assert_eq!(
+            pod["properties"]["spec"]["$ref"],
+            "#/definitions/io.k8s.api.core.v1.PodSpec"
+        );
+        let target = &merged["definitions"]["io.k8s.apimachinery.pkg.util.intstr.IntOrString"];
+        assert_eq!(
+            target,
+            &json!({"type": "string", "format": "int-or-string"})
+        );
+        let patch =
+            &merged["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["patch"];
+        assert!(
+            patch["consumes"]
+                .as_array()
+                .unwrap()
+                .contains(&json!("application/json-patch+json"))
+        );
+        assert!(!merged.to_string().contains("#/components/"));
+        let bytes = gnostic(&merged);
+        assert_eq!(&bytes[..5], b"\x0a\x032.0");
     }
 
     #[test]

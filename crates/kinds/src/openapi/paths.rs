@@ -159,6 +159,7 @@ impl Maker<'_, '_> {
             let name = catalog::type_name(sub.group, sub.version, sub.kind);
             return match name {
                 _ if sub.kind == self.resource.kind => self.own(),
+                _ if sub.kind.ends_with("Options") => json!({"type": "string"}),
                 Some(name) => self.components.reference(name),
                 None => json!({"type": "string"}),
             };

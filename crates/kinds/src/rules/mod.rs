@@ -202,7 +202,10 @@ pub fn message(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> St
 
 /// The `details.causes` of the 422 answer.
 pub fn causes(errors: &[FieldError]) -> Value {
-    let cause = |error: &FieldError| json!({"reason": error.reason.as_str(), "message": error.message, "field": error.field});
+    let cause = |error: &FieldError| {
+        let (reason, message) = (error.reason.as_str(), &error.message);
+        json!({"reason": reason, "message": message, "field": error.field})
+    };
     errors.iter().map(cause).collect()
 }
 

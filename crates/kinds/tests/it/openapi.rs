@@ -179,3 +179,38 @@ fn documents_say_what_upstream_documents_say() {
         wrong.join("\n")
     );
 }
+
+#[test]
+fn the_second_version_says_what_upstream_says() {
+    let mut groups: Vec<(&str, &str)> = catalog::resources()
+        .iter()
+        .map(|r| (r.group, r.version))
+        .collect();
+    groups.dedup();
+    let documents = groups.into_iter().map(|(group, version)| {
+        let of_group = |r: &&catalog::Resource| r.group == group && r.version == version;
+        let resources: Vec<_> = catalog::resources()
+            .iter()
+            .filter(of_group)
+            .map(Into::into)
+            .collect();
+        openapi::v3(group, version, &resources)
+    });
+    let documents: Vec<Value> = documents.collect();
+    let ours = openapi::v2(&documents);
+    let path = modules().join("k8s.io/kubernetes@v1.35.4/api/openapi-spec/swagger.json");
+    let theirs: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let mut wrong = Vec::new();
+    for (name, definition) in ours["definitions"].as_object().unwrap() {
+        match theirs["definitions"].get(name) {
+            Some(theirs) => compare_schema(name, definition, theirs, &mut wrong),
+            None => wrong.push(format!("only ours {name}")),
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} differences:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
