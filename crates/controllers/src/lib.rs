@@ -7,6 +7,7 @@
 
 mod cache;
 mod deployment;
+mod endpoints;
 mod error;
 mod events;
 mod garbage;
@@ -55,6 +56,7 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) ->
 
     let replica_sets = replica_set::ReplicaSets::new(&world);
     let deployments = deployment::Deployments::new(&world);
+    let endpoints = endpoints::ServiceEndpoints::new(&world);
     let jobs = job::Jobs::new(&world);
     let namespaces = namespace::Namespaces::new(&world);
     let accounts = service_account::ServiceAccounts::new(&world, settings.root_certificate);
@@ -71,6 +73,7 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) ->
     }
     tasks.spawn(queue::work(replica_sets.0, replica_sets.1, stop.clone()));
     tasks.spawn(queue::work(deployments.0, deployments.1, stop.clone()));
+    tasks.spawn(queue::work(endpoints.0, endpoints.1, stop.clone()));
     tasks.spawn(queue::work(jobs.0, jobs.1, stop.clone()));
     tasks.spawn(queue::work(namespaces.0, namespaces.1, stop.clone()));
     tasks.spawn(queue::work(accounts.0, accounts.1, stop.clone()));

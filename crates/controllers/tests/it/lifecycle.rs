@@ -177,3 +177,38 @@ pub(crate) async fn a_pod_that_fits_nowhere_says_why(world: &World) {
         })
         .await;
 }
+
+pub(crate) async fn endpoints_follow_pods_and_go_with_their_service(world: &World) {
+    world.must("create namespace endpoints");
+    let mut web = set("endpoints", "web", 2);
+    web["spec"]["template"]["spec"]["containers"][0]["ports"] =
+        json!([{"name": "http", "containerPort": 8080}]);
+    world.apply(&web);
+    world.apply(&json!({"apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "web", "namespace": "endpoints"},
+        "spec": {"selector": {"set": "web"}, "ports": [{"port": 80, "targetPort": "http"}]}}));
+    let slices = "endpointslices -n endpoints -l kubernetes.io/service-name=web";
+    world
+        .until("two ready endpoints", slices, |slices| {
+            let slice = &slices["items"][0];
+            let endpoints = slice["endpoints"].as_array().into_iter().flatten();
+            let ready = endpoints
+                .filter(|e| e["conditions"]["ready"] == true)
+                .count();
+            ready == 2 && slice["ports"][0]["port"] == 8080
+        })
+        .await;
+    world
+        .until("the old form", "endpoints web -n endpoints", |endpoints| {
+            endpoints["subsets"][0]["addresses"]
+                .as_array()
+                .map_or(0, Vec::len)
+                == 2
+        })
+        .await;
+    world.must("delete service web -n endpoints");
+    world
+        .until("no slices", slices, |slices| count(slices) == 0)
+        .await;
+    world.until_gone("endpoints web -n endpoints").await;
+}

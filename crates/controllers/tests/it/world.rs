@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use kube::Client;
-use pilotis_controllers::{Error, Settings, run};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use pilotis_controllers::{Error, ROLE, Settings, run};
 use pilotis_testkit::{Cluster, eventually};
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -26,7 +27,7 @@ impl World {
             pretend_node: Some("pretend".into()),
             root_certificate: "a certificate".into(),
         };
-        let client: Client = cluster.client().await.unwrap();
+        let client = client_with_role(&cluster).await;
         let running = tokio::spawn(run(client, settings, stop.clone()));
         Self {
             cluster,
@@ -85,4 +86,37 @@ impl World {
         })
         .await;
     }
+}
+
+/// A client that may do what the committed role says and nothing more.
+async fn client_with_role(cluster: &Cluster) -> Client {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), ROLE).unwrap();
+    let role = file.path().display().to_string();
+    let run =
+        |arguments: &[&str]| tokio::task::block_in_place(|| cluster.kubectl(arguments)).unwrap();
+    run(&["apply", "-f", &role]);
+    run(&["create", "namespace", "test-controllers"]);
+    run(&["create", "serviceaccount", "it", "-n", "test-controllers"]);
+    run(&[
+        "create",
+        "clusterrolebinding",
+        "test-controllers",
+        "--clusterrole=pilotis:controllers",
+        "--serviceaccount=test-controllers:it",
+    ]);
+    let token = run(&["create", "token", "it", "-n", "test-controllers"]);
+    let mut kubeconfig = Kubeconfig::read_from(cluster.kubeconfig()).unwrap();
+    for user in &mut kubeconfig.auth_infos {
+        let user = user.auth_info.get_or_insert_default();
+        *user = kube::config::AuthInfo {
+            token: Some(token.trim().to_owned().into()),
+            ..Default::default()
+        };
+    }
+    let options = KubeConfigOptions::default();
+    let config = Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .unwrap();
+    Client::try_from(config).unwrap()
 }
