@@ -221,7 +221,6 @@ fn compare_table(
 fn is_age(text: &str) -> bool {
     text.strip_suffix('s')
         .is_some_and(|n| n.parse::<u32>().is_ok())
-        || text.ends_with('d')
 }
 
 /// What our readers and rules say of an object: the code, the message and the causes.
@@ -365,6 +364,54 @@ async fn upstream_keeps_what_we_keep_from_changing() {
         }
         for line in b.iter().filter(|line| !a.contains(line)) {
             wrong.push(format!("{name}: only upstream {line}"));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} differences:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+#[tokio::test]
+async fn upstream_prints_what_has_happened_as_we_do() {
+    let plane = ControlPlane::start().await.unwrap();
+    let client = plane.client().await.unwrap();
+    let account = serde_json::json!({"apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": {"name": "default"}});
+    send(
+        &client,
+        "POST",
+        "/api/v1/namespaces/default/serviceaccounts",
+        Some(&account),
+    )
+    .await;
+    let mut wrong = Vec::new();
+    for object in manifests("statuses.yaml") {
+        let resource = resource_of(&object);
+        let path = collection(resource);
+        let object_name = object["metadata"]["name"].as_str().unwrap();
+        let name = format!("{}/{object_name}", resource.plural);
+        let mut current = send(&client, "POST", &path, Some(&object)).await;
+        assert!(current["metadata"]["uid"].is_string(), "{name}: {current}");
+        let path = format!("{path}/{object_name}");
+        if object["status"].is_object() {
+            current["status"] = object["status"].clone();
+            current = send(&client, "PUT", &format!("{path}/status"), Some(&current)).await;
+            assert!(current["metadata"]["uid"].is_string(), "{name}: {current}");
+        }
+        let table = send(&client, "GET", &path, None).await;
+        compare_table(&name, resource, &current, &table, &mut wrong);
+        let conditions = columns::row_conditions(resource, &current);
+        let theirs = table["rows"][0]["conditions"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        if conditions != theirs {
+            wrong.push(format!(
+                "{name}: row conditions {conditions:?}, upstream {theirs:?}"
+            ));
         }
     }
     assert!(
