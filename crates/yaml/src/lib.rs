@@ -1,11 +1,12 @@
 //! YAML as Go reads and writes it: documents with positions in, exact bytes out.
 //!
-//! Everything in this project that Kubernetes or Helm would read is read here, so that `yes`, `017`,
-//! `1e3` and duplicate keys mean what they mean there (go-yaml v2 under sigs.k8s.io/yaml), with the
-//! same error texts. The scanner and parser are libyaml's; typing, limits and the emitter are ours.
+//! Everything in this project that Kubernetes or Helm would read is read here, so that `yes`,
+//! `017`, `1e3` and duplicate keys mean what they mean there (go-yaml v2 under sigs.k8s.io/yaml),
+//! with the same error texts. The scanner and parser are libyaml's; typing, limits and the emitter
+//! are ours.
 //!
-//! **Invariant:** any text is accepted or refused with one [`Error`]; nothing here panics, and depth,
-//! size and alias expansion are bounded ([`DEPTH_MAX`], [`SIZE_MAX`], [`ALIAS_NODES_MAX`]).
+//! **Invariant:** any text is accepted or refused with one [`Error`]; nothing here panics, and
+//! depth, size and alias expansion are bounded ([`DEPTH_MAX`], [`SIZE_MAX`], [`ALIAS_NODES_MAX`]).
 //!
 //! It does not keep comments and does not rewrite files in place.
 //!

@@ -39,9 +39,14 @@ fn read(text: &str, documents_max: usize) -> Result<Vec<Document>, Error> {
         let message = format!("document is larger than {SIZE_MAX} bytes");
         return Err(Error::at(origin, message));
     }
-    // libyaml-safer has a few assertions left; hostile text must not reach our callers as a panic.
+    // libyaml-safer gives up when a block scalar ends with the text and not with a line.
+    let ended = (!text.ends_with('\n')).then(|| format!("{text}\n"));
+    let read = ended.as_deref().unwrap_or(text).as_bytes();
+    // It has a few assertions left, too; hostile text must not reach our callers as a panic.
     catch_unwind(AssertUnwindSafe(|| {
-        Reader::new(text.as_bytes()).documents(documents_max)
+        let mut reader = Reader::new(read);
+        reader.unended = ended.is_some().then_some(text);
+        reader.documents(documents_max)
     }))
     .unwrap_or_else(|_| Err(Error::at(origin, "unknown problem parsing YAML content")))
 }
@@ -50,6 +55,8 @@ struct Reader<'a> {
     parser: Parser<&'a [u8]>,
     anchors: HashMap<String, Option<Node>>,
     alias_nodes: usize,
+    /// The text as given, when a line feed was added to it.
+    unended: Option<&'a str>,
 }
 
 impl<'a> Reader<'a> {
@@ -60,6 +67,7 @@ impl<'a> Reader<'a> {
             parser,
             anchors: HashMap::new(),
             alias_nodes: 0,
+            unended: None,
         }
     }
 
@@ -98,6 +106,7 @@ impl<'a> Reader<'a> {
             ));
         }
         let end = mark(event.end_mark);
+        let marks = (event.start_mark.index, event.end_mark.index);
         let (anchor, tag, content, end) = match event.data {
             EventData::Alias { anchor } => return self.alias(&anchor, start),
             EventData::Scalar {
@@ -106,7 +115,15 @@ impl<'a> Reader<'a> {
                 value,
                 style,
                 ..
-            } => (anchor, tag, Content::Scalar(value, style_of(style)), end),
+            } => (
+                anchor,
+                tag,
+                Content::Scalar(
+                    self.ended_as_given(value, style_of(style), marks),
+                    style_of(style),
+                ),
+                end,
+            ),
             EventData::SequenceStart { anchor, tag, .. } => {
                 self.open(anchor.as_deref());
                 let (items, end) = self.sequence(depth)?;
@@ -130,6 +147,25 @@ impl<'a> Reader<'a> {
             self.anchors.insert(name, Some(node.clone()));
         }
         Ok(node)
+    }
+
+    /// The value of a scalar without the line feed that was added to the text.
+    fn ended_as_given(&self, mut value: String, style: Style, marks: (u64, u64)) -> String {
+        let Some(text) = self.unended else {
+            return value;
+        };
+        let is_block = matches!(style, Style::Literal | Style::Folded);
+        if !is_block || marks.1 < text.len() as u64 || !value.ends_with('\n') {
+            return value;
+        }
+        let start = usize::try_from(marks.0).unwrap_or(usize::MAX);
+        let header = text.get(start..).and_then(|rest| rest.lines().next());
+        let keeps = header.is_some_and(|header| header.contains('+'));
+        let last = text.rsplit('\n').next().unwrap_or_default();
+        if keeps || !last.trim().is_empty() {
+            value.pop();
+        }
+        value
     }
 
     /// Until its node is complete an anchor exists without a value.
@@ -296,6 +332,26 @@ mod tests {
             laughs.push_str(&format!("a{level}: &a{level} [{previous}]\n"));
         }
         assert!(message(&laughs).contains("excessive aliasing"));
+    }
+
+    #[test]
+    fn a_block_scalar_may_end_with_the_text() {
+        let cases = [
+            ("a: |\n  x", "x"),
+            ("a: |\n  x\n", "x\n"),
+            ("a: |+\n  x\n\n ", "x\n\n"),
+            ("a: |\n  x\n  ", "x\n"),
+            ("a: |-\n  x", "x"),
+            ("a: >\n  x\n  y", "x y"),
+        ];
+        for (text, expected) in cases {
+            let node = parse_first(text).expect(text).expect(text);
+            assert_eq!(
+                node.get("a").and_then(Node::text),
+                Some(expected),
+                "{text:?}"
+            );
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Which style a string is written in, decided as libyaml and go-yaml decide it together.
 //!
-//! The order matters: Go asks for a style from the type the text would have, then libyaml changes it
-//! to one that can carry the characters.
+//! The order matters: Go asks for a style from the type the text would have, then libyaml changes
+//! it to one that can carry the characters.
 
 use crate::emit::Flavour;
 use crate::resolve::resolve_plain;
