@@ -1,1 +1,61 @@
 //! Go templates and their function library: text in, text with origins out.
+//!
+//! A [`Set`] holds parsed templates; [`Machine::run`] executes one of them on a [`Value`] and gives
+//! an [`Output`] whose every piece knows the template position, and the values read, that produced
+//! it. Values keep the distinctions Go templates can see (missing and nil, int and int64 and
+//! float64, byte strings, maps that are shared and mutable), because charts depend on them. Errors
+//! are Go's texts.
+//!
+//! Nothing here reads a clock, a random source or a cluster: the [`Environment`] gives them. Depth,
+//! steps and output are bounded by [`Limits`]. It does not know charts, values files or Helm's way
+//! of wrapping errors; crate `chart` does.
+//!
+//! ```
+//! use pilotis_template::{Machine, NoEnvironment, Set, Value};
+//! let mut set = Set::new();
+//! set.add("hello.txt", "{{ .name | upper | quote }}\n").unwrap();
+//! let data = Value::from_json(&serde_json::json!({"name": "world"}));
+//! let output = Machine::new(set, &NoEnvironment).run("hello.txt", &data).unwrap();
+//! assert_eq!(output.text(), "\"WORLD\"\n");
+//! assert_eq!(output.position(0).unwrap().line, 1);
+//! ```
+
+mod ast;
+mod call;
+mod convert;
+mod error;
+mod exec;
+mod format;
+mod functions;
+mod go_semver;
+mod go_time;
+mod lexer;
+mod literal;
+mod output;
+mod parser;
+mod set;
+mod text;
+mod value;
+
+pub use convert::json_text;
+pub use error::{Error, Trace};
+pub use exec::{Environment, Limits, Machine, NoEnvironment};
+pub use functions::{function_names, is_supported};
+pub use output::{Output, Piece, Place};
+pub use set::{Set, Source};
+pub use text::Text;
+pub use value::{Call, List, ListKind, Map, MapKind, Method, Object, Value};
+
+/// Whether a text is a version, as charts are versioned.
+pub fn is_version(text: &str) -> bool {
+    go_semver::Version::parse(text).is_ok()
+}
+
+/// Whether a version satisfies a constraint, as `semverCompare` decides.
+///
+/// # Errors
+/// What is wrong with the constraint or the version.
+pub fn version_matches(constraint: &str, version: &str) -> Result<bool, String> {
+    let constraint = go_semver::Constraint::parse(constraint)?;
+    Ok(constraint.check(&go_semver::Version::parse(version)?))
+}

@@ -1,0 +1,180 @@
+//! The tree of a template, and how Go prints its nodes in messages.
+
+use std::fmt;
+use std::rc::Rc;
+
+use crate::functions::Function;
+use crate::literal::Number;
+use crate::text::Text;
+
+/// One named template.
+pub(crate) struct Tree {
+    pub(crate) name: Rc<str>,
+    /// The file it stands in.
+    pub(crate) source: u32,
+    pub(crate) root: Vec<Node>,
+}
+
+impl Tree {
+    /// Whether it holds nothing but white space.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.root.iter().all(|node| match &node.kind {
+            NodeKind::Text(text) => text.iter().all(u8::is_ascii_whitespace),
+            _ => false,
+        })
+    }
+}
+
+/// A statement.
+pub(crate) struct Node {
+    pub(crate) pos: u32,
+    pub(crate) kind: NodeKind,
+}
+
+pub(crate) enum NodeKind {
+    Text(Rc<[u8]>),
+    Action(Pipe),
+    If(Branch),
+    With(Branch),
+    Range(Branch),
+    Template(Rc<str>, Option<Pipe>),
+    Break,
+    Continue,
+}
+
+pub(crate) struct Branch {
+    pub(crate) pipe: Pipe,
+    pub(crate) list: Vec<Node>,
+    pub(crate) otherwise: Option<Vec<Node>>,
+}
+
+/// `$a, $b := command | command`.
+pub(crate) struct Pipe {
+    pub(crate) pos: u32,
+    pub(crate) assigns: bool,
+    pub(crate) declares: Vec<Rc<str>>,
+    pub(crate) commands: Vec<Command>,
+}
+
+/// A word and its arguments.
+pub(crate) struct Command {
+    pub(crate) pos: u32,
+    pub(crate) args: Vec<Expr>,
+}
+
+pub(crate) struct Expr {
+    pub(crate) pos: u32,
+    pub(crate) kind: ExprKind,
+}
+
+pub(crate) enum ExprKind {
+    Bool(bool),
+    Dot,
+    Nil,
+    Number(String, Number),
+    String {
+        quoted: String,
+        text: Text,
+    },
+    Field(Vec<Rc<str>>),
+    /// `$name` first, then fields.
+    Variable(Vec<Rc<str>>),
+    Function(&'static Function),
+    Chain(Box<Expr>, Vec<Rc<str>>),
+    Pipe(Pipe),
+}
+
+impl fmt::Display for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            ExprKind::Bool(value) => write!(f, "{value}"),
+            ExprKind::Dot => f.write_str("."),
+            ExprKind::Nil => f.write_str("nil"),
+            ExprKind::Number(text, _) => f.write_str(text),
+            ExprKind::String { quoted, .. } => f.write_str(quoted),
+            ExprKind::Field(names) => write_fields(f, names),
+            ExprKind::Variable(names) => {
+                f.write_str(&names[0])?;
+                write_fields(f, &names[1..])
+            }
+            ExprKind::Function(function) => f.write_str(function.name),
+            ExprKind::Chain(inner, names) => {
+                match &inner.kind {
+                    ExprKind::Pipe(pipe) => write!(f, "({pipe})")?,
+                    _ => write!(f, "{inner}")?,
+                }
+                write_fields(f, names)
+            }
+            ExprKind::Pipe(pipe) => write!(f, "{pipe}"),
+        }
+    }
+}
+
+fn write_fields(f: &mut fmt::Formatter<'_>, names: &[Rc<str>]) -> fmt::Result {
+    names.iter().try_for_each(|name| write!(f, ".{name}"))
+}
+
+impl fmt::Display for Pipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.declares.is_empty() {
+            f.write_str(&self.declares.join(", "))?;
+            f.write_str(if self.assigns { " = " } else { " := " })?;
+        }
+        for (index, command) in self.commands.iter().enumerate() {
+            if index > 0 {
+                f.write_str(" | ")?;
+            }
+            write!(f, "{command}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, arg) in self.args.iter().enumerate() {
+            if index > 0 {
+                f.write_str(" ")?;
+            }
+            match &arg.kind {
+                ExprKind::Pipe(pipe) => write!(f, "({pipe})")?,
+                _ => write!(f, "{arg}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            NodeKind::Text(text) => f.write_str(&String::from_utf8_lossy(text)),
+            NodeKind::Action(pipe) => write!(f, "{{{{{pipe}}}}}"),
+            NodeKind::If(branch) => write_branch(f, "if", branch),
+            NodeKind::With(branch) => write_branch(f, "with", branch),
+            NodeKind::Range(branch) => write_branch(f, "range", branch),
+            NodeKind::Template(name, pipe) => {
+                write!(f, "{{{{template {}", crate::literal::quote(name.as_bytes()))?;
+                if let Some(pipe) = pipe {
+                    write!(f, " {pipe}")?;
+                }
+                f.write_str("}}")
+            }
+            NodeKind::Break => f.write_str("{{break}}"),
+            NodeKind::Continue => f.write_str("{{continue}}"),
+        }
+    }
+}
+
+fn write_branch(f: &mut fmt::Formatter<'_>, word: &str, branch: &Branch) -> fmt::Result {
+    write!(f, "{{{{{word} {}}}}}", branch.pipe)?;
+    branch
+        .list
+        .iter()
+        .try_for_each(|node| write!(f, "{node}"))?;
+    if let Some(list) = &branch.otherwise {
+        f.write_str("{{else}}")?;
+        list.iter().try_for_each(|node| write!(f, "{node}"))?;
+    }
+    f.write_str("{{end}}")
+}

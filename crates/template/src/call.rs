@@ -1,0 +1,374 @@
+//! Evaluates commands: fields, variables, constants, and calls with Go's checks of every argument.
+
+use std::rc::Rc;
+
+use crate::ast::{Command, Expr, ExprKind};
+use crate::error::Error;
+use crate::exec::{At, Frame, Operand};
+use crate::functions::{Args, Function, Type};
+use crate::literal::Number;
+use crate::value::{Map, MapKind, Value};
+
+type Evaluated = Result<Operand, Error>;
+
+/// What a word is given: the dot its arguments see, the arguments, and the value piped in.
+struct Given<'d, 't> {
+    dot: &'d Operand,
+    args: &'t [Expr],
+    last: Option<Operand>,
+}
+
+impl<'d> Given<'d, '_> {
+    fn nothing(dot: &'d Operand) -> Self {
+        Self {
+            dot,
+            args: &[],
+            last: None,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.args.is_empty() && self.last.is_none()
+    }
+}
+
+impl<'t> Frame<'_, '_, 't> {
+    pub(crate) fn eval_command(
+        &mut self,
+        dot: &Operand,
+        command: &'t Command,
+        last: Option<Operand>,
+    ) -> Evaluated {
+        let first = &command.args[0];
+        let args = &command.args[1..];
+        let given = Given { dot, args, last };
+        match &first.kind {
+            ExprKind::Field(names) => {
+                self.at = At::Expr(first);
+                return self.field_chain(dot.clone(), first, names, given);
+            }
+            ExprKind::Chain(inner, names) => {
+                self.at = At::Expr(first);
+                let receiver = self.eval_chain_receiver(dot, first, inner)?;
+                return self.field_chain(receiver, first, names, given);
+            }
+            ExprKind::Function(function) => {
+                self.at = At::Expr(first);
+                return self.call(function, At::Command(command), given);
+            }
+            ExprKind::Pipe(pipe) => {
+                self.not_a_function(first, &given)?;
+                return self.eval_pipeline(dot, pipe);
+            }
+            ExprKind::Variable(names) => {
+                return self.eval_variable(first, names, given);
+            }
+            _ => {}
+        }
+        self.at = At::Expr(first);
+        self.not_a_function(first, &given)?;
+        match &first.kind {
+            ExprKind::Bool(value) => Ok(Operand::of(Value::Bool(*value))),
+            ExprKind::Dot => Ok(dot.clone()),
+            ExprKind::Number(text, number) => self.constant(text, number),
+            ExprKind::String { text, .. } => Ok(Operand::of(Value::String(text.clone()))),
+            _ => Err(self.fail("nil is not a command")),
+        }
+    }
+
+    fn not_a_function(&self, first: &Expr, given: &Given<'_, '_>) -> Result<(), Error> {
+        if given.is_empty() {
+            return Ok(());
+        }
+        Err(self.fail(&format!("can't give argument to non-function {first}")))
+    }
+
+    fn constant(&self, text: &str, number: &Number) -> Evaluated {
+        match (number.looks_float, number.float, number.int) {
+            (true, Some(float), _) => Ok(Operand::of(Value::Float(float))),
+            (_, _, Some(int)) => Ok(Operand::of(Value::Int(int))),
+            _ => Err(self.fail(&format!("{text} overflows int"))),
+        }
+    }
+
+    fn eval_chain_receiver(
+        &mut self,
+        dot: &Operand,
+        chain: &'t Expr,
+        inner: &'t Expr,
+    ) -> Evaluated {
+        if matches!(inner.kind, ExprKind::Nil) {
+            let message = format!("indirection through explicit nil in {chain}");
+            return Err(self.fail(&message));
+        }
+        self.eval_untyped(dot, inner)
+    }
+
+    fn eval_variable(
+        &mut self,
+        expr: &'t Expr,
+        names: &'t [Rc<str>],
+        given: Given<'_, 't>,
+    ) -> Evaluated {
+        self.at = At::Expr(expr);
+        let value = self.variable(&names[0])?;
+        if names.len() == 1 {
+            self.not_a_function(expr, &given)?;
+            return Ok(value);
+        }
+        self.field_chain(value, expr, &names[1..], given)
+    }
+
+    fn field_chain(
+        &mut self,
+        receiver: Operand,
+        node: &'t Expr,
+        names: &'t [Rc<str>],
+        given: Given<'_, 't>,
+    ) -> Evaluated {
+        let Some((name, before)) = names.split_last() else {
+            return Ok(receiver);
+        };
+        let mut receiver = receiver;
+        for name in before {
+            receiver = self.field(receiver, name, At::Expr(node), Given::nothing(given.dot))?;
+        }
+        if let Value::Map(map) = &receiver.value
+            && let Some(path) = map.path()
+        {
+            self.machine.read(path, name);
+        }
+        self.field(receiver, name, At::Expr(node), given)
+    }
+
+    fn field(
+        &mut self,
+        receiver: Operand,
+        name: &str,
+        node: At<'t>,
+        given: Given<'_, 't>,
+    ) -> Evaluated {
+        let has_args = !given.is_empty();
+        match &receiver.value {
+            Value::Missing => return Ok(Operand::of(Value::Missing)),
+            Value::Nil => {
+                let message = format!("nil pointer evaluating interface {{}}.{name}");
+                return Err(self.fail(&message));
+            }
+            Value::Map(map) => {
+                if has_args {
+                    return Err(self.fail(&format!("{name} is not a method but has arguments")));
+                }
+                return Ok(map_entry(map, name.as_bytes()));
+            }
+            Value::Object(object) => {
+                if let Some(method) = object.method(name) {
+                    let signature = vec![Type::String; method.parameters];
+                    let values = self.arguments(name, (&signature, None), given)?;
+                    let texts: Vec<_> = values.iter().map(crate::format::text_of).collect();
+                    return (method.call)(&texts)
+                        .map(|value| Operand::boxed(value, false))
+                        .map_err(|error| self.call_failed(node, name, error));
+                }
+                if let Some(value) = object.field(name) {
+                    if has_args {
+                        let message =
+                            format!("{name} has arguments but cannot be invoked as function");
+                        return Err(self.fail(&message));
+                    }
+                    return Ok(Operand::boxed(value, false));
+                }
+            }
+            _ => {}
+        }
+        let kind = receiver.type_name();
+        Err(self.fail(&format!("can't evaluate field {name} in type {kind}")))
+    }
+
+    fn call_failed(&mut self, node: At<'t>, name: &str, error: Error) -> Error {
+        self.at = node;
+        let message = format!("error calling {name}: {}", error.text());
+        self.fail_with(&message, Some(error))
+    }
+
+    fn call(
+        &mut self,
+        function: &'static Function,
+        node: At<'t>,
+        given: Given<'_, 't>,
+    ) -> Evaluated {
+        if function.name == "and" || function.name == "or" {
+            return self.call_logic(function, given);
+        }
+        let name = function.name;
+        let types = (function.parameters, function.variadic);
+        let values = self.arguments(name, types, given)?;
+        (function.run)(self.machine, &Args::new(values))
+            .map(|value| Operand::boxed(value, false))
+            .map_err(|error| self.call_failed(node, name, error))
+    }
+
+    /// `and` and `or` stop at the first argument that decides.
+    fn call_logic(&mut self, function: &'static Function, given: Given<'_, 't>) -> Evaluated {
+        let name = function.name;
+        if given.is_empty() {
+            let message = format!("wrong number of args for {name}: want at least 1 got 0");
+            return Err(self.fail(&message));
+        }
+        let mut value = Operand::of(Value::Missing);
+        for arg in given.args {
+            value = Operand::of(self.eval_arg(given.dot, Type::Reflect, arg)?);
+            if value.value.truth() == (name == "or") {
+                return Ok(value);
+            }
+        }
+        Ok(given.last.unwrap_or(value))
+    }
+
+    fn arguments(
+        &mut self,
+        name: &str,
+        (parameters, variadic): (&[Type], Option<Type>),
+        given: Given<'_, 't>,
+    ) -> Result<Vec<Value>, Error> {
+        let Given { dot, args, last } = given;
+        let count = args.len() + usize::from(last.is_some());
+        if variadic.is_some() {
+            if count < parameters.len() {
+                let (want, got) = (parameters.len(), args.len());
+                let message =
+                    format!("wrong number of args for {name}: want at least {want} got {got}");
+                return Err(self.fail(&message));
+            }
+        } else if count != parameters.len() {
+            let want = parameters.len();
+            let message = format!("wrong number of args for {name}: want {want} got {count}");
+            return Err(self.fail(&message));
+        }
+        let type_at = |index: usize| {
+            let fixed = parameters.get(index).copied();
+            fixed.or(variadic).unwrap_or(Type::Any)
+        };
+        let mut values = Vec::with_capacity(count);
+        for (index, arg) in args.iter().enumerate() {
+            values.push(self.eval_arg(dot, type_at(index), arg)?);
+        }
+        if let Some(last) = last {
+            values.push(self.validate(last, type_at(args.len()))?);
+        }
+        Ok(values)
+    }
+
+    /// An argument whose type does not matter.
+    fn eval_untyped(&mut self, dot: &Operand, expr: &'t Expr) -> Evaluated {
+        self.at = At::Expr(expr);
+        match &expr.kind {
+            ExprKind::Dot => Ok(dot.clone()),
+            ExprKind::Field(names) => {
+                self.field_chain(dot.clone(), expr, names, Given::nothing(dot))
+            }
+            ExprKind::Variable(names) => self.eval_variable(expr, names, Given::nothing(dot)),
+            ExprKind::Pipe(pipe) => self.eval_pipeline(dot, pipe),
+            ExprKind::Function(function) => {
+                self.call(function, At::Expr(expr), Given::nothing(dot))
+            }
+            ExprKind::Chain(inner, names) => {
+                let receiver = self.eval_chain_receiver(dot, expr, inner)?;
+                self.field_chain(receiver, expr, names, Given::nothing(dot))
+            }
+            ExprKind::Bool(value) => Ok(Operand::of(Value::Bool(*value))),
+            ExprKind::Number(text, number) => self.constant(text, number),
+            ExprKind::String { text, .. } => Ok(Operand::of(Value::String(text.clone()))),
+            ExprKind::Nil => Ok(Operand::boxed(Value::Nil, true)),
+        }
+    }
+
+    pub(crate) fn eval_arg(
+        &mut self,
+        dot: &Operand,
+        wanted: Type,
+        expr: &'t Expr,
+    ) -> Result<Value, Error> {
+        self.at = At::Expr(expr);
+        match &expr.kind {
+            ExprKind::Nil => match wanted {
+                Type::Any => Ok(Value::Nil),
+                Type::Reflect => Ok(Value::Missing),
+                Type::Map => Ok(Value::Map(Map::of_kind(MapKind::NilAny))),
+                other => Err(self.fail(&format!("cannot assign nil to {}", other.go_name()))),
+            },
+            ExprKind::Bool(_) | ExprKind::Number(..) | ExprKind::String { .. } => {
+                self.literal(wanted, expr)
+            }
+            _ => {
+                let value = self.eval_untyped(dot, expr)?;
+                self.validate(value, wanted)
+            }
+        }
+    }
+
+    fn literal(&mut self, wanted: Type, expr: &'t Expr) -> Result<Value, Error> {
+        let expected = |word: &str| format!("expected {word}; found {expr}");
+        let found = match (wanted, &expr.kind) {
+            (Type::Any | Type::Reflect, ExprKind::Number(text, number)) => {
+                return Ok(self.constant(text, number)?.value);
+            }
+            (Type::Any | Type::Reflect | Type::Bool, ExprKind::Bool(value)) => {
+                Ok(Value::Bool(*value))
+            }
+            (Type::Any | Type::Reflect | Type::String, ExprKind::String { text, .. }) => {
+                Ok(Value::String(text.clone()))
+            }
+            (Type::Int, ExprKind::Number(_, Number { int: Some(int), .. })) => Ok(Value::Int(*int)),
+            (
+                Type::Float,
+                ExprKind::Number(
+                    _,
+                    Number {
+                        float: Some(float), ..
+                    },
+                ),
+            ) => Ok(Value::Float(*float)),
+            (Type::Bool, _) => Err(expected("bool")),
+            (Type::String, _) => Err(expected("string")),
+            (Type::Int, _) => Err(expected("integer")),
+            (Type::Float, _) => Err(expected("float")),
+            (other, _) => Err(format!(
+                "can't handle {expr} for arg of type {}",
+                other.go_name()
+            )),
+        };
+        found.map_err(|message| self.fail(&message))
+    }
+
+    fn validate(&mut self, operand: Operand, wanted: Type) -> Result<Value, Error> {
+        match (&operand.value, wanted) {
+            (_, Type::Reflect) => Ok(operand.value),
+            (Value::Missing | Value::Nil, Type::Any) => Ok(Value::Nil),
+            (Value::Missing, Type::Map) => Ok(Value::Map(Map::of_kind(MapKind::NilAny))),
+            (Value::Missing, _) => {
+                let name = wanted.go_name();
+                Err(self.fail(&format!("invalid value; expected {name}")))
+            }
+            (value, _) if wanted.accepts(value) => Ok(operand.value),
+            (value, _) => {
+                let got = match value {
+                    Value::Nil => "interface {}".to_string(),
+                    value => value.type_name(),
+                };
+                let name = wanted.go_name();
+                let message = format!("wrong type for value; expected {name}; got {got}");
+                Err(self.fail(&message))
+            }
+        }
+    }
+}
+
+pub(crate) fn map_entry(map: &Map, key: &[u8]) -> Operand {
+    let boxed = map.kind() != MapKind::Strings;
+    match map.get(key) {
+        Some(value) => Operand::boxed(value, boxed),
+        None if boxed => Operand::boxed(Value::Nil, true),
+        None => Operand::of(Value::text("")),
+    }
+}

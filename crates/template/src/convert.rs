@@ -1,0 +1,186 @@
+//! Values from and to JSON, and JSON text with Go's bytes.
+
+use std::rc::Rc;
+
+use serde_json::Value as Json;
+
+use crate::format;
+use crate::value::{ListKind, Map, MapKind, Value};
+use pilotis_yaml::number;
+
+/// Deepest nesting converted; a template can put a map into itself.
+const DEPTH_MAX: u32 = 1000;
+
+impl Value {
+    /// A value as Go decodes JSON: every number is a float64.
+    pub fn from_json(json: &Json) -> Self {
+        from_json(json, None, MapKind::Any, false)
+    }
+
+    /// The same for the values of a chart: maps remember their path, integers stay `int64` (they
+    /// come from `--set`), and the root is a `common.Values`.
+    pub fn from_values(json: &Json) -> Self {
+        from_json(json, Some("".into()), MapKind::Values, true)
+    }
+
+    /// The value as `encoding/json` would write it.
+    ///
+    /// # Errors
+    /// A float JSON cannot hold, or nesting that does not end, in Go's words.
+    pub fn to_json(&self) -> Result<Json, String> {
+        to_json(self, 0)
+    }
+}
+
+fn from_json(json: &Json, path: Option<Rc<str>>, kind: MapKind, ints: bool) -> Value {
+    match json {
+        Json::Null => Value::Nil,
+        Json::Bool(value) => Value::Bool(*value),
+        Json::Number(number) => match number.as_i64() {
+            Some(whole) if ints => Value::Int64(whole),
+            _ => Value::Float(number.as_f64().unwrap_or(0.0)),
+        },
+        Json::String(text) => Value::text(text),
+        Json::Array(items) => {
+            let items = items.iter().enumerate().map(|(index, item)| {
+                let path = path
+                    .as_ref()
+                    .map(|path| Rc::from(format!("{path}[{index}]")));
+                from_json(item, path, MapKind::Any, ints)
+            });
+            Value::list(items.collect())
+        }
+        Json::Object(entries) => {
+            let map = Map::with_path(kind, path.clone());
+            for (key, item) in entries {
+                let path = path.as_ref().map(|path| match &**path {
+                    "" => Rc::from(key.as_str()),
+                    path => Rc::from(format!("{path}.{key}")),
+                });
+                map.insert(key, from_json(item, path, MapKind::Any, ints));
+            }
+            Value::Map(map)
+        }
+    }
+}
+
+fn to_json(value: &Value, depth: u32) -> Result<Json, String> {
+    if depth > DEPTH_MAX {
+        return Err("json: unsupported value: encountered a cycle".to_string());
+    }
+    Ok(match value {
+        Value::Missing | Value::Nil => Json::Null,
+        Value::Bool(value) => Json::Bool(*value),
+        Value::Int(n) | Value::Int64(n) => Json::from(*n),
+        Value::Float(n) => match serde_json::Number::from_f64(*n) {
+            Some(number) => Json::Number(number),
+            None => return Err(format!("json: unsupported value: {}", number::format_g(*n))),
+        },
+        Value::String(text) => Json::String(text.lossy().into_owned()),
+        Value::List(list) if list.kind == ListKind::Bytes => {
+            use base64::Engine as _;
+            let bytes = format::bytes_of(list);
+            Json::String(base64::engine::general_purpose::STANDARD.encode(bytes))
+        }
+        Value::List(list) => {
+            let items: Result<Vec<Json>, String> = list
+                .items
+                .iter()
+                .map(|item| to_json(item, depth + 1))
+                .collect();
+            Json::Array(items?)
+        }
+        Value::Map(map) if map.kind() == MapKind::NilAny => Json::Null,
+        Value::Map(map) => {
+            let mut entries = serde_json::Map::new();
+            for (key, item) in map.entries() {
+                entries.insert(key.lossy().into_owned(), to_json(&item, depth + 1)?);
+            }
+            Json::Object(entries)
+        }
+        Value::Object(object) => to_json(&object.data(), depth + 1)?,
+    })
+}
+
+/// JSON text as Go writes it: keys sorted, Go's floats, `<`, `>` and `&` escaped when asked.
+pub fn json_text(json: &Json, escape_html: bool) -> String {
+    let mut out = String::new();
+    write(&mut out, json, escape_html, None, 0);
+    out
+}
+
+/// The same with an indent of two spaces.
+pub(crate) fn json_text_pretty(json: &Json) -> String {
+    let mut out = String::new();
+    write(&mut out, json, true, Some("  "), 0);
+    out
+}
+
+fn write(out: &mut String, json: &Json, html: bool, indent: Option<&str>, depth: usize) {
+    let line = |out: &mut String, depth: usize| {
+        if let Some(indent) = indent {
+            out.push('\n');
+            out.push_str(&indent.repeat(depth));
+        }
+    };
+    match json {
+        Json::Null => out.push_str("null"),
+        Json::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(n), _) => out.push_str(&n.to_string()),
+            (_, Some(n)) => out.push_str(&n.to_string()),
+            _ => out.push_str(&number::format_json(number.as_f64().unwrap_or(0.0))),
+        },
+        Json::String(text) => write_string(out, text, html),
+        Json::Array(items) if items.is_empty() => out.push_str("[]"),
+        Json::Array(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                line(out, depth + 1);
+                write(out, item, html, indent, depth + 1);
+            }
+            line(out, depth);
+            out.push(']');
+        }
+        Json::Object(entries) if entries.is_empty() => out.push_str("{}"),
+        Json::Object(entries) => {
+            out.push('{');
+            let mut sorted: Vec<_> = entries.iter().collect();
+            sorted.sort_by(|a, b| a.0.cmp(b.0));
+            for (index, (key, item)) in sorted.into_iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                line(out, depth + 1);
+                write_string(out, key, html);
+                out.push_str(if indent.is_some() { ": " } else { ":" });
+                write(out, item, html, indent, depth + 1);
+            }
+            line(out, depth);
+            out.push('}');
+        }
+    }
+}
+
+fn write_string(out: &mut String, text: &str, html: bool) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '<' | '>' | '&' if html => out.push_str(&format!("\\u{:04x}", c as u32)),
+            '\u{2028}' | '\u{2029}' => out.push_str(&format!("\\u{:04x}", c as u32)),
+            c if (c as u32) < 0x20 => out.push_str(&format!("\\u{:04x}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}

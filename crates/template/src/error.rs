@@ -1,0 +1,57 @@
+//! Errors with Go's texts, and the chain of causes that Helm formats.
+
+use crate::output::Place;
+
+/// One error of the chain, outermost first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// The complete text at this level, causes included.
+    pub text: String,
+    /// Whether text/template itself made this level while executing.
+    pub is_exec: bool,
+}
+
+/// Why a template cannot be parsed or executed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.text())]
+pub struct Error {
+    /// The chain, outermost first; never empty.
+    pub chain: Vec<Trace>,
+    /// Where the innermost problem is.
+    pub place: Option<Place>,
+}
+
+impl Error {
+    pub(crate) fn plain(text: impl Into<String>) -> Self {
+        Self {
+            chain: vec![Trace {
+                text: text.into(),
+                is_exec: false,
+            }],
+            place: None,
+        }
+    }
+
+    /// The complete text.
+    pub fn text(&self) -> &str {
+        self.chain.first().map_or("", |trace| trace.text.as_str())
+    }
+
+    /// A level around this error; `text` already ends with this error's text.
+    pub(crate) fn wrapped(mut self, text: String, is_exec: bool) -> Self {
+        self.chain.insert(0, Trace { text, is_exec });
+        self
+    }
+}
+
+impl From<String> for Error {
+    fn from(text: String) -> Self {
+        Self::plain(text)
+    }
+}
+
+impl From<&str> for Error {
+    fn from(text: &str) -> Self {
+        Self::plain(text)
+    }
+}

@@ -1,0 +1,671 @@
+//! Runs templates: statements, scopes, output.
+//!
+//! A [`Machine`] lives for one rendering; it owns the templates, the limits and what functions
+//! need. A [`Frame`] is one execution of one template: its variables and the node being looked at,
+//! which is what Go names in messages even when the mistake lies next to it.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::ast::{Branch, Command, Expr, Node, NodeKind, Pipe, Tree};
+use crate::error::Error;
+use crate::format;
+use crate::literal::quote;
+use crate::output::{Buffer, Origin, Output, Piece};
+use crate::set::{Set, Source};
+use crate::text::Text;
+use crate::value::Value;
+
+/// What templates may ask of the world, given by the caller.
+pub trait Environment {
+    /// The time now: seconds since 1970 and nanoseconds.
+    fn now(&self) -> (i64, u32);
+    /// Fills a buffer with random bytes.
+    fn random(&self, buffer: &mut [u8]);
+    /// The object `lookup` finds, as JSON; an empty object for nothing.
+    ///
+    /// # Errors
+    /// A text for the template's author.
+    fn lookup(&self, query: [&str; 4]) -> Result<serde_json::Value, String> {
+        let _ = query;
+        Ok(serde_json::json!({}))
+    }
+    /// Whether `required` and `fail` let rendering go on, as Helm's lint does.
+    fn is_lint(&self) -> bool {
+        false
+    }
+}
+
+/// An environment without cluster, whose clock stands at 1970 and whose random bytes are zero.
+pub struct NoEnvironment;
+
+impl Environment for NoEnvironment {
+    fn now(&self) -> (i64, u32) {
+        (0, 0)
+    }
+    fn random(&self, buffer: &mut [u8]) {
+        buffer.fill(0);
+    }
+}
+
+/// What one rendering may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Executions inside one another (`template`, `include`, `tpl`). The caller's stack must hold
+    /// about 32 KiB for each.
+    pub depth_max: u32,
+    /// Statements and commands executed.
+    pub steps_max: u64,
+    /// Bytes of one output, and of one string a function makes.
+    pub output_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            depth_max: 50,
+            steps_max: 50_000_000,
+            output_bytes_max: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// Times one name may be included within itself, as in Helm.
+const INCLUDE_DEPTH_MAX: u32 = 1000;
+/// Values remembered for one piece of output.
+const READS_MAX: usize = 8;
+
+pub(crate) type Trees = HashMap<Rc<str>, Rc<Tree>>;
+
+/// One rendering: templates, limits and the state functions share.
+pub struct Machine<'e> {
+    pub(crate) environment: &'e dyn Environment,
+    /// What may be used.
+    pub limits: Limits,
+    trees: Rc<Trees>,
+    sources: Vec<Rc<Source>>,
+    parsed: HashMap<Rc<[u8]>, Rc<Vec<Rc<Tree>>>>,
+    included: HashMap<Rc<str>, u32>,
+    steps: u64,
+    depth: u32,
+    reads: Vec<(Rc<str>, Rc<str>)>,
+    pub(crate) patterns: HashMap<String, Rc<regex::bytes::Regex>>,
+}
+
+impl<'e> Machine<'e> {
+    /// A machine with default [`Limits`].
+    pub fn new(set: Set, environment: &'e dyn Environment) -> Self {
+        Self {
+            environment,
+            limits: Limits::default(),
+            trees: Rc::new(set.trees),
+            sources: set.sources.iter().cloned().map(Rc::new).collect(),
+            parsed: HashMap::new(),
+            included: HashMap::new(),
+            steps: 0,
+            depth: 0,
+            reads: Vec::new(),
+            patterns: HashMap::new(),
+        }
+    }
+
+    /// Executes a template on a value. `<no value>` is removed from the output, as Helm does.
+    ///
+    /// # Errors
+    /// Go's text and the place; a limit reached.
+    pub fn run(&mut self, name: &str, data: &Value) -> Result<Output, Error> {
+        let buffer = self.execute_named(name, data)?.without_no_value();
+        let pieces = buffer.spans.into_iter().map(|span| Piece {
+            start: span.start,
+            source: span.origin.source,
+            offset: span.origin.offset,
+            literal: span.origin.literal,
+            reads: match span.origin.reads {
+                Some(reads) => reads.iter().map(ToString::to_string).collect(),
+                None => Vec::new(),
+            },
+        });
+        Ok(Output {
+            pieces: pieces.collect(),
+            bytes: buffer.bytes,
+            sources: Arc::new(self.sources.iter().map(|s| (**s).clone()).collect()),
+        })
+    }
+
+    fn execute_named(&mut self, name: &str, data: &Value) -> Result<Buffer, Error> {
+        let Some(tree) = self.trees.get(name).cloned() else {
+            let name = quote(name.as_bytes());
+            return Err(Error::plain(format!(
+                "template: no template {name} associated with template \"gotpl\""
+            )));
+        };
+        self.execute(&tree, data)
+    }
+
+    fn execute(&mut self, tree: &Rc<Tree>, data: &Value) -> Result<Buffer, Error> {
+        let mut out = Buffer::default();
+        let dot = Operand::of(data.clone());
+        self.execute_into(tree, &dot, &mut out)?;
+        Ok(out)
+    }
+
+    fn execute_into(&mut self, tree: &Tree, dot: &Operand, out: &mut Buffer) -> Result<(), Error> {
+        if self.depth >= self.limits.depth_max {
+            let max = self.limits.depth_max;
+            return Err(Error::plain(format!(
+                "exceeded maximum template depth ({max})"
+            )));
+        }
+        self.depth += 1;
+        let mut frame = Frame {
+            machine: self,
+            tree,
+            variables: vec![("$".into(), dot.clone())],
+            at: At::Nothing,
+            out,
+        };
+        let result = frame.walk_list(dot, &tree.root);
+        self.depth -= 1;
+        result.map(|_| ())
+    }
+
+    /// `include`: another template's output as a text that keeps its origins.
+    pub(crate) fn include(&mut self, name: &Text, data: &Value) -> Result<Value, Error> {
+        let key: Rc<str> = name.lossy().as_ref().into();
+        let count = self.included.entry(Rc::clone(&key)).or_default();
+        if *count > INCLUDE_DEPTH_MAX {
+            let cause = Error::plain("unable to execute template");
+            let text = format!(
+                "rendering template has a nested reference name: {key}: unable to execute template"
+            );
+            return Err(cause.wrapped(text, false));
+        }
+        *count += 1;
+        let reads = std::mem::take(&mut self.reads);
+        let result = self.execute_named(&key, data);
+        self.reads = reads;
+        if let Some(count) = self.included.get_mut(&key) {
+            *count -= 1;
+        }
+        let buffer = result?;
+        Ok(Value::String(Text::with_spans(buffer.bytes, buffer.spans)))
+    }
+
+    /// `tpl`: parses and executes a text; what it defines is seen only inside.
+    pub(crate) fn tpl(&mut self, text: &Text, data: &Value) -> Result<Value, Error> {
+        if crate::output::find(text.bytes(), b"{{").is_none() {
+            let buffer = Buffer {
+                bytes: text.bytes().to_vec(),
+                spans: text.spans().to_vec(),
+            };
+            let buffer = buffer.without_no_value();
+            return Ok(Value::String(Text::with_spans(buffer.bytes, buffer.spans)));
+        }
+        let shown = quote(text.bytes());
+        let trees = self.parse_tpl(text).map_err(|error| {
+            let whole = format!("cannot parse template {shown}: {}", error.text());
+            error.wrapped(whole, false)
+        })?;
+        let Some((main, defined)) = trees.split_last() else {
+            return Ok(Value::text(""));
+        };
+        let before = Rc::clone(&self.trees);
+        if !defined.is_empty() {
+            let mut own = (*self.trees).clone();
+            for tree in defined {
+                if !tree.is_empty() || !own.contains_key(&tree.name) {
+                    own.insert(Rc::clone(&tree.name), Rc::clone(tree));
+                }
+            }
+            self.trees = Rc::new(own);
+        }
+        let reads = std::mem::take(&mut self.reads);
+        let result = self.execute(main, data);
+        self.trees = before;
+        self.reads = reads;
+        let buffer = result.map_err(|error| {
+            let whole = format!(
+                "error during tpl function execution for {shown}: {}",
+                error.text()
+            );
+            error.wrapped(whole, false)
+        })?;
+        // Places inside a text that came from values mean nothing to a reader: the caller's place
+        // is used for it.
+        Ok(Value::text(buffer.without_no_value().bytes))
+    }
+
+    fn parse_tpl(&mut self, text: &Text) -> Result<Rc<Vec<Rc<Tree>>>, Error> {
+        if let Some(trees) = self.parsed.get(text.bytes()) {
+            return Ok(Rc::clone(trees));
+        }
+        let source = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
+        let lossy = text.lossy();
+        let trees = crate::parser::parse("gotpl", &lossy, source)?;
+        self.sources.push(Rc::new(Source {
+            name: "gotpl".to_string(),
+            text: lossy.into_owned(),
+        }));
+        let trees: Rc<Vec<Rc<Tree>>> = Rc::new(trees.into_iter().map(Rc::new).collect());
+        self.parsed.insert(text.shared(), Rc::clone(&trees));
+        Ok(trees)
+    }
+
+    /// Refuses a string longer than the limit before it is made.
+    pub(crate) fn check_size(&self, bytes: usize) -> Result<(), Error> {
+        let max = self.limits.output_bytes_max;
+        if bytes > max {
+            return Err(Error::plain(format!("output is larger than {max} bytes")));
+        }
+        Ok(())
+    }
+
+    /// Pays for work a function does in one go.
+    pub(crate) fn charge(&mut self, steps: usize) -> Result<(), Error> {
+        self.steps = self.steps.saturating_add(steps as u64);
+        if self.steps > self.limits.steps_max {
+            let max = self.limits.steps_max;
+            return Err(Error::plain(format!(
+                "exceeded maximum number of steps ({max})"
+            )));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn read(&mut self, path: &Rc<str>, key: &Rc<str>) {
+        if self.reads.len() < READS_MAX {
+            self.reads.push((Rc::clone(path), Rc::clone(key)));
+        }
+    }
+
+    /// The paths read since the last call.
+    fn take_reads(&mut self) -> Option<Rc<[Rc<str>]>> {
+        if self.reads.is_empty() {
+            return None;
+        }
+        let paths = self.reads.drain(..).map(|(path, key)| match &*path {
+            "" => key,
+            path => Rc::from(format!("{path}.{key}")),
+        });
+        Some(paths.collect())
+    }
+}
+
+/// A value and whether Go would hold it in an interface, which shows in messages.
+#[derive(Clone)]
+pub(crate) struct Operand {
+    pub(crate) value: Value,
+    pub(crate) boxed: bool,
+}
+
+impl Operand {
+    pub(crate) fn of(value: Value) -> Self {
+        Self {
+            value,
+            boxed: false,
+        }
+    }
+
+    pub(crate) fn boxed(value: Value, boxed: bool) -> Self {
+        let boxed = boxed || matches!(value, Value::Nil);
+        Self { value, boxed }
+    }
+
+    /// What the interface holds.
+    pub(crate) fn unboxed(self) -> Self {
+        match self.value {
+            Value::Nil => Self::of(Value::Missing),
+            value => Self::of(value),
+        }
+    }
+
+    pub(crate) fn type_name(&self) -> String {
+        match (&self.value, self.boxed) {
+            (Value::Nil, _) | (_, true) => "interface {}".to_string(),
+            (value, false) => value.type_name(),
+        }
+    }
+}
+
+/// The node messages point at.
+#[derive(Clone, Copy)]
+pub(crate) enum At<'t> {
+    Nothing,
+    Node(&'t Node),
+    Pipe(&'t Pipe),
+    Command(&'t Command),
+    Expr(&'t Expr),
+}
+
+impl At<'_> {
+    fn pos(&self) -> u32 {
+        match self {
+            At::Nothing => 0,
+            At::Node(node) => node.pos,
+            At::Pipe(pipe) => pipe.pos,
+            At::Command(command) => command.pos,
+            At::Expr(expr) => expr.pos,
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            At::Nothing => String::new(),
+            At::Node(node) => node.to_string(),
+            At::Pipe(pipe) => pipe.to_string(),
+            At::Command(command) => command.to_string(),
+            At::Expr(expr) => expr.to_string(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Next,
+    Break,
+    Continue,
+}
+
+/// One execution of one template.
+pub(crate) struct Frame<'m, 'e, 't> {
+    pub(crate) machine: &'m mut Machine<'e>,
+    tree: &'t Tree,
+    variables: Vec<(Rc<str>, Operand)>,
+    pub(crate) at: At<'t>,
+    out: &'m mut Buffer,
+}
+
+impl<'t> Frame<'_, '_, 't> {
+    /// An error at the node being looked at.
+    pub(crate) fn fail(&self, message: &str) -> Error {
+        self.fail_with(message, None)
+    }
+
+    /// The same, caused by another error whose text ends `message`.
+    pub(crate) fn fail_with(&self, message: &str, cause: Option<Error>) -> Error {
+        let source = &self.machine.sources[self.tree.source as usize];
+        let offset = self.at.pos() as usize;
+        let (line, column) = source.line_and_column(offset);
+        let name = quote(self.tree.name.as_bytes());
+        let text = format!(
+            "template: {}:{line}:{column}: executing {name} at <{}>: {message}",
+            source.name,
+            self.at.text()
+        );
+        let mut error = match cause {
+            Some(cause) => cause.wrapped(text, true),
+            None => {
+                let mut error = Error::plain(text);
+                error.chain[0].is_exec = true;
+                error
+            }
+        };
+        if error.place.is_none() {
+            error.place = Some(source.place(offset));
+        }
+        error
+    }
+
+    fn step(&mut self) -> Result<(), Error> {
+        self.machine.steps += 1;
+        if self.machine.steps > self.machine.limits.steps_max {
+            let max = self.machine.limits.steps_max;
+            return Err(self.fail(&format!("exceeded maximum number of steps ({max})")));
+        }
+        if self.out.bytes.len() > self.machine.limits.output_bytes_max {
+            let max = self.machine.limits.output_bytes_max;
+            return Err(self.fail(&format!("output is larger than {max} bytes")));
+        }
+        Ok(())
+    }
+
+    fn walk_list(&mut self, dot: &Operand, list: &'t [Node]) -> Result<Flow, Error> {
+        for node in list {
+            let flow = self.walk(dot, node)?;
+            if flow != Flow::Next {
+                return Ok(flow);
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    fn walk(&mut self, dot: &Operand, node: &'t Node) -> Result<Flow, Error> {
+        self.at = At::Node(node);
+        self.step()?;
+        match &node.kind {
+            NodeKind::Text(text) => {
+                let mut origin = self.origin(node.pos, None);
+                origin.literal = true;
+                self.out.write(text, origin);
+            }
+            NodeKind::Action(pipe) => {
+                self.machine.reads.clear();
+                let value = self.eval_pipeline(dot, pipe)?;
+                if pipe.declares.is_empty() {
+                    self.print(node, &value.value);
+                }
+            }
+            NodeKind::If(branch) => return self.walk_if(dot, branch, false),
+            NodeKind::With(branch) => return self.walk_if(dot, branch, true),
+            NodeKind::Range(branch) => return self.walk_range(dot, node, branch),
+            NodeKind::Template(name, pipe) => self.walk_template(dot, name, pipe.as_ref())?,
+            NodeKind::Break => return Ok(Flow::Break),
+            NodeKind::Continue => return Ok(Flow::Continue),
+        }
+        Ok(Flow::Next)
+    }
+
+    fn origin(&self, offset: u32, reads: Option<Rc<[Rc<str>]>>) -> Origin {
+        Origin {
+            source: self.tree.source,
+            offset,
+            literal: false,
+            reads,
+        }
+    }
+
+    fn print(&mut self, node: &Node, value: &Value) {
+        let reads = self.machine.take_reads();
+        let origin = self.origin(node.pos, reads);
+        match value {
+            Value::Missing | Value::Nil => self.out.write(b"<no value>", origin),
+            Value::String(text) => self.out.write_text(text, origin),
+            other => self.out.write(&format::print_value(other), origin),
+        }
+    }
+
+    fn walk_if(&mut self, dot: &Operand, branch: &'t Branch, with: bool) -> Result<Flow, Error> {
+        let mark = self.variables.len();
+        let value = self.eval_pipeline(dot, &branch.pipe)?;
+        let flow = if value.value.truth() {
+            let inner = if with { &value } else { dot };
+            self.walk_list(inner, &branch.list)
+        } else if let Some(list) = &branch.otherwise {
+            self.walk_list(dot, list)
+        } else {
+            Ok(Flow::Next)
+        };
+        self.variables.truncate(mark);
+        flow
+    }
+
+    fn walk_range(
+        &mut self,
+        dot: &Operand,
+        node: &'t Node,
+        branch: &'t Branch,
+    ) -> Result<Flow, Error> {
+        self.at = At::Node(node);
+        let mark = self.variables.len();
+        let value = self.eval_pipeline(dot, &branch.pipe)?.value;
+        let inner = self.variables.len();
+        let flow = self.range_over(branch, &value, inner);
+        self.variables.truncate(mark);
+        match flow? {
+            true => Ok(Flow::Next),
+            // A break in the else list belongs to the loop around.
+            false => match &branch.otherwise {
+                Some(list) => {
+                    let flow = self.walk_list(dot, list);
+                    self.variables.truncate(mark);
+                    flow
+                }
+                None => Ok(Flow::Next),
+            },
+        }
+    }
+
+    /// Whether there was anything to iterate over.
+    fn range_over(
+        &mut self,
+        branch: &'t Branch,
+        value: &Value,
+        inner: usize,
+    ) -> Result<bool, Error> {
+        match value {
+            Value::Missing | Value::Nil => Ok(false),
+            Value::Int(count) | Value::Int64(count) => {
+                if branch.pipe.declares.len() > 1 {
+                    let message =
+                        format!("can't use {count} to iterate over more than one variable");
+                    return Err(self.fail(&message));
+                }
+                for index in 0..*count {
+                    let item = match value {
+                        Value::Int(_) => Value::Int(index),
+                        _ => Value::Int64(index),
+                    };
+                    let key = Operand::of(Value::Missing);
+                    if self.iterate(branch, key, Operand::of(item), inner)? == Flow::Break {
+                        break;
+                    }
+                }
+                Ok(*count > 0)
+            }
+            Value::List(list) => {
+                for (index, item) in list.items.iter().enumerate() {
+                    let index = i64::try_from(index).unwrap_or(i64::MAX);
+                    let key = Operand::of(Value::Int(index));
+                    let item = Operand::boxed(item.clone(), list.kind.boxes());
+                    if self.iterate(branch, key, item, inner)? == Flow::Break {
+                        break;
+                    }
+                }
+                Ok(!list.items.is_empty())
+            }
+            Value::Map(map) => {
+                let boxed = map.kind() != crate::MapKind::Strings;
+                let entries = map.entries();
+                let any = !entries.is_empty();
+                for (key, item) in entries {
+                    let key = Operand::of(Value::String(key));
+                    let item = Operand::boxed(item, boxed);
+                    if self.iterate(branch, key, item, inner)? == Flow::Break {
+                        break;
+                    }
+                }
+                Ok(any)
+            }
+            Value::Object(object) if object.kind() != "struct" && object.kind() != "ptr" => {
+                let data = object.data();
+                self.range_over(branch, &data, inner)
+            }
+            other => {
+                let shown = String::from_utf8_lossy(&format::print_value(other)).into_owned();
+                Err(self.fail(&format!("range can't iterate over {shown}")))
+            }
+        }
+    }
+
+    fn iterate(
+        &mut self,
+        branch: &'t Branch,
+        key: Operand,
+        item: Operand,
+        inner: usize,
+    ) -> Result<Flow, Error> {
+        self.step()?;
+        let declares = &branch.pipe.declares;
+        if branch.pipe.assigns {
+            match declares.as_slice() {
+                [one] => self.set_variable(one, item.clone())?,
+                [first, second, ..] => {
+                    self.set_variable(first, key)?;
+                    self.set_variable(second, item.clone())?;
+                }
+                [] => {}
+            }
+        } else if !declares.is_empty() {
+            self.variables[inner - 1].1 = item.clone();
+            if declares.len() > 1 {
+                self.variables[inner - 2].1 = key;
+            }
+        }
+        let flow = self.walk_list(&item, &branch.list);
+        self.variables.truncate(inner);
+        flow
+    }
+
+    fn walk_template(
+        &mut self,
+        dot: &Operand,
+        name: &Rc<str>,
+        pipe: Option<&'t Pipe>,
+    ) -> Result<(), Error> {
+        let Some(tree) = self.machine.trees.get(name).cloned() else {
+            let name = quote(name.as_bytes());
+            return Err(self.fail(&format!("template {name} not defined")));
+        };
+        if self.machine.depth >= self.machine.limits.depth_max {
+            let max = self.machine.limits.depth_max;
+            return Err(self.fail(&format!("exceeded maximum template depth ({max})")));
+        }
+        let dot = match pipe {
+            Some(pipe) => self.eval_pipeline(dot, pipe)?,
+            None => Operand::of(Value::Missing),
+        };
+        self.machine.execute_into(&tree, &dot, self.out)
+    }
+
+    pub(crate) fn set_variable(&mut self, name: &str, value: Operand) -> Result<(), Error> {
+        let found = self.variables.iter_mut().rev();
+        match found.into_iter().find(|(other, _)| **other == *name) {
+            Some((_, slot)) => {
+                *slot = value;
+                Ok(())
+            }
+            None => Err(self.fail(&format!("undefined variable: {name}"))),
+        }
+    }
+
+    pub(crate) fn variable(&self, name: &str) -> Result<Operand, Error> {
+        let mut found = self.variables.iter().rev();
+        match found.find(|(other, _)| **other == *name) {
+            Some((_, value)) => Ok(value.clone()),
+            None => Err(self.fail(&format!("undefined variable: {name}"))),
+        }
+    }
+
+    pub(crate) fn eval_pipeline(
+        &mut self,
+        dot: &Operand,
+        pipe: &'t Pipe,
+    ) -> Result<Operand, Error> {
+        self.at = At::Pipe(pipe);
+        let mut value: Option<Operand> = None;
+        for command in &pipe.commands {
+            self.step()?;
+            value = Some(self.eval_command(dot, command, value)?.unboxed());
+        }
+        let value = value.unwrap_or_else(|| Operand::of(Value::Missing));
+        for name in &pipe.declares {
+            if pipe.assigns {
+                self.set_variable(name, value.clone())?;
+            } else {
+                self.variables.push((Rc::clone(name), value.clone()));
+            }
+        }
+        Ok(value)
+    }
+}

@@ -1,0 +1,571 @@
+//! `fmt`: values as text, with Go's verbs, flags and complaints.
+//!
+//! Depth is bounded, because a template can put a map into itself.
+
+use crate::literal::{quote, quote_char};
+use crate::text::Text;
+use crate::value::{List, ListKind, Map, Value};
+use pilotis_yaml::number;
+
+/// Deepest nesting printed.
+const DEPTH_MAX: u32 = 100;
+/// Largest width or precision, as in Go.
+const WIDTH_MAX: usize = 1_000_000;
+
+/// `fmt.Fprint` of one value.
+pub(crate) fn print_value(value: &Value) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_v(&mut out, value, Flags::default(), 0);
+    out
+}
+
+/// The text of a string, or what `fmt.Sprint` makes of anything else.
+pub(crate) fn text_of(value: &Value) -> Text {
+    match value {
+        Value::String(text) => text.clone(),
+        other => Text::new(print_value(other)),
+    }
+}
+
+/// `fmt.Sprint`: spaces only between operands that are both no strings.
+pub(crate) fn sprint(values: &[Value]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut previous_string = true;
+    for (index, value) in values.iter().enumerate() {
+        let is_string = matches!(value, Value::String(_));
+        if index > 0 && !is_string && !previous_string {
+            out.push(b' ');
+        }
+        write_v(&mut out, value, Flags::default(), 0);
+        previous_string = is_string;
+    }
+    out
+}
+
+/// `fmt.Sprintln`.
+pub(crate) fn sprintln(values: &[Value]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (index, value) in values.iter().enumerate() {
+        if index > 0 {
+            out.push(b' ');
+        }
+        write_v(&mut out, value, Flags::default(), 0);
+    }
+    out.push(b'\n');
+    out
+}
+
+#[derive(Clone, Copy, Default)]
+struct Flags {
+    minus: bool,
+    plus: bool,
+    sharp: bool,
+    space: bool,
+    zero: bool,
+    width: Option<usize>,
+    precision: Option<usize>,
+    /// `%#v`.
+    sharp_v: bool,
+}
+
+/// `fmt.Sprintf`.
+pub(crate) fn sprintf(format: &[u8], values: &[Value]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut next = 0;
+    let mut at = 0;
+    let mut reordered = false;
+    while at < format.len() {
+        let Some(percent) = format[at..].iter().position(|b| *b == b'%') else {
+            out.extend_from_slice(&format[at..]);
+            break;
+        };
+        out.extend_from_slice(&format[at..at + percent]);
+        at += percent + 1;
+        let (mut flags, complaint) =
+            parse_flags(format, &mut at, values, &mut next, &mut reordered);
+        out.extend_from_slice(complaint);
+        let Some(verb) = next_char(format, &mut at) else {
+            out.extend_from_slice(b"%!(NOVERB)");
+            break;
+        };
+        if verb == '%' {
+            out.push(b'%');
+            continue;
+        }
+        let Some(value) = values.get(next) else {
+            let bad = next == usize::MAX;
+            out.extend_from_slice(
+                format!("%!{verb}({})", if bad { "BADINDEX" } else { "MISSING" }).as_bytes(),
+            );
+            continue;
+        };
+        next += 1;
+        if verb == 'v' && flags.sharp {
+            flags.sharp = false;
+            flags.sharp_v = true;
+        }
+        write_verb(&mut out, value, verb, flags, 0);
+    }
+    if !reordered && next < values.len() {
+        write_extra(&mut out, &values[next..]);
+    }
+    out
+}
+
+fn write_extra(out: &mut Vec<u8>, values: &[Value]) {
+    out.extend_from_slice(b"%!(EXTRA ");
+    for (index, value) in values.iter().enumerate() {
+        if index > 0 {
+            out.extend_from_slice(b", ");
+        }
+        if value.is_nil() {
+            out.extend_from_slice(b"<nil>");
+        } else {
+            out.extend_from_slice(value.type_name().as_bytes());
+            out.push(b'=');
+            write_v(out, value, Flags::default(), 0);
+        }
+    }
+    out.push(b')');
+}
+
+fn next_char(format: &[u8], at: &mut usize) -> Option<char> {
+    let rest = format.get(*at..)?;
+    let length = rest.len().min(4);
+    let c = match rest[..length].utf8_chunks().next() {
+        Some(chunk) if !chunk.valid().is_empty() => chunk.valid().chars().next()?,
+        Some(_) => '\u{fffd}',
+        None => return None,
+    };
+    *at += if c == '\u{fffd}' { 1 } else { c.len_utf8() };
+    Some(c)
+}
+
+fn parse_flags(
+    format: &[u8],
+    at: &mut usize,
+    values: &[Value],
+    next: &mut usize,
+    reordered: &mut bool,
+) -> (Flags, &'static [u8]) {
+    let mut flags = Flags::default();
+    let mut complaint: &'static [u8] = b"";
+    while let Some(byte) = format.get(*at) {
+        match byte {
+            b'-' => flags.minus = true,
+            b'+' => flags.plus = true,
+            b'#' => flags.sharp = true,
+            b' ' => flags.space = true,
+            b'0' => flags.zero = true,
+            _ => break,
+        }
+        *at += 1;
+    }
+    argument_index(format, at, values, next, reordered);
+    if format.get(*at) == Some(&b'*') {
+        *at += 1;
+        match star(values, next) {
+            Some(width) => {
+                flags.minus |= width < 0;
+                flags.width = usize::try_from(width.abs()).ok();
+            }
+            None => complaint = b"%!(BADWIDTH)",
+        }
+    } else {
+        flags.width = digits(format, at);
+    }
+    if format.get(*at) == Some(&b'.') {
+        *at += 1;
+        argument_index(format, at, values, next, reordered);
+        if format.get(*at) == Some(&b'*') {
+            *at += 1;
+            match star(values, next) {
+                Some(precision) => flags.precision = usize::try_from(precision).ok(),
+                None => complaint = b"%!(BADPREC)",
+            }
+        } else {
+            flags.precision = Some(digits(format, at).unwrap_or(0));
+        }
+    }
+    argument_index(format, at, values, next, reordered);
+    if flags.minus {
+        flags.zero = false;
+    }
+    (flags, complaint)
+}
+
+/// `[3]`: the next argument by number.
+fn argument_index(
+    format: &[u8],
+    at: &mut usize,
+    values: &[Value],
+    next: &mut usize,
+    reordered: &mut bool,
+) {
+    if format.get(*at) != Some(&b'[') {
+        return;
+    }
+    *reordered = true;
+    let Some(end) = format[*at..].iter().position(|b| *b == b']') else {
+        *next = usize::MAX;
+        *at += 1;
+        return;
+    };
+    let number = std::str::from_utf8(&format[*at + 1..*at + end]).ok();
+    *at += end + 1;
+    *next = match number.and_then(|n| n.parse::<usize>().ok()) {
+        Some(number) if number >= 1 && number <= values.len() => number - 1,
+        _ => usize::MAX,
+    };
+}
+
+fn star(values: &[Value], next: &mut usize) -> Option<i64> {
+    let value = values.get(*next)?;
+    *next += 1;
+    match value {
+        Value::Int(n) | Value::Int64(n) if n.unsigned_abs() <= WIDTH_MAX as u64 => Some(*n),
+        _ => None,
+    }
+}
+
+fn digits(format: &[u8], at: &mut usize) -> Option<usize> {
+    let start = *at;
+    while format.get(*at).is_some_and(u8::is_ascii_digit) {
+        *at += 1;
+    }
+    let text = std::str::from_utf8(&format[start..*at]).ok()?;
+    text.parse().ok().filter(|n| *n <= WIDTH_MAX)
+}
+
+fn bad_verb(out: &mut Vec<u8>, value: &Value, verb: char) {
+    out.extend_from_slice(format!("%!{verb}(").as_bytes());
+    if value.is_nil() {
+        out.extend_from_slice(b"<nil>");
+    } else {
+        out.extend_from_slice(value.type_name().as_bytes());
+        out.push(b'=');
+        write_v(out, value, Flags::default(), 0);
+    }
+    out.push(b')');
+}
+
+fn write_verb(out: &mut Vec<u8>, value: &Value, verb: char, flags: Flags, depth: u32) {
+    if depth > DEPTH_MAX {
+        out.extend_from_slice(b"...");
+        return;
+    }
+    match (verb, value) {
+        ('T', value) => pad(out, value.type_name().as_bytes(), flags),
+        ('v', value) => write_v(out, value, flags, depth),
+        ('p', value) => bad_verb(out, value, verb),
+        (_, Value::Missing | Value::Nil) => {
+            if depth == 0 {
+                bad_verb(out, value, verb);
+            } else {
+                out.extend_from_slice(format!("%!{verb}(<nil>)").as_bytes());
+            }
+        }
+        ('t', Value::Bool(value)) => pad(out, value.to_string().as_bytes(), flags),
+        (_, Value::Int(n) | Value::Int64(n)) => write_int(out, value, *n, verb, flags),
+        (_, Value::Float(n)) => write_float_verb(out, value, *n, verb, flags),
+        (_, Value::String(text)) => write_text(out, value, text.bytes(), verb, flags),
+        (_, Value::List(list)) => write_list(out, list, verb, flags, depth),
+        (_, Value::Map(map)) => write_map(out, map, verb, flags, depth),
+        (_, Value::Object(object)) => match object.string() {
+            Some(text) if "sxXq".contains(verb) => {
+                write_text(out, value, text.as_bytes(), verb, flags);
+            }
+            _ => pad(out, object.print().as_bytes(), flags),
+        },
+        _ => bad_verb(out, value, verb),
+    }
+}
+
+fn write_v(out: &mut Vec<u8>, value: &Value, flags: Flags, depth: u32) {
+    if depth > DEPTH_MAX {
+        out.extend_from_slice(b"...");
+        return;
+    }
+    match value {
+        Value::Missing | Value::Nil if flags.sharp_v && depth > 0 => {
+            out.extend_from_slice(b"interface {}(nil)");
+        }
+        Value::Missing | Value::Nil => pad(out, b"<nil>", flags),
+        Value::Bool(value) => pad(out, value.to_string().as_bytes(), flags),
+        Value::Int(n) | Value::Int64(n) => write_int(out, value, *n, 'd', flags),
+        Value::Float(n) => write_float(out, *n, 'g', flags),
+        Value::String(text) if flags.sharp_v => pad(out, quote(text.bytes()).as_bytes(), flags),
+        Value::String(text) => write_text(out, value, text.bytes(), 's', flags),
+        Value::List(list) => write_list(out, list, 'v', flags, depth),
+        Value::Map(map) => write_map(out, map, 'v', flags, depth),
+        Value::Object(object) => {
+            let text = object.string().unwrap_or_else(|| object.print());
+            pad(out, text.as_bytes(), flags);
+        }
+    }
+}
+
+fn write_list(out: &mut Vec<u8>, list: &List, verb: char, flags: Flags, depth: u32) {
+    if list.kind == ListKind::Bytes && "sqxX".contains(verb) {
+        let bytes = bytes_of(list);
+        return write_text(out, &Value::Nil, &bytes, verb, flags);
+    }
+    let (open, separator, close) = if flags.sharp_v {
+        (
+            format!("{}{{", Value::List(list.clone()).type_name()),
+            ", ",
+            "}",
+        )
+    } else {
+        ("[".to_string(), " ", "]")
+    };
+    out.extend_from_slice(open.as_bytes());
+    for (index, item) in list.items.iter().enumerate() {
+        if index > 0 {
+            out.extend_from_slice(separator.as_bytes());
+        }
+        write_item(out, item, verb, flags, depth);
+    }
+    out.extend_from_slice(close.as_bytes());
+}
+
+fn write_map(out: &mut Vec<u8>, map: &Map, verb: char, flags: Flags, depth: u32) {
+    let (open, separator, close) = if flags.sharp_v {
+        (
+            format!("{}{{", Value::Map(map.clone()).type_name()),
+            ", ",
+            "}",
+        )
+    } else {
+        ("map[".to_string(), " ", "]")
+    };
+    out.extend_from_slice(open.as_bytes());
+    for (index, (key, item)) in map.entries().into_iter().enumerate() {
+        if index > 0 {
+            out.extend_from_slice(separator.as_bytes());
+        }
+        write_item(out, &Value::String(key), verb, flags, depth);
+        out.push(b':');
+        write_item(out, &item, verb, flags, depth);
+    }
+    out.extend_from_slice(close.as_bytes());
+}
+
+fn write_item(out: &mut Vec<u8>, item: &Value, verb: char, flags: Flags, depth: u32) {
+    if verb == 'v' {
+        // A nil inside a collection is printed without padding.
+        let flags = if item.is_nil() {
+            Flags {
+                width: None,
+                ..flags
+            }
+        } else {
+            flags
+        };
+        write_v(out, item, flags, depth + 1);
+    } else if item.is_nil() && verb == 's' {
+        out.extend_from_slice(b"%!s(<nil>)");
+    } else {
+        write_verb(out, item, verb, flags, depth + 1);
+    }
+}
+
+/// The bytes of a `[]uint8`.
+pub(crate) fn bytes_of(list: &List) -> Vec<u8> {
+    let byte = |value: &Value| match value {
+        Value::Int(n) => u8::try_from(*n).unwrap_or(0),
+        _ => 0,
+    };
+    list.items.iter().map(byte).collect()
+}
+
+fn write_text(out: &mut Vec<u8>, value: &Value, bytes: &[u8], verb: char, flags: Flags) {
+    let cut = match flags.precision {
+        Some(precision) => cut_chars(bytes, precision),
+        None => bytes,
+    };
+    match verb {
+        's' | 'v' => pad(out, cut, flags),
+        'q' => {
+            let text = if flags.sharp && !cut.contains(&b'`') {
+                format!("`{}`", String::from_utf8_lossy(cut))
+            } else {
+                quote(cut)
+            };
+            pad(out, text.as_bytes(), flags);
+        }
+        'x' | 'X' => {
+            let hex: String = cut.iter().map(|b| format!("{b:02x}")).collect();
+            let hex = if verb == 'X' { hex.to_uppercase() } else { hex };
+            pad(out, hex.as_bytes(), flags);
+        }
+        _ => bad_verb(out, value, verb),
+    }
+}
+
+fn cut_chars(bytes: &[u8], count: usize) -> &[u8] {
+    let mut seen = 0;
+    let mut end = 0;
+    for (index, byte) in bytes.iter().enumerate() {
+        if byte & 0xc0 != 0x80 {
+            if seen == count {
+                return &bytes[..index];
+            }
+            seen += 1;
+        }
+        end = index + 1;
+    }
+    &bytes[..end]
+}
+
+fn write_int(out: &mut Vec<u8>, value: &Value, n: i64, verb: char, flags: Flags) {
+    let magnitude = n.unsigned_abs();
+    let digits = match verb {
+        'd' | 'v' => magnitude.to_string(),
+        'b' => format!("{magnitude:b}"),
+        'o' | 'O' => format!("{magnitude:o}"),
+        'x' => format!("{magnitude:x}"),
+        'X' => format!("{magnitude:X}"),
+        'c' | 'q' | 'U' => return write_rune(out, value, n, verb, flags),
+        _ => return bad_verb(out, value, verb),
+    };
+    let prefix = match verb {
+        'O' => "0o",
+        'b' if flags.sharp => "0b",
+        'o' if flags.sharp => "0",
+        'x' if flags.sharp => "0x",
+        'X' if flags.sharp => "0X",
+        _ => "",
+    };
+    let sign = sign(n < 0, flags);
+    let mut width = flags.precision.unwrap_or(0);
+    if flags.zero && flags.precision.is_none() {
+        width = flags.width.unwrap_or(0).saturating_sub(sign.len());
+    }
+    let zeros = "0".repeat(width.saturating_sub(digits.len()));
+    let flags = Flags {
+        zero: false,
+        ..flags
+    };
+    pad(
+        out,
+        format!("{sign}{prefix}{zeros}{digits}").as_bytes(),
+        flags,
+    );
+}
+
+fn sign(negative: bool, flags: Flags) -> &'static str {
+    match (negative, flags.plus, flags.space) {
+        (true, ..) => "-",
+        (false, true, _) => "+",
+        (false, false, true) => " ",
+        _ => "",
+    }
+}
+
+fn write_rune(out: &mut Vec<u8>, value: &Value, n: i64, verb: char, flags: Flags) {
+    let c = u32::try_from(n)
+        .ok()
+        .and_then(char::from_u32)
+        .unwrap_or('\u{fffd}');
+    let text = match verb {
+        'c' => c.to_string(),
+        'U' if n >= 0 => format!("U+{n:04X}"),
+        'q' => {
+            let mut text = String::from("'");
+            quote_char(c, '\'', &mut text);
+            text + "'"
+        }
+        _ => return bad_verb(out, value, verb),
+    };
+    pad(out, text.as_bytes(), flags);
+}
+
+fn write_float_verb(out: &mut Vec<u8>, value: &Value, n: f64, verb: char, flags: Flags) {
+    match verb {
+        'e' | 'E' | 'f' | 'F' | 'g' | 'G' => write_float(out, n, verb, flags),
+        _ => bad_verb(out, value, verb),
+    }
+}
+
+fn write_float(out: &mut Vec<u8>, n: f64, verb: char, flags: Flags) {
+    let text = float_text(n.abs(), verb, flags);
+    let sign = sign(n.is_sign_negative() && !n.is_nan(), flags);
+    let finite = n.is_finite();
+    let mut text = text;
+    if flags.zero && finite {
+        let width = flags.width.unwrap_or(0).saturating_sub(sign.len());
+        text = format!("{}{text}", "0".repeat(width.saturating_sub(text.len())));
+    }
+    let sign = if n == f64::INFINITY { "+" } else { sign };
+    let flags = Flags {
+        zero: false,
+        ..flags
+    };
+    pad(out, format!("{sign}{text}").as_bytes(), flags);
+}
+
+fn float_text(n: f64, verb: char, flags: Flags) -> String {
+    if n.is_nan() {
+        return "NaN".to_string();
+    }
+    if n.is_infinite() {
+        return "Inf".to_string();
+    }
+    let text = match (verb.to_ascii_lowercase(), flags.precision) {
+        ('f', precision) => format!("{n:.*}", precision.unwrap_or(6)),
+        ('e', precision) => exponent(&format!("{n:.*e}", precision.unwrap_or(6))),
+        (_, None) => number::format_g(n),
+        (_, Some(precision)) => general(n, precision.max(1)),
+    };
+    if verb.is_ascii_uppercase() && verb != 'F' {
+        text.to_uppercase()
+    } else {
+        text
+    }
+}
+
+/// Rust's `1.5e6` as Go's `1.5e+06`.
+fn exponent(text: &str) -> String {
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let value: i32 = exponent.parse().unwrap_or(0);
+    let sign = if value < 0 { '-' } else { '+' };
+    format!("{mantissa}e{sign}{:02}", value.abs())
+}
+
+/// `%.*g`: at most `precision` digits, trailing zeros dropped.
+fn general(n: f64, precision: usize) -> String {
+    let text = format!("{n:.*e}", precision - 1);
+    let value: i32 = text
+        .split_once('e')
+        .and_then(|(_, e)| e.parse().ok())
+        .unwrap_or(0);
+    let limit = i32::try_from(precision).unwrap_or(i32::MAX);
+    if value < -4 || value >= limit {
+        let (mantissa, rest) = text.split_once('e').unwrap_or((&text, "0"));
+        return exponent(&format!("{}e{rest}", trim_fraction(mantissa)));
+    }
+    let decimals = usize::try_from(limit - 1 - value).unwrap_or(0);
+    trim_fraction(&format!("{n:.decimals$}")).to_string()
+}
+
+fn trim_fraction(text: &str) -> &str {
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        text
+    }
+}
+
+fn pad(out: &mut Vec<u8>, text: &[u8], flags: Flags) {
+    let length = text.iter().filter(|b| **b & 0xc0 != 0x80).count();
+    let missing = flags.width.unwrap_or(0).saturating_sub(length);
+    if flags.minus {
+        out.extend_from_slice(text);
+        out.extend(std::iter::repeat_n(b' ', missing));
+    } else {
+        let filler = if flags.zero { b'0' } else { b' ' };
+        out.extend(std::iter::repeat_n(filler, missing));
+        out.extend_from_slice(text);
+    }
+}

@@ -1,0 +1,278 @@
+//! The functions of text/template itself: comparison, `index`, `len`, printing, escaping.
+
+use super::{Args, Function, Outcome, Type, fixed, variadic};
+use crate::error::Error;
+use crate::exec::Machine;
+use crate::format;
+use crate::text::Text;
+use crate::value::Value;
+
+pub(super) const TABLE: &[Function] = &[
+    // `and` and `or` are run by the executor, which must not evaluate every argument.
+    variadic("and", &[Type::Reflect], Type::Reflect, |_, a| {
+        Ok(a.value(0).clone())
+    }),
+    variadic("or", &[Type::Reflect], Type::Reflect, |_, a| {
+        Ok(a.value(0).clone())
+    }),
+    variadic("call", &[Type::Reflect], Type::Reflect, call),
+    variadic("eq", &[Type::Reflect], Type::Reflect, |_, a| {
+        equal(a).map(Value::Bool)
+    }),
+    fixed("ne", &[Type::Reflect, Type::Reflect], |_, a| {
+        Ok(Value::Bool(!equal(a)?))
+    }),
+    fixed("lt", &[Type::Reflect, Type::Reflect], |_, a| {
+        less(a).map(Value::Bool)
+    }),
+    fixed("le", &[Type::Reflect, Type::Reflect], |_, a| {
+        less_or_equal(a).map(Value::Bool)
+    }),
+    fixed("gt", &[Type::Reflect, Type::Reflect], |_, a| {
+        Ok(Value::Bool(!less_or_equal(a)?))
+    }),
+    fixed("ge", &[Type::Reflect, Type::Reflect], |_, a| {
+        Ok(Value::Bool(!less(a)?))
+    }),
+    fixed("not", &[Type::Reflect], |_, a| {
+        Ok(Value::Bool(!a.value(0).truth()))
+    }),
+    fixed("len", &[Type::Reflect], |_, a| length(a.value(0))),
+    variadic("index", &[Type::Reflect], Type::Reflect, index),
+    variadic("print", &[], Type::Any, |_, a| {
+        Ok(Value::text(format::sprint(a.rest(0))))
+    }),
+    variadic("println", &[], Type::Any, |_, a| {
+        Ok(Value::text(format::sprintln(a.rest(0))))
+    }),
+    variadic("printf", &[Type::String], Type::Any, |m, a| {
+        let text = format::sprintf(a.text(0).bytes(), a.rest(1));
+        m.check_size(text.len())?;
+        Ok(Value::text(text))
+    }),
+    variadic("html", &[], Type::Any, |_, a| {
+        Ok(Value::text(html(&joined(a))))
+    }),
+    variadic("js", &[], Type::Any, |_, a| Ok(Value::text(js(&joined(a))))),
+    variadic("urlquery", &[], Type::Any, |_, a| {
+        Ok(Value::text(query(joined(a).bytes())))
+    }),
+];
+
+fn joined(args: &Args) -> Text {
+    match args.rest(0) {
+        [Value::String(text)] => text.clone(),
+        values => Text::new(format::sprint(values)),
+    }
+}
+
+fn call(_: &mut Machine<'_>, args: &Args) -> Outcome {
+    match args.value(0) {
+        value if value.is_nil() => Err("call of nil".into()),
+        value => Err(format!("non-function of type {}", value.type_name()).into()),
+    }
+}
+
+#[derive(PartialEq, Eq, Clone, Copy)]
+enum Basic {
+    Bool,
+    Int,
+    Float,
+    String,
+}
+
+fn basic(value: &Value) -> Option<Basic> {
+    match value {
+        Value::Bool(_) => Some(Basic::Bool),
+        Value::Int(_) | Value::Int64(_) => Some(Basic::Int),
+        Value::Float(_) => Some(Basic::Float),
+        Value::String(_) => Some(Basic::String),
+        _ => None,
+    }
+}
+
+fn incompatible(a: &Value, b: &Value) -> Error {
+    let (a, b) = (a.type_name(), b.type_name());
+    format!("incompatible types for comparison: {a} and {b}").into()
+}
+
+fn equal(args: &Args) -> Result<bool, Error> {
+    let first = args.value(0);
+    if args.rest(1).is_empty() {
+        return Err("missing argument for comparison".into());
+    }
+    for other in args.rest(1) {
+        if basic(first) != basic(other) {
+            if !first.is_nil() && !other.is_nil() {
+                return Err(incompatible(first, other));
+            }
+        } else if same(first, other)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn same(a: &Value, b: &Value) -> Result<bool, Error> {
+    Ok(match (a, b) {
+        (Value::Bool(a), Value::Bool(b)) => a == b,
+        (Value::Int(a) | Value::Int64(a), Value::Int(b) | Value::Int64(b)) => a == b,
+        #[expect(clippy::float_cmp, reason = "eq compares exactly")]
+        (Value::Float(a), Value::Float(b)) => a == b,
+        (Value::String(a), Value::String(b)) => a == b,
+        (a, b) if a.is_nil() || b.is_nil() => a.is_nil() && b.is_nil(),
+        (Value::Object(a), Value::Object(b)) => std::rc::Rc::ptr_eq(a, b),
+        (a, b) if a.kind() != b.kind() => {
+            let shown = |v: &Value| String::from_utf8_lossy(&format::print_value(v)).into_owned();
+            let text = format!(
+                "non-comparable types {}: {}, {}: {}",
+                shown(a),
+                a.type_name(),
+                b.type_name(),
+                shown(b)
+            );
+            return Err(text.into());
+        }
+        (_, b) => {
+            let shown = String::from_utf8_lossy(&format::print_value(b)).into_owned();
+            return Err(format!("non-comparable type {shown}: {}", b.type_name()).into());
+        }
+    })
+}
+
+fn less(args: &Args) -> Result<bool, Error> {
+    let (a, b) = (args.value(0), args.value(1));
+    let (Some(kind_a), Some(kind_b)) = (basic(a), basic(b)) else {
+        return Err("invalid type for comparison".into());
+    };
+    if kind_a != kind_b {
+        return Err(incompatible(a, b));
+    }
+    match (a, b) {
+        (Value::Int(a) | Value::Int64(a), Value::Int(b) | Value::Int64(b)) => Ok(a < b),
+        (Value::Float(a), Value::Float(b)) => Ok(a < b),
+        (Value::String(a), Value::String(b)) => Ok(a.bytes() < b.bytes()),
+        _ => Err("invalid type for comparison".into()),
+    }
+}
+
+fn less_or_equal(args: &Args) -> Result<bool, Error> {
+    Ok(less(args)? || equal(args)?)
+}
+
+fn length(value: &Value) -> Outcome {
+    let length = match value {
+        Value::Missing => {
+            return Err("reflect: call of reflect.Value.Type on zero Value".into());
+        }
+        Value::Nil => return Err("len of nil pointer".into()),
+        Value::String(text) => text.bytes().len(),
+        Value::List(list) => list.items.len(),
+        Value::Map(map) => map.len(),
+        Value::Object(object) if object.kind() == "map" || object.kind() == "slice" => {
+            return length(&object.data());
+        }
+        other => return Err(format!("len of type {}", other.type_name()).into()),
+    };
+    Ok(Value::Int(i64::try_from(length).unwrap_or(i64::MAX)))
+}
+
+fn index(_: &mut Machine<'_>, args: &Args) -> Outcome {
+    let mut item = args.value(0).clone();
+    if item.is_nil() {
+        return Err("index of untyped nil".into());
+    }
+    for index in args.rest(1) {
+        if let Value::Object(object) = &item
+            && (object.kind() == "map" || object.kind() == "slice")
+        {
+            let data = object.data();
+            item = data;
+        }
+        item = match &item {
+            Value::Missing | Value::Nil => return Err("index of nil pointer".into()),
+            Value::List(list) => {
+                let at = index_of(index, list.items.len())?;
+                list.items[at].clone()
+            }
+            Value::String(text) => {
+                let at = index_of(index, text.bytes().len())?;
+                Value::Int(i64::from(text.bytes()[at]))
+            }
+            Value::Map(map) => match index {
+                Value::String(key) => crate::call::map_entry(map, key.bytes()).value,
+                value if value.is_nil() => {
+                    return Err("value is nil; should be of type string".into());
+                }
+                value => {
+                    let kind = value.type_name();
+                    return Err(format!("value has type {kind}; should be string").into());
+                }
+            },
+            other => return Err(format!("can't index item of type {}", other.type_name()).into()),
+        };
+    }
+    Ok(item)
+}
+
+fn index_of(index: &Value, length: usize) -> Result<usize, Error> {
+    let number = match index {
+        Value::Int(n) | Value::Int64(n) => *n,
+        value if value.is_nil() => return Err("cannot index slice/array with nil".into()),
+        value => {
+            let kind = value.type_name();
+            return Err(format!("cannot index slice/array with type {kind}").into());
+        }
+    };
+    match usize::try_from(number) {
+        Ok(at) if at < length => Ok(at),
+        Ok(at) if at == length => Err("reflect: slice index out of range".into()),
+        _ => Err(format!("index out of range: {number}").into()),
+    }
+}
+
+fn html(text: &Text) -> Vec<u8> {
+    let mut out = Vec::new();
+    for byte in text.bytes() {
+        match byte {
+            0 => out.extend_from_slice("\u{fffd}".as_bytes()),
+            b'"' => out.extend_from_slice(b"&#34;"),
+            b'\'' => out.extend_from_slice(b"&#39;"),
+            b'&' => out.extend_from_slice(b"&amp;"),
+            b'<' => out.extend_from_slice(b"&lt;"),
+            b'>' => out.extend_from_slice(b"&gt;"),
+            byte => out.push(*byte),
+        }
+    }
+    out
+}
+
+fn js(text: &Text) -> String {
+    let mut out = String::new();
+    for c in text.lossy().chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\'' => out.push_str("\\'"),
+            '"' => out.push_str("\\\""),
+            '<' | '>' | '&' | '=' => out.push_str(&format!("\\u{:04X}", c as u32)),
+            c if (c as u32) < 0x20 => out.push_str(&format!("\\u{:04X}", c as u32)),
+            c if crate::literal::is_print(c) => out.push(c),
+            c => out.push_str(&format!("\\u{:04X}", c as u32)),
+        }
+    }
+    out
+}
+
+fn query(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for byte in bytes {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                out.push(*byte as char);
+            }
+            b' ' => out.push('+'),
+            byte => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}

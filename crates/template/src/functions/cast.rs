@@ -1,0 +1,71 @@
+//! Loose conversions to numbers and strings, as Sprig makes them with the `cast` library.
+
+use crate::format;
+use crate::text::Text;
+use crate::value::Value;
+
+/// `strval`: strings as they are, everything else printed.
+pub(super) fn text(value: &Value) -> Text {
+    match value {
+        Value::List(list) if list.kind == crate::ListKind::Bytes => {
+            Text::new(format::bytes_of(list))
+        }
+        other => format::text_of(other),
+    }
+}
+
+/// `strslice`: a list of strings from anything; nil items are left out.
+pub(super) fn texts(value: &Value) -> Vec<Text> {
+    match value {
+        Value::List(list) => {
+            let items = list.items.iter().filter(|item| !item.is_nil());
+            items.map(text).collect()
+        }
+        value if value.is_nil() => Vec::new(),
+        Value::Object(object) if object.kind() == "slice" => texts(&object.data()),
+        value => vec![text(value)],
+    }
+}
+
+/// `cast.ToInt64`.
+pub(super) fn int(value: &Value) -> i64 {
+    match value {
+        Value::Int(n) | Value::Int64(n) => *n,
+        #[expect(clippy::cast_possible_truncation, reason = "Go truncates the same way")]
+        Value::Float(n) => *n as i64,
+        Value::Bool(value) => i64::from(*value),
+        Value::String(text) => {
+            let text = text.lossy();
+            crate::literal::integer(trim_zero_decimal(&text)).unwrap_or(0)
+        }
+        _ => 0,
+    }
+}
+
+/// `1.00` without its zeros.
+fn trim_zero_decimal(text: &str) -> &str {
+    match text.split_once('.') {
+        Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|b| b == b'0') => whole,
+        _ => text,
+    }
+}
+
+/// `cast.ToFloat64`.
+pub(super) fn float(value: &Value) -> f64 {
+    match value {
+        #[expect(clippy::cast_precision_loss, reason = "Go rounds the same way")]
+        Value::Int(n) | Value::Int64(n) => *n as f64,
+        Value::Float(n) => *n,
+        Value::Bool(value) => f64::from(u8::from(*value)),
+        Value::String(text) => text.lossy().parse().unwrap_or(0.0),
+        _ => 0.0,
+    }
+}
+
+/// Whether Sprig calls it empty.
+pub(super) fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Object(object) if object.kind() == "ptr" => false,
+        other => !other.truth(),
+    }
+}

@@ -1,0 +1,209 @@
+//! Base64, base32 and checksums.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256, Sha512};
+
+use super::{Function, Outcome, Type, fixed};
+use crate::text::Text;
+use crate::value::Value;
+
+pub(super) const TABLE: &[Function] = &[
+    fixed("b64enc", &[Type::String], |_, a| {
+        Ok(Value::text(STANDARD.encode(a.text(0).bytes())))
+    }),
+    fixed("b64dec", &[Type::String], |_, a| {
+        Ok(Value::text(base64_decode(&a.text(0))))
+    }),
+    fixed("b32enc", &[Type::String], |_, a| {
+        Ok(Value::text(base32_encode(a.text(0).bytes())))
+    }),
+    fixed("b32dec", &[Type::String], |_, a| {
+        Ok(Value::text(base32_decode(&a.text(0))))
+    }),
+    fixed("sha1sum", &[Type::String], |_, a| {
+        Ok(Value::text(sha1(a.text(0).bytes())))
+    }),
+    fixed("sha256sum", &[Type::String], |_, a| {
+        Ok(Value::text(hex::encode(Sha256::digest(a.text(0).bytes()))))
+    }),
+    fixed("sha512sum", &[Type::String], |_, a| {
+        Ok(Value::text(hex::encode(Sha512::digest(a.text(0).bytes()))))
+    }),
+    fixed("adler32sum", &[Type::String], |_, a| {
+        Ok(Value::text(adler32(a.text(0).bytes()).to_string()))
+    }),
+    fixed("randBytes", &[Type::Int], |m, a| -> Outcome {
+        let count = usize::try_from(a.int(0)).map_err(|_| "makeslice: len out of range")?;
+        m.check_size(count)?;
+        let mut bytes = vec![0; count];
+        m.environment.random(&mut bytes);
+        Ok(Value::text(STANDARD.encode(bytes)))
+    }),
+    fixed("uuidv4", &[], |m, _| {
+        let mut bytes = [0; 16];
+        m.environment.random(&mut bytes);
+        bytes[6] = (bytes[6] & 0x0f) | 0x40;
+        bytes[8] = (bytes[8] & 0x3f) | 0x80;
+        let hex = hex::encode(bytes);
+        let parts = [
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..],
+        ];
+        Ok(Value::text(parts.join("-")))
+    }),
+];
+
+/// The decoded bytes, or Go's complaint as the text itself.
+fn base64_decode(text: &Text) -> Vec<u8> {
+    // Go skips line breaks anywhere.
+    let clean: Vec<u8> = text
+        .bytes()
+        .iter()
+        .copied()
+        .filter(|b| *b != b'\n' && *b != b'\r')
+        .collect();
+    match STANDARD.decode(&clean) {
+        Ok(bytes) => bytes,
+        Err(base64::DecodeError::InvalidLastSymbol(..)) => {
+            let lenient = base64::engine::GeneralPurpose::new(
+                &base64::alphabet::STANDARD,
+                base64::engine::GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+            );
+            lenient.decode(&clean).unwrap_or_default()
+        }
+        Err(_) => {
+            let at = corrupt_at(text.bytes());
+            format!("illegal base64 data at input byte {at}").into_bytes()
+        }
+    }
+}
+
+/// Where Go's decoder gives up.
+fn corrupt_at(bytes: &[u8]) -> usize {
+    let is_letter = |b: u8| b.is_ascii_alphanumeric() || b == b'+' || b == b'/';
+    let mut in_group = 0;
+    for (index, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'\n' | b'\r' => {}
+            byte if is_letter(*byte) => in_group = (in_group + 1) % 4,
+            b'=' if in_group >= 2 => {
+                let after = if in_group == 2 { index + 2 } else { index + 1 };
+                let rest = bytes.get(after.min(bytes.len())..).unwrap_or(&[]);
+                let junk = rest.iter().position(|b| *b != b'\n' && *b != b'\r');
+                return if in_group == 2 && bytes.get(index + 1) != Some(&b'=') {
+                    (index + 1).min(bytes.len())
+                } else {
+                    junk.map_or(bytes.len(), |at| after + at)
+                };
+            }
+            _ => return index,
+        }
+    }
+    bytes.len() - in_group
+}
+
+const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+fn base32_encode(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for chunk in bytes.chunks(5) {
+        let mut group = [0u8; 5];
+        group[..chunk.len()].copy_from_slice(chunk);
+        let number = group.iter().fold(0u64, |n, b| (n << 8) | u64::from(*b));
+        let letters = (chunk.len() * 8).div_ceil(5);
+        for index in 0..8 {
+            if index < letters {
+                let at = (number >> (35 - 5 * index)) & 31;
+                out.push(BASE32[usize::try_from(at).unwrap_or(0)] as char);
+            } else {
+                out.push('=');
+            }
+        }
+    }
+    out
+}
+
+fn base32_decode(text: &Text) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut number = 0u64;
+    let mut bits = 0;
+    for (index, byte) in text.bytes().iter().enumerate() {
+        match (byte, BASE32.iter().position(|letter| letter == byte)) {
+            (_, Some(value)) => {
+                number = (number << 5) | value as u64;
+                bits += 5;
+                if bits >= 8 {
+                    bits -= 8;
+                    out.push(u8::try_from((number >> bits) & 0xff).unwrap_or(0));
+                }
+            }
+            (b'\n' | b'\r' | b'=', None) => {}
+            _ => return format!("illegal base32 data at input byte {index}").into_bytes(),
+        }
+    }
+    out
+}
+
+fn adler32(bytes: &[u8]) -> u32 {
+    let (mut a, mut b) = (1u32, 0u32);
+    for byte in bytes {
+        a = (a + u32::from(*byte)) % 65521;
+        b = (b + a) % 65521;
+    }
+    (b << 16) | a
+}
+
+/// SHA-1, kept here because charts use it for names only and no other crate of ours needs it.
+fn sha1(bytes: &[u8]) -> String {
+    let mut state = [
+        0x6745_2301u32,
+        0xefcd_ab89,
+        0x98ba_dcfe,
+        0x1032_5476,
+        0xc3d2_e1f0,
+    ];
+    let mut message = bytes.to_vec();
+    message.push(0x80);
+    while message.len() % 64 != 56 {
+        message.push(0);
+    }
+    message.extend_from_slice(&(bytes.len() as u64 * 8).to_be_bytes());
+    for block in message.chunks(64) {
+        sha1_block(&mut state, block);
+    }
+    state.iter().map(|word| format!("{word:08x}")).collect()
+}
+
+fn sha1_block(state: &mut [u32; 5], block: &[u8]) {
+    let mut words = [0u32; 80];
+    for (word, bytes) in words.iter_mut().zip(block.chunks(4)) {
+        *word = bytes.iter().fold(0, |n, b| (n << 8) | u32::from(*b));
+    }
+    for at in 16..80 {
+        let mixed = words[at - 3] ^ words[at - 8] ^ words[at - 14] ^ words[at - 16];
+        words[at] = mixed.rotate_left(1);
+    }
+    let [mut a, mut b, mut c, mut d, mut e] = *state;
+    for (round, word) in words.iter().enumerate() {
+        let (mix, constant) = match round {
+            0..=19 => ((b & c) | (!b & d), 0x5a82_7999),
+            20..=39 => (b ^ c ^ d, 0x6ed9_eba1),
+            40..=59 => ((b & c) | (b & d) | (c & d), 0x8f1b_bcdc),
+            _ => (b ^ c ^ d, 0xca62_c1d6u32),
+        };
+        let next = a
+            .rotate_left(5)
+            .wrapping_add(mix)
+            .wrapping_add(e)
+            .wrapping_add(constant)
+            .wrapping_add(*word);
+        (e, d, c, b, a) = (d, c, b.rotate_left(30), a, next);
+    }
+    for (slot, value) in state.iter_mut().zip([a, b, c, d, e]) {
+        *slot = slot.wrapping_add(value);
+    }
+}

@@ -1,0 +1,333 @@
+//! Helm's own functions: other templates, YAML, JSON, TOML, and the words of failure.
+
+use serde_json::Value as Json;
+
+use pilotis_yaml::{Flavour, emit};
+
+use super::{Args, Function, Outcome, Type, fixed};
+use crate::convert::{json_text, json_text_pretty};
+use crate::error::Error;
+use crate::exec::Machine;
+use crate::value::{Map, Value};
+
+pub(super) const TABLE: &[Function] = &[
+    fixed("include", &[Type::String, Type::Any], |m, a| {
+        m.include(&a.text(0), a.value(1))
+    }),
+    fixed("tpl", &[Type::String, Type::Any], |m, a| {
+        m.tpl(&a.text(0), a.value(1))
+    }),
+    fixed("required", &[Type::String, Type::Any], required),
+    fixed("fail", &[Type::String], |m, a| {
+        if m.environment.is_lint() {
+            Ok(Value::text(""))
+        } else {
+            Err(wrapped(&a.string(0)))
+        }
+    }),
+    fixed(
+        "lookup",
+        &[Type::String, Type::String, Type::String, Type::String],
+        lookup,
+    ),
+    fixed("getHostByName", &[Type::String], |_, _| Ok(Value::text(""))),
+    fixed("toYaml", &[Type::Any], |m, a| {
+        Ok(yaml(m, a)?.unwrap_or_else(|_| Value::text("")))
+    }),
+    fixed("mustToYaml", &[Type::Any], |m, a| {
+        yaml(m, a)?.map_err(Error::plain)
+    }),
+    fixed("toYamlPretty", &[Type::Any], |_, a| {
+        let text = a.value(0).to_json().map(|json| emit(&json, Flavour::GoV3));
+        let text = text.unwrap_or_default();
+        Ok(Value::text(text.strip_suffix('\n').unwrap_or(&text)))
+    }),
+    fixed("fromYaml", &[Type::String], |_, a| {
+        Ok(from_yaml(&a.string(0)))
+    }),
+    fixed("fromYamlArray", &[Type::String], |_, a| {
+        Ok(from_yaml_array(&a.string(0)))
+    }),
+    fixed("toJson", &[Type::Any], |_, a| {
+        Ok(Value::text(json(a, true).unwrap_or_default()))
+    }),
+    fixed("mustToJson", &[Type::Any], |_, a| {
+        Ok(Value::text(json(a, true)?))
+    }),
+    fixed("toRawJson", &[Type::Any], |_, a| {
+        Ok(Value::text(json(a, false)?))
+    }),
+    fixed("mustToRawJson", &[Type::Any], |_, a| {
+        Ok(Value::text(json(a, false)?))
+    }),
+    fixed("toPrettyJson", &[Type::Any], |_, a| {
+        Ok(Value::text(pretty(a).unwrap_or_default()))
+    }),
+    fixed("mustToPrettyJson", &[Type::Any], |_, a| {
+        Ok(Value::text(pretty(a)?))
+    }),
+    fixed("fromJson", &[Type::String], |_, a| {
+        Ok(from_json(&a.string(0)))
+    }),
+    fixed("mustFromJson", &[Type::String], |_, a| {
+        let json: Result<Json, _> = serde_json::from_str(&a.string(0));
+        json.map(|json| Value::from_json(&json))
+            .map_err(|e| Error::plain(json_error(&e)))
+    }),
+    fixed("fromJsonArray", &[Type::String], |_, a| {
+        Ok(from_json_array(&a.string(0)))
+    }),
+    fixed("toToml", &[Type::Any], |_, a| {
+        Ok(Value::text(toml(a).unwrap_or_else(|e| e)))
+    }),
+    fixed("mustToToml", &[Type::Any], |_, a| Ok(Value::text(toml(a)?))),
+];
+
+fn wrapped(message: &str) -> Error {
+    Error::plain(format!("HELM_ERR_START{message}HELM_ERR_END"))
+}
+
+fn required(machine: &mut Machine<'_>, args: &Args) -> Outcome {
+    let value = args.value(1);
+    let missing = match value {
+        Value::String(text) => text.bytes().is_empty(),
+        other => other.is_nil(),
+    };
+    match (missing, machine.environment.is_lint()) {
+        (false, _) => Ok(value.clone()),
+        (true, true) => Ok(Value::text("")),
+        (true, false) => Err(wrapped(&args.string(0))),
+    }
+}
+
+fn lookup(machine: &mut Machine<'_>, args: &Args) -> Outcome {
+    let words: Vec<String> = (0..4).map(|index| args.string(index)).collect();
+    let query = [&*words[0], &*words[1], &*words[2], &*words[3]];
+    let found = machine.environment.lookup(query)?;
+    Ok(Value::from_json(&found))
+}
+
+fn yaml(machine: &mut Machine<'_>, args: &Args) -> Result<Result<Value, String>, Error> {
+    let json = match args.value(0).to_json() {
+        Ok(json) => json,
+        Err(error) => return Ok(Err(format!("error marshaling into JSON: {error}"))),
+    };
+    let text = emit(&json, Flavour::GoV2);
+    machine.check_size(text.len())?;
+    Ok(Ok(Value::text(text.strip_suffix('\n').unwrap_or(&text))))
+}
+
+fn json(args: &Args, escape_html: bool) -> Result<String, String> {
+    Ok(json_text(&args.value(0).to_json()?, escape_html))
+}
+
+fn pretty(args: &Args) -> Result<String, String> {
+    Ok(json_text_pretty(&args.value(0).to_json()?))
+}
+
+/// What Go calls a JSON value it cannot decode into the wanted type.
+fn json_kind(json: &Json) -> &'static str {
+    match json {
+        Json::Null => "null",
+        Json::Bool(_) => "bool",
+        Json::Number(_) => "number",
+        Json::String(_) => "string",
+        Json::Array(_) => "array",
+        Json::Object(_) => "object",
+    }
+}
+
+fn parse_yaml(text: &str) -> Result<Json, String> {
+    let converted = match pilotis_yaml::parse_first(text) {
+        Ok(None) => return Ok(Json::Null),
+        Ok(Some(node)) => pilotis_yaml::to_json(&node),
+        Err(error) => Err(error),
+    };
+    converted.map_err(|error| format!("error converting YAML to JSON: {error}"))
+}
+
+fn from_yaml(text: &str) -> Value {
+    let failed = |message: String| error_map(&message);
+    match parse_yaml(text) {
+        Ok(Json::Object(map)) => Value::from_json(&Json::Object(map)),
+        Ok(Json::Null) => Value::Map(Map::new()),
+        Ok(other) => failed(format!(
+            "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value \
+             of type map[string]interface {{}}",
+            json_kind(&other)
+        )),
+        Err(error) => failed(error),
+    }
+}
+
+fn error_map(message: &str) -> Value {
+    let map = Map::new();
+    map.insert("Error", Value::text(message));
+    Value::Map(map)
+}
+
+fn from_yaml_array(text: &str) -> Value {
+    match parse_yaml(text) {
+        Ok(Json::Array(items)) => Value::from_json(&Json::Array(items)),
+        Ok(Json::Null) => Value::list(Vec::new()),
+        Ok(other) => Value::list(vec![Value::text(format!(
+            "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value \
+             of type []interface {{}}",
+            json_kind(&other)
+        ))]),
+        Err(error) => Value::list(vec![Value::text(error)]),
+    }
+}
+
+fn json_error(error: &serde_json::Error) -> String {
+    if error.is_eof() {
+        return "unexpected end of JSON input".to_string();
+    }
+    // TODO(correctness): Go names the offending character; serde_json does not keep it.
+    format!(
+        "invalid character in JSON at line {} column {}",
+        error.line(),
+        error.column()
+    )
+}
+
+fn from_json(text: &str) -> Value {
+    match serde_json::from_str::<Json>(text) {
+        Ok(json @ Json::Object(_)) => Value::from_json(&json),
+        Ok(Json::Null) => Value::Map(Map::new()),
+        Ok(other) => error_map(&format!(
+            "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+            json_kind(&other)
+        )),
+        Err(error) => error_map(&json_error(&error)),
+    }
+}
+
+fn from_json_array(text: &str) -> Value {
+    match serde_json::from_str::<Json>(text) {
+        Ok(json @ Json::Array(_)) => Value::from_json(&json),
+        Ok(Json::Null) => Value::list(Vec::new()),
+        Ok(other) => Value::list(vec![Value::text(format!(
+            "json: cannot unmarshal {} into Go value of type []interface {{}}",
+            json_kind(&other)
+        ))]),
+        Err(error) => Value::list(vec![Value::text(json_error(&error))]),
+    }
+}
+
+fn toml(args: &Args) -> Result<String, String> {
+    match args.value(0).to_json()? {
+        Json::Object(map) => {
+            let mut out = String::new();
+            toml_table(&mut out, &map, &[], 0)?;
+            Ok(out)
+        }
+        _ => Err("toml: top-level values must be Go maps or structs".to_string()),
+    }
+}
+
+type Table = serde_json::Map<String, Json>;
+
+/// Scalars first, then sub-tables, each with its full name.
+fn toml_table(out: &mut String, map: &Table, path: &[&str], depth: usize) -> Result<(), String> {
+    let pad = "  ".repeat(depth.saturating_sub(1));
+    let is_table = |value: &Json| match value {
+        Json::Object(_) => true,
+        Json::Array(items) => !items.is_empty() && items.iter().all(Json::is_object),
+        _ => false,
+    };
+    for (key, value) in map.iter().filter(|(_, value)| !is_table(value)) {
+        if !value.is_null() {
+            out.push_str(&format!(
+                "{pad}{} = {}\n",
+                toml_key(key),
+                toml_value(value)?
+            ));
+        }
+    }
+    let pad = "  ".repeat(depth);
+    for (key, value) in map.iter().filter(|(_, value)| is_table(value)) {
+        let path: Vec<&str> = path.iter().copied().chain([key.as_str()]).collect();
+        let name: Vec<String> = path.iter().map(|part| toml_key(part)).collect();
+        let name = name.join(".");
+        let tables: Vec<&Table> = match value {
+            Json::Object(table) => vec![table],
+            other => other
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Json::as_object)
+                .collect(),
+        };
+        for table in tables {
+            if !out.is_empty() && path.len() == 1 {
+                out.push('\n');
+            }
+            let heading = if value.is_array() {
+                format!("[[{name}]]")
+            } else {
+                format!("[{name}]")
+            };
+            out.push_str(&format!("{pad}{heading}\n"));
+            toml_table(out, table, &path, depth + 1)?;
+        }
+    }
+    Ok(())
+}
+
+fn toml_key(key: &str) -> String {
+    let bare = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    if !key.is_empty() && key.bytes().all(bare) {
+        key.to_string()
+    } else {
+        toml_string(key)
+    }
+}
+
+fn toml_string(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            c if (c as u32) < 0x20 || c as u32 == 0x7f => {
+                out.push_str(&format!("\\u{:04x}", c as u32));
+            }
+            c => out.push(c),
+        }
+    }
+    out + "\""
+}
+
+fn toml_value(value: &Json) -> Result<String, String> {
+    Ok(match value {
+        Json::Null => return Err("toml: cannot encode a nil value".to_string()),
+        Json::Bool(value) => value.to_string(),
+        Json::Number(number) if number.is_f64() => {
+            let text = pilotis_yaml::number::format_g(number.as_f64().unwrap_or(0.0));
+            if text.contains(['.', 'e']) {
+                text
+            } else {
+                text + ".0"
+            }
+        }
+        Json::Number(number) => number.to_string(),
+        Json::String(text) => toml_string(text),
+        Json::Array(items) => {
+            let items: Result<Vec<String>, String> = items.iter().map(toml_value).collect();
+            format!("[{}]", items?.join(", "))
+        }
+        Json::Object(map) => {
+            let pairs = map
+                .iter()
+                .map(|(k, v)| Ok(format!("{} = {}", toml_key(k), toml_value(v)?)));
+            let pairs: Result<Vec<String>, String> = pairs.collect();
+            format!("{{{}}}", pairs?.join(", "))
+        }
+    })
+}

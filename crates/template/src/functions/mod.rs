@@ -1,0 +1,197 @@
+//! The functions templates can call, as tables: name, Go parameter types, what it does.
+//!
+//! The parameter types are the Go ones, because they decide which arguments are refused and with
+//! which words. A name that Helm has and we do not yet is in [`unsupported`]: calling it is an
+//! error that says so, never a wrong result.
+
+mod builtin;
+mod cast;
+mod dates;
+mod dicts;
+mod encoding;
+mod helm;
+mod lists;
+mod numbers;
+mod paths;
+mod patterns;
+mod strings;
+mod unsupported;
+mod versions;
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use crate::error::Error;
+use crate::exec::Machine;
+use crate::text::Text;
+use crate::value::{Map, Value};
+
+/// The Go type of a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Type {
+    /// `interface {}`: a missing value arrives as nil.
+    Any,
+    /// `reflect.Value`: as `Any`, a missing value arrives as missing.
+    Reflect,
+    String,
+    Int,
+    Float,
+    Bool,
+    Map,
+    Time,
+}
+
+impl Type {
+    pub(crate) fn go_name(self) -> &'static str {
+        match self {
+            Type::Any => "interface {}",
+            Type::Reflect => "reflect.Value",
+            Type::String => "string",
+            Type::Int => "int",
+            Type::Float => "float64",
+            Type::Bool => "bool",
+            Type::Map => "map[string]interface {}",
+            Type::Time => "time.Time",
+        }
+    }
+
+    /// Whether a value can be assigned to the type.
+    pub(crate) fn accepts(self, value: &Value) -> bool {
+        match (self, value) {
+            (Type::Any | Type::Reflect, _)
+            | (Type::String, Value::String(_))
+            | (Type::Int, Value::Int(_))
+            | (Type::Float, Value::Float(_))
+            | (Type::Bool, Value::Bool(_)) => true,
+            (Type::Map, Value::Map(map)) => map.kind() != crate::MapKind::Strings,
+            (Type::Time, Value::Object(object)) => object.type_name() == "time.Time",
+            _ => false,
+        }
+    }
+}
+
+/// The arguments of a call, already checked against the parameter types.
+pub(crate) struct Args {
+    values: Vec<Value>,
+}
+
+impl Args {
+    pub(crate) fn new(values: Vec<Value>) -> Self {
+        Self { values }
+    }
+
+    fn value(&self, index: usize) -> &Value {
+        self.values.get(index).unwrap_or(&Value::Missing)
+    }
+
+    fn text(&self, index: usize) -> Text {
+        match self.value(index) {
+            Value::String(text) => text.clone(),
+            _ => Text::new(""),
+        }
+    }
+
+    fn string(&self, index: usize) -> String {
+        self.text(index).lossy().into_owned()
+    }
+
+    fn int(&self, index: usize) -> i64 {
+        match self.value(index) {
+            Value::Int(n) | Value::Int64(n) => *n,
+            _ => 0,
+        }
+    }
+
+    fn bool(&self, index: usize) -> bool {
+        matches!(self.value(index), Value::Bool(true))
+    }
+
+    fn map(&self, index: usize) -> Map {
+        match self.value(index) {
+            Value::Map(map) => map.clone(),
+            _ => Map::new(),
+        }
+    }
+
+    fn rest(&self, from: usize) -> &[Value] {
+        self.values.get(from..).unwrap_or(&[])
+    }
+}
+
+pub(crate) type Outcome = Result<Value, Error>;
+pub(crate) type Run = fn(&mut Machine<'_>, &Args) -> Outcome;
+
+/// One function.
+pub(crate) struct Function {
+    pub(crate) name: &'static str,
+    pub(crate) parameters: &'static [Type],
+    /// Type of any number of further arguments.
+    pub(crate) variadic: Option<Type>,
+    pub(crate) run: Run,
+}
+
+const fn fixed(name: &'static str, parameters: &'static [Type], run: Run) -> Function {
+    Function {
+        name,
+        parameters,
+        variadic: None,
+        run,
+    }
+}
+
+const fn variadic(
+    name: &'static str,
+    parameters: &'static [Type],
+    rest: Type,
+    run: Run,
+) -> Function {
+    Function {
+        name,
+        parameters,
+        variadic: Some(rest),
+        run,
+    }
+}
+
+const TABLES: &[&[Function]] = &[
+    builtin::TABLE,
+    strings::TABLE,
+    encoding::TABLE,
+    numbers::TABLE,
+    lists::TABLE,
+    dicts::TABLE,
+    helm::TABLE,
+    dates::TABLE,
+    patterns::TABLE,
+    paths::TABLE,
+    versions::TABLE,
+    unsupported::TABLE,
+];
+
+fn index() -> &'static HashMap<&'static str, &'static Function> {
+    static INDEX: OnceLock<HashMap<&'static str, &'static Function>> = OnceLock::new();
+    INDEX.get_or_init(|| {
+        let all = TABLES.iter().flat_map(|table| table.iter());
+        all.map(|function| (function.name, function)).collect()
+    })
+}
+
+pub(crate) fn find(name: &str) -> Option<&'static Function> {
+    index().get(name).copied()
+}
+
+/// Every function name, sorted.
+pub fn function_names() -> Vec<&'static str> {
+    let mut names: Vec<_> = index().keys().copied().collect();
+    names.sort_unstable();
+    names
+}
+
+/// Whether a function does its work; false for an unknown name and for one not supported yet.
+pub fn is_supported(name: &str) -> bool {
+    let known = find(name).is_some();
+    known
+        && !unsupported::TABLE
+            .iter()
+            .any(|function| function.name == name)
+}

@@ -1,0 +1,252 @@
+//! Regular expressions, RE2 syntax on the `regex` crate.
+//!
+//! Where the two differ (`\d` and friends are ASCII in Go, Rust has set operations in classes) the
+//! pattern is rewritten first. TODO(correctness): Go's error texts beyond the common ones.
+
+use std::rc::Rc;
+
+use regex::bytes::{Regex, RegexBuilder};
+
+use super::{Function, Outcome, Type, fixed};
+use crate::error::Error;
+use crate::exec::Machine;
+use crate::value::Value;
+
+const ONE: &[Type] = &[Type::String, Type::String];
+const WITH_COUNT: &[Type] = &[Type::String, Type::String, Type::Int];
+const WITH_TEXT: &[Type] = &[Type::String, Type::String, Type::String];
+
+pub(super) const TABLE: &[Function] = &[
+    fixed("regexMatch", ONE, |m, a| {
+        let pattern = compile(m, &a.string(0)).ok();
+        Ok(Value::Bool(pattern.is_some_and(|pattern| {
+            pattern.is_match(a.text(1).bytes())
+        })))
+    }),
+    fixed("mustRegexMatch", ONE, |m, a| {
+        Ok(Value::Bool(
+            compile(m, &a.string(0))?.is_match(a.text(1).bytes()),
+        ))
+    }),
+    fixed("regexFind", ONE, |m, a| {
+        find(&*panicking(m, &a.string(0))?, a.text(1).bytes())
+    }),
+    fixed("mustRegexFind", ONE, |m, a| {
+        find(&*compile(m, &a.string(0))?, a.text(1).bytes())
+    }),
+    fixed("regexFindAll", WITH_COUNT, |m, a| {
+        find_all(&*panicking(m, &a.string(0))?, a.text(1).bytes(), a.int(2))
+    }),
+    fixed("mustRegexFindAll", WITH_COUNT, |m, a| {
+        find_all(&*compile(m, &a.string(0))?, a.text(1).bytes(), a.int(2))
+    }),
+    fixed("regexReplaceAll", WITH_TEXT, |m, a| {
+        let pattern = panicking(m, &a.string(0))?;
+        Ok(Value::text(
+            pattern.replace_all(a.text(1).bytes(), a.text(2).bytes()),
+        ))
+    }),
+    fixed("mustRegexReplaceAll", WITH_TEXT, |m, a| {
+        let pattern = compile(m, &a.string(0))?;
+        Ok(Value::text(
+            pattern.replace_all(a.text(1).bytes(), a.text(2).bytes()),
+        ))
+    }),
+    fixed("regexReplaceAllLiteral", WITH_TEXT, |m, a| {
+        literal(
+            &*panicking(m, &a.string(0))?,
+            a.text(1).bytes(),
+            a.text(2).bytes(),
+        )
+    }),
+    fixed("mustRegexReplaceAllLiteral", WITH_TEXT, |m, a| {
+        literal(
+            &*compile(m, &a.string(0))?,
+            a.text(1).bytes(),
+            a.text(2).bytes(),
+        )
+    }),
+    fixed("regexSplit", WITH_COUNT, |m, a| {
+        split(&*panicking(m, &a.string(0))?, a.text(1).bytes(), a.int(2))
+    }),
+    fixed("mustRegexSplit", WITH_COUNT, |m, a| {
+        split(&*compile(m, &a.string(0))?, a.text(1).bytes(), a.int(2))
+    }),
+    fixed("regexQuoteMeta", &[Type::String], |_, a| {
+        Ok(Value::text(quote_meta(&a.string(0))))
+    }),
+];
+
+/// Largest compiled pattern, in bytes.
+const PATTERN_BYTES_MAX: usize = 10 * 1024 * 1024;
+/// Patterns remembered by one rendering.
+const PATTERNS_MAX: usize = 1000;
+
+fn compile(machine: &mut Machine<'_>, pattern: &str) -> Result<Rc<Regex>, Error> {
+    if let Some(found) = machine.patterns.get(pattern) {
+        return Ok(Rc::clone(found));
+    }
+    let built = RegexBuilder::new(&to_rust(pattern))
+        .size_limit(PATTERN_BYTES_MAX)
+        .build();
+    let regex = Rc::new(built.map_err(|error| Error::plain(complaint(pattern, &error)))?);
+    if machine.patterns.len() < PATTERNS_MAX {
+        machine
+            .patterns
+            .insert(pattern.to_string(), Rc::clone(&regex));
+    }
+    Ok(regex)
+}
+
+/// As `regexp.MustCompile`: the message names the whole pattern.
+fn panicking(machine: &mut Machine<'_>, pattern: &str) -> Result<Rc<Regex>, Error> {
+    compile(machine, pattern)
+        .map_err(|error| Error::plain(format!("regexp: Compile(`{pattern}`): {}", error.text())))
+}
+
+fn complaint(pattern: &str, error: &regex::Error) -> String {
+    let text = error.to_string();
+    let reason = if text.contains("unclosed character class") {
+        format!(
+            "missing closing ]: `{}`",
+            pattern.rfind('[').map_or("", |at| &pattern[at..])
+        )
+    } else if text.contains("unclosed group") {
+        format!("missing closing ): `{pattern}`")
+    } else if text.contains("unopened group") {
+        format!("unexpected ): `{pattern}`")
+    } else if text.contains("repetition operator missing") {
+        let operator = pattern
+            .find(['*', '+', '?'])
+            .map_or("", |at| &pattern[at..=at]);
+        format!("missing argument to repetition operator: `{operator}`")
+    } else {
+        format!("invalid pattern: `{pattern}`")
+    };
+    format!("error parsing regexp: {reason}")
+}
+
+/// Go's classes are ASCII, Rust's are Unicode; Rust's set operators mean nothing in Go.
+fn to_rust(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len() + 8);
+    let mut chars = pattern.chars().peekable();
+    let mut in_class = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => escape(&mut out, chars.next(), in_class),
+            '[' if in_class => {
+                if chars.peek() == Some(&':') {
+                    out.push('[');
+                } else {
+                    out.push_str("\\[");
+                }
+            }
+            '[' => {
+                in_class = true;
+                out.push('[');
+                if chars.peek() == Some(&'^') {
+                    out.push('^');
+                    chars.next();
+                }
+                if chars.peek() == Some(&']') {
+                    out.push_str("\\]");
+                    chars.next();
+                }
+            }
+            ']' => {
+                // `[:alpha:]` closes itself, not the class.
+                in_class = in_class && out.ends_with(':');
+                out.push(']');
+            }
+            '&' | '~' if in_class => {
+                out.push('\\');
+                out.push(c);
+            }
+            '-' if in_class && chars.peek() == Some(&'-') => out.push_str("\\-"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn escape(out: &mut String, escaped: Option<char>, in_class: bool) {
+    let (inside, outside) = match escaped {
+        Some('d') => ("0-9", "[0-9]"),
+        Some('w') => ("0-9A-Za-z_", "[0-9A-Za-z_]"),
+        Some('s') => ("\\t\\n\\x0c\\r ", "[\\t\\n\\x0c\\r ]"),
+        Some('D') => ("[^0-9]", "[^0-9]"),
+        Some('W') => ("[^0-9A-Za-z_]", "[^0-9A-Za-z_]"),
+        Some('S') => ("[^\\t\\n\\x0c\\r ]", "[^\\t\\n\\x0c\\r ]"),
+        Some('b') => ("\\x08", "(?-u:\\b)"),
+        Some('B') => ("\\B", "(?-u:\\B)"),
+        Some(c) => {
+            out.push('\\');
+            out.push(c);
+            return;
+        }
+        None => ("\\", "\\"),
+    };
+    out.push_str(if in_class { inside } else { outside });
+}
+
+fn find(pattern: &Regex, text: &[u8]) -> Outcome {
+    let found = pattern.find(text).map(|found| found.as_bytes());
+    Ok(Value::text(found.unwrap_or_default()))
+}
+
+fn find_all(pattern: &Regex, text: &[u8], count: i64) -> Outcome {
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    let mut found = Vec::new();
+    let mut previous_end = None;
+    for one in pattern.find_iter(text).take(count) {
+        // Go refuses an empty match right after the match before it.
+        if one.is_empty() && previous_end == Some(one.start()) {
+            continue;
+        }
+        previous_end = Some(one.end());
+        found.push(one.as_bytes());
+    }
+    Ok(Value::strings(found))
+}
+
+fn literal(pattern: &Regex, text: &[u8], replacement: &[u8]) -> Outcome {
+    let replaced = pattern.replace_all(text, regex::bytes::NoExpand(replacement));
+    Ok(Value::text(replaced))
+}
+
+fn split(pattern: &Regex, text: &[u8], count: i64) -> Outcome {
+    if count == 0 {
+        return Ok(Value::strings(Vec::<&[u8]>::new()));
+    }
+    if text.is_empty() && !pattern.as_str().is_empty() {
+        return Ok(Value::strings([""]));
+    }
+    let limit = usize::try_from(count).unwrap_or(usize::MAX);
+    let mut parts = Vec::new();
+    let (mut begin, mut end) = (0, 0);
+    for found in pattern.find_iter(text) {
+        if parts.len() + 1 == limit {
+            break;
+        }
+        end = found.start();
+        if found.end() != 0 {
+            parts.push(&text[begin..end]);
+        }
+        begin = found.end();
+    }
+    if end != text.len() {
+        parts.push(&text[begin..]);
+    }
+    Ok(Value::strings(parts))
+}
+
+fn quote_meta(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if "\\.+*?()|[]{}^$".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}

@@ -1,0 +1,59 @@
+//! Semantic versions, by the rules of the library Helm uses.
+
+use std::rc::Rc;
+
+use super::{Function, Type, fixed};
+use crate::go_semver::{Constraint, Version};
+use crate::value::{Method, Object, Value};
+
+pub(super) const TABLE: &[Function] = &[
+    fixed("semver", &[Type::String], |_, a| {
+        let version = Version::parse(&a.string(0))?;
+        Ok(Value::Object(Rc::new(version)))
+    }),
+    fixed("semverCompare", &[Type::String, Type::String], |_, a| {
+        let constraint = Constraint::parse(&a.string(0))?;
+        let version = Version::parse(&a.string(1))?;
+        Ok(Value::Bool(constraint.check(&version)))
+    }),
+];
+
+impl Object for Version {
+    fn type_name(&self) -> String {
+        "*semver.Version".to_string()
+    }
+
+    fn kind(&self) -> &'static str {
+        "ptr"
+    }
+
+    fn method(&self, name: &str) -> Option<Method> {
+        let number = |n: u64| Value::Int64(i64::try_from(n).unwrap_or(i64::MAX));
+        let value = match name {
+            "Major" => number(self.major),
+            "Minor" => number(self.minor),
+            "Patch" => number(self.patch),
+            "Prerelease" => Value::text(&self.prerelease),
+            "Metadata" => Value::text(&self.metadata),
+            "Original" => Value::text(&self.original),
+            "String" => Value::text(self.to_string()),
+            _ => return None,
+        };
+        Some(Method {
+            parameters: 0,
+            call: Box::new(move |_| Ok(value.clone())),
+        })
+    }
+
+    fn string(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+
+    fn data(&self) -> Value {
+        Value::text(&self.original)
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}

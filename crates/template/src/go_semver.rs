@@ -1,0 +1,353 @@
+//! Versions and constraints as the library behind `semverCompare` reads them.
+//!
+//! The traps: missing parts are zero, a leading `v` is fine, leading zeros are fine, and a version
+//! with a prerelease satisfies a group of constraints only if one of them names a prerelease.
+
+use std::cmp::Ordering;
+use std::sync::OnceLock;
+
+use regex::Regex;
+
+/// Longest version or constraint read, in bytes.
+const LENGTH_MAX: usize = 1024;
+
+/// A version.
+#[derive(Debug, Clone)]
+pub(crate) struct Version {
+    pub(crate) major: u64,
+    pub(crate) minor: u64,
+    pub(crate) patch: u64,
+    pub(crate) prerelease: String,
+    pub(crate) metadata: String,
+    pub(crate) original: String,
+}
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)?;
+        if !self.prerelease.is_empty() {
+            write!(f, "-{}", self.prerelease)?;
+        }
+        if !self.metadata.is_empty() {
+            write!(f, "+{}", self.metadata)?;
+        }
+        Ok(())
+    }
+}
+
+impl Version {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let invalid = || "invalid semantic version".to_string();
+        if text.len() > LENGTH_MAX {
+            return Err("version string is too long".to_string());
+        }
+        let rest = text.strip_prefix('v').unwrap_or(text);
+        let (rest, metadata) = split_once_or(rest, '+');
+        let (numbers, prerelease) = split_once_or(rest, '-');
+        for part in [metadata, prerelease].into_iter().flatten() {
+            if part
+                .split('.')
+                .any(|id| id.is_empty() || !id.bytes().all(is_identifier))
+            {
+                return Err(invalid());
+            }
+        }
+        let parts: Vec<&str> = numbers.split('.').collect();
+        let digits = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        if parts.len() > 3 || !parts.iter().all(digits) {
+            return Err(invalid());
+        }
+        let number = |index: usize| match parts.get(index) {
+            None => Ok(0),
+            Some(part) => part.parse::<u64>().map_err(|_| {
+                format!(
+                    "error parsing version segment: strconv.ParseUint: parsing \"{part}\": value \
+                     out of range"
+                )
+            }),
+        };
+        let prerelease = prerelease.unwrap_or_default().to_string();
+        let leading_zero = |id: &str| {
+            id.len() > 1 && id.starts_with('0') && id.bytes().all(|b| b.is_ascii_digit())
+        };
+        if prerelease.split('.').any(leading_zero) {
+            return Err("version segment starts with 0".to_string());
+        }
+        Ok(Self {
+            major: number(0)?,
+            minor: number(1)?,
+            patch: number(2)?,
+            prerelease,
+            metadata: metadata.unwrap_or_default().to_string(),
+            original: text.to_string(),
+        })
+    }
+
+    fn compare(&self, other: &Self) -> Ordering {
+        let numbers = (self.major, self.minor, self.patch);
+        numbers
+            .cmp(&(other.major, other.minor, other.patch))
+            .then_with(|| compare_prerelease(&self.prerelease, &other.prerelease))
+    }
+}
+
+fn split_once_or(text: &str, separator: char) -> (&str, Option<&str>) {
+    match text.split_once(separator) {
+        Some((before, after)) => (before, Some(after)),
+        None => (text, None),
+    }
+}
+
+fn is_identifier(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-'
+}
+
+fn compare_prerelease(a: &str, b: &str) -> Ordering {
+    match (a.is_empty(), b.is_empty()) {
+        (true, true) => return Ordering::Equal,
+        (true, false) => return Ordering::Greater,
+        (false, true) => return Ordering::Less,
+        (false, false) => {}
+    }
+    let (mut left, mut right) = (a.split('.'), b.split('.'));
+    loop {
+        let order = match (left.next(), right.next()) {
+            (None, None) => return Ordering::Equal,
+            (None, Some(_)) => Ordering::Less,
+            (Some(_), None) => Ordering::Greater,
+            (Some(a), Some(b)) => match (a.parse::<u64>(), b.parse::<u64>()) {
+                (Ok(a), Ok(b)) => a.cmp(&b),
+                (Ok(_), Err(_)) => Ordering::Less,
+                (Err(_), Ok(_)) => Ordering::Greater,
+                (Err(_), Err(_)) => a.cmp(b),
+            },
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+}
+
+struct Test {
+    operator: String,
+    version: Version,
+    minor_open: bool,
+    patch_open: bool,
+    open: bool,
+}
+
+/// Groups of tests: one group must hold entirely.
+pub(crate) struct Constraint {
+    groups: Vec<Vec<Test>>,
+}
+
+const OPERATORS: &str = r"=||!=|>|<|>=|=>|<=|=<|~|~>|\^";
+const PATTERN: &str = r"v?([0-9|x|X|*]+)(\.[0-9|x|X|*]+)?(\.[0-9|x|X|*]+)?(-([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?(\+([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?";
+
+struct Patterns {
+    one: Regex,
+    range: Regex,
+    find: Regex,
+    valid: Regex,
+}
+
+fn patterns() -> Option<&'static Patterns> {
+    static PATTERNS: OnceLock<Option<Patterns>> = OnceLock::new();
+    let build = || {
+        let (o, p) = (OPERATORS, PATTERN);
+        Some(Patterns {
+            one: Regex::new(&format!(r"^\s*({o})\s*({p})\s*$")).ok()?,
+            range: Regex::new(&format!(r"\s*({p})\s+-\s+({p})\s*")).ok()?,
+            find: Regex::new(&format!(r"({o})\s*({p})")).ok()?,
+            valid: Regex::new(&format!(
+                r"^(\s*({o})\s*({p})\s*)((?:\s+|,\s*)({o})\s*({p})\s*)*$"
+            ))
+            .ok()?,
+        })
+    };
+    PATTERNS.get_or_init(build).as_ref()
+}
+
+impl Constraint {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if text.len() > LENGTH_MAX {
+            return Err("constraint string is too long".to_string());
+        }
+        let patterns = patterns().ok_or("constraint parser error")?;
+        let text = patterns.range.replace_all(text, ">= $1, <= $11 ");
+        let mut groups = Vec::new();
+        for group in text.split("||") {
+            if !patterns.valid.is_match(group) {
+                let shown = crate::literal::quote(group.as_bytes());
+                return Err(format!("improper constraint: {shown}"));
+            }
+            let tests: Result<Vec<Test>, String> = patterns
+                .find
+                .find_iter(group)
+                .map(|found| test(patterns, found.as_str()))
+                .collect();
+            groups.push(tests?);
+        }
+        Ok(Self { groups })
+    }
+
+    pub(crate) fn check(&self, version: &Version) -> bool {
+        self.groups.iter().any(|group| {
+            let prereleases = group.iter().any(|test| !test.version.prerelease.is_empty());
+            let considered = version.prerelease.is_empty() || prereleases;
+            considered && group.iter().all(|test| test.holds(version))
+        })
+    }
+}
+
+fn test(patterns: &Patterns, text: &str) -> Result<Test, String> {
+    let improper = || {
+        let shown = crate::literal::quote(text.as_bytes());
+        format!("improper constraint: {shown}")
+    };
+    let found = patterns.one.captures(text).ok_or_else(improper)?;
+    let part = |index: usize| found.get(index).map_or("", |group| group.as_str());
+    let is_open = |part: &str| matches!(part.trim_start_matches('.'), "" | "x" | "X" | "*");
+    let (major, minor, patch, tail) = (part(3), part(4), part(5), part(6));
+    let (mut minor_open, mut patch_open, mut open) = (false, false, false);
+    let written = if is_open(major) {
+        open = true;
+        format!("0.0.0{tail}")
+    } else if is_open(minor) {
+        (minor_open, open) = (true, true);
+        format!("{major}.0.0{tail}")
+    } else if is_open(patch) {
+        (patch_open, open) = (true, true);
+        format!("{major}{minor}.0{tail}")
+    } else {
+        part(2).to_string()
+    };
+    Ok(Test {
+        operator: part(1).to_string(),
+        version: Version::parse(&written).map_err(|_| "constraint parser error")?,
+        minor_open,
+        patch_open,
+        open,
+    })
+}
+
+impl Test {
+    fn holds(&self, version: &Version) -> bool {
+        let order = version.compare(&self.version);
+        match self.operator.as_str() {
+            "!=" => !self.equals_openly(version),
+            ">" => self.is_greater(version, order),
+            "<" => order == Ordering::Less,
+            ">=" | "=>" => order != Ordering::Less,
+            "<=" | "=<" => self.is_less_or_equal(version, order),
+            "~" | "~>" => self.is_tilde(version, order),
+            "^" => self.is_caret(version, order),
+            _ if self.open => self.is_tilde(version, order),
+            _ => order == Ordering::Equal,
+        }
+    }
+
+    fn equals_openly(&self, version: &Version) -> bool {
+        let own = &self.version;
+        if self.open {
+            if own.major != version.major {
+                return false;
+            }
+            if self.minor_open {
+                return true;
+            }
+            if own.minor != version.minor {
+                return false;
+            }
+            if self.patch_open {
+                return compare_prerelease(&version.prerelease, &own.prerelease).is_eq();
+            }
+        }
+        version.compare(own).is_eq()
+    }
+
+    fn is_greater(&self, version: &Version, order: Ordering) -> bool {
+        if !self.open || (!self.minor_open && !self.patch_open) {
+            return order == Ordering::Greater;
+        }
+        match version.major.cmp(&self.version.major) {
+            Ordering::Greater => true,
+            Ordering::Less => false,
+            Ordering::Equal => !self.minor_open && version.minor > self.version.minor,
+        }
+    }
+
+    fn is_less_or_equal(&self, version: &Version, order: Ordering) -> bool {
+        if !self.open {
+            return order != Ordering::Greater;
+        }
+        match version.major.cmp(&self.version.major) {
+            Ordering::Greater => false,
+            Ordering::Equal => self.minor_open || version.minor <= self.version.minor,
+            Ordering::Less => true,
+        }
+    }
+
+    fn is_tilde(&self, version: &Version, order: Ordering) -> bool {
+        let own = &self.version;
+        if order == Ordering::Less {
+            return false;
+        }
+        if (own.major, own.minor, own.patch) == (0, 0, 0) && !self.minor_open && !self.patch_open {
+            return true;
+        }
+        version.major == own.major && (version.minor == own.minor || self.minor_open)
+    }
+
+    fn is_caret(&self, version: &Version, order: Ordering) -> bool {
+        let own = &self.version;
+        if order == Ordering::Less {
+            return false;
+        }
+        if own.major > 0 || self.minor_open {
+            return version.major == own.major;
+        }
+        if version.major > 0 {
+            return false;
+        }
+        if own.minor > 0 || self.patch_open {
+            return version.minor == own.minor;
+        }
+        version.minor == 0 && version.patch == own.patch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constraints_hold_as_the_library_decides() {
+        let cases = [
+            (">=1.20", "v1.24.3-gke.100", false),
+            (">=1.20-0", "v1.24.3-gke.100", true),
+            ("1.2", "1.2.9", true),
+            ("=1.2.3", "1.2.4", false),
+            ("^1.2", "1.9.0", true),
+            ("^0.2.3", "0.3.0", false),
+            ("~1.2.3", "1.3.0", false),
+            (">1.2", "1.2.9", false),
+            (">1.2", "1.3.0", true),
+            ("<=1.2", "1.2.9", true),
+            ("1.0 - 2.0", "1.5", true),
+            ("<1 || >=2", "2.1", true),
+            (">=1.19.0, <1.22", "1.21.5", true),
+            (">=1.19.0 <1.22", "1.22.0", false),
+            ("*", "0.0.1", true),
+            ("!=1.2.x", "1.2.7", false),
+            ("^1.0.0-0", "1.5.0-rc1", true),
+        ];
+        for (constraint, version, expected) in cases {
+            let parsed = Constraint::parse(constraint).expect(constraint);
+            let version = Version::parse(version).expect(version);
+            assert_eq!(parsed.check(&version), expected, "{constraint} {version}");
+        }
+        assert!(Constraint::parse("latest").is_err());
+        assert!(Version::parse("1.2.3.4").is_err());
+    }
+}

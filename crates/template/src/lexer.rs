@@ -1,0 +1,482 @@
+//! Template text to tokens, one at a time.
+//!
+//! Spaces are tokens, because `$x .y` and `$x.y` differ. Trim markers are applied here, so the
+//! parser never sees them; comments disappear here too.
+
+/// What a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Error,
+    Eof,
+    Text,
+    LeftDelim,
+    RightDelim,
+    Space,
+    Bool,
+    Char,
+    CharConstant,
+    Complex,
+    Assign,
+    Declare,
+    Field,
+    Identifier,
+    LeftParen,
+    RightParen,
+    Number,
+    Pipe,
+    RawString,
+    String,
+    Variable,
+    Dot,
+    Nil,
+    Block,
+    Break,
+    Continue,
+    Define,
+    Else,
+    End,
+    If,
+    Range,
+    Template,
+    With,
+}
+
+impl Kind {
+    fn is_keyword(self) -> bool {
+        matches!(
+            self,
+            Kind::Block
+                | Kind::Break
+                | Kind::Continue
+                | Kind::Define
+                | Kind::Else
+                | Kind::End
+                | Kind::If
+                | Kind::Range
+                | Kind::Template
+                | Kind::With
+                | Kind::Nil
+                | Kind::Dot
+        )
+    }
+}
+
+/// A token: where it begins and what it says.
+#[derive(Clone, Debug)]
+pub(crate) struct Token {
+    pub(crate) kind: Kind,
+    pub(crate) pos: u32,
+    pub(crate) line: u32,
+    pub(crate) text: String,
+}
+
+impl std::fmt::Display for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.kind {
+            Kind::Eof => f.write_str("EOF"),
+            Kind::Error => f.write_str(&self.text),
+            kind if kind.is_keyword() => write!(f, "<{}>", self.text),
+            _ if self.text.len() > 10 => {
+                let cut = crate::literal::quote(&self.text.as_bytes()[..10]);
+                write!(f, "{cut}...")
+            }
+            _ => f.write_str(&crate::literal::quote(self.text.as_bytes())),
+        }
+    }
+}
+
+const LEFT: &str = "{{";
+const RIGHT: &str = "}}";
+
+pub(crate) struct Lexer<'a> {
+    input: &'a str,
+    pos: usize,
+    start: usize,
+    line: u32,
+    start_line: u32,
+    inside: bool,
+    parens: u32,
+    failed: bool,
+}
+
+impl<'a> Lexer<'a> {
+    pub(crate) fn new(input: &'a str) -> Self {
+        Self {
+            input,
+            pos: 0,
+            start: 0,
+            line: 1,
+            start_line: 1,
+            inside: false,
+            parens: 0,
+            failed: false,
+        }
+    }
+
+    /// The next token; after the end or an error, the end forever.
+    pub(crate) fn token(&mut self) -> Token {
+        if self.failed {
+            return self.emit(Kind::Eof);
+        }
+        if self.inside {
+            self.action()
+        } else {
+            self.text()
+        }
+    }
+
+    fn rest(&self) -> &'a str {
+        &self.input[self.pos..]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn bump(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.pos += c.len_utf8();
+        Some(c)
+    }
+
+    fn emit(&mut self, kind: Kind) -> Token {
+        let token = Token {
+            kind,
+            pos: u32::try_from(self.start).unwrap_or(u32::MAX),
+            line: self.start_line,
+            text: self.input[self.start..self.pos].to_string(),
+        };
+        self.advance();
+        token
+    }
+
+    /// Forgets the pending input.
+    fn advance(&mut self) {
+        let pending = &self.input[self.start..self.pos];
+        let lines = pending.bytes().filter(|b| *b == b'\n').count();
+        self.line += u32::try_from(lines).unwrap_or(0);
+        self.start = self.pos;
+        self.start_line = self.line;
+    }
+
+    fn fail(&mut self, message: impl Into<String>) -> Token {
+        self.failed = true;
+        Token {
+            kind: Kind::Error,
+            pos: u32::try_from(self.start).unwrap_or(u32::MAX),
+            line: self.start_line,
+            text: message.into(),
+        }
+    }
+
+    fn text(&mut self) -> Token {
+        loop {
+            let Some(found) = self.rest().find(LEFT) else {
+                self.pos = self.input.len();
+                let kind = if self.pos > self.start {
+                    Kind::Text
+                } else {
+                    Kind::Eof
+                };
+                return self.emit(kind);
+            };
+            if found > 0 {
+                let delimiter = self.pos + found;
+                let text = &self.input[self.start..delimiter];
+                let kept = if trims_left(&self.input[delimiter + LEFT.len()..]) {
+                    text.trim_end_matches(is_space).len()
+                } else {
+                    text.len()
+                };
+                self.pos = self.start + kept;
+                let token = (kept > 0).then(|| self.emit(Kind::Text));
+                self.pos = delimiter;
+                self.advance();
+                if let Some(token) = token {
+                    return token;
+                }
+            }
+            if let Some(token) = self.left_delimiter() {
+                return token;
+            }
+        }
+    }
+
+    /// The delimiter, or nothing after a comment.
+    fn left_delimiter(&mut self) -> Option<Token> {
+        self.pos += LEFT.len();
+        let marker = if trims_left(self.rest()) { 2 } else { 0 };
+        if self.input[self.pos + marker..].starts_with("/*") {
+            self.pos += marker;
+            self.advance();
+            return self.comment();
+        }
+        let token = self.emit(Kind::LeftDelim);
+        self.inside = true;
+        self.pos += marker;
+        self.advance();
+        self.parens = 0;
+        Some(token)
+    }
+
+    fn comment(&mut self) -> Option<Token> {
+        let Some(end) = self.input[self.pos + 2..].find("*/") else {
+            return Some(self.fail("unclosed comment"));
+        };
+        self.pos += 2 + end + 2;
+        let (closes, trims) = self.at_right();
+        if !closes {
+            return Some(self.fail("comment ends before closing delimiter"));
+        }
+        self.pos += if trims { 2 } else { 0 } + RIGHT.len();
+        if trims {
+            self.skip_spaces();
+        }
+        self.advance();
+        None
+    }
+
+    fn skip_spaces(&mut self) {
+        let rest = self.rest();
+        self.pos += rest.len() - rest.trim_start_matches(is_space).len();
+    }
+
+    /// Whether a right delimiter is here, and whether it trims.
+    fn at_right(&self) -> (bool, bool) {
+        let rest = self.rest();
+        let trims = rest.starts_with(is_space) && rest[1..].starts_with('-');
+        if trims && rest[2..].starts_with(RIGHT) {
+            return (true, true);
+        }
+        (rest.starts_with(RIGHT), false)
+    }
+
+    fn right_delimiter(&mut self, trims: bool) -> Token {
+        if trims {
+            self.pos += 2;
+            self.advance();
+        }
+        self.pos += RIGHT.len();
+        let token = self.emit(Kind::RightDelim);
+        if trims {
+            self.skip_spaces();
+            self.advance();
+        }
+        self.inside = false;
+        token
+    }
+
+    fn action(&mut self) -> Token {
+        let (closes, trims) = self.at_right();
+        if closes {
+            if self.parens == 0 {
+                return self.right_delimiter(trims);
+            }
+            return self.fail("unclosed left paren");
+        }
+        let Some(c) = self.bump() else {
+            return self.fail("unclosed action");
+        };
+        match c {
+            _ if is_space(c) => self.spaces(),
+            '=' => self.emit(Kind::Assign),
+            ':' if self.bump() == Some('=') => self.emit(Kind::Declare),
+            ':' => self.fail("expected :="),
+            '|' => self.emit(Kind::Pipe),
+            '"' => self.quoted('"', Kind::String, "unterminated quoted string"),
+            '\'' => self.quoted('\'', Kind::CharConstant, "unterminated character constant"),
+            '`' => self.raw(),
+            '$' => self.field_or_variable(Kind::Variable),
+            '.' if !self.peek().is_none_or(|c| c.is_ascii_digit()) => {
+                self.field_or_variable(Kind::Field)
+            }
+            '.' | '+' | '-' | '0'..='9' => {
+                self.pos -= 1;
+                self.number()
+            }
+            '(' => {
+                self.parens += 1;
+                self.emit(Kind::LeftParen)
+            }
+            ')' => match self.parens.checked_sub(1) {
+                Some(parens) => {
+                    self.parens = parens;
+                    self.emit(Kind::RightParen)
+                }
+                None => self.fail("unexpected right paren"),
+            },
+            _ if is_alphanumeric(c) => self.identifier(),
+            _ if c.is_ascii_graphic() => self.emit(Kind::Char),
+            _ => {
+                let shown = show(Some(c));
+                self.fail(format!("unrecognized character in action: {shown}"))
+            }
+        }
+    }
+
+    fn spaces(&mut self) -> Token {
+        let mut last = self.pos - 1;
+        while self.peek().is_some_and(is_space) {
+            last = self.pos;
+            self.pos += 1;
+        }
+        let tail = &self.input[last..];
+        if tail[1..].starts_with('-') && tail[2..].starts_with(RIGHT) {
+            if last == self.start {
+                self.pos = last;
+                return self.right_delimiter(true);
+            }
+            self.pos = last;
+        }
+        self.emit(Kind::Space)
+    }
+
+    fn identifier(&mut self) -> Token {
+        while self.peek().is_some_and(is_alphanumeric) {
+            self.bump();
+        }
+        if !self.at_terminator() {
+            let shown = show(self.peek());
+            return self.fail(format!("bad character {shown}"));
+        }
+        let kind = match &self.input[self.start..self.pos] {
+            "block" => Kind::Block,
+            "break" => Kind::Break,
+            "continue" => Kind::Continue,
+            "define" => Kind::Define,
+            "else" => Kind::Else,
+            "end" => Kind::End,
+            "if" => Kind::If,
+            "range" => Kind::Range,
+            "nil" => Kind::Nil,
+            "template" => Kind::Template,
+            "with" => Kind::With,
+            "true" | "false" => Kind::Bool,
+            _ => Kind::Identifier,
+        };
+        self.emit(kind)
+    }
+
+    fn field_or_variable(&mut self, kind: Kind) -> Token {
+        if self.at_terminator() {
+            return self.emit(if kind == Kind::Field { Kind::Dot } else { kind });
+        }
+        while self.peek().is_some_and(is_alphanumeric) {
+            self.bump();
+        }
+        if !self.at_terminator() {
+            let shown = show(self.peek());
+            return self.fail(format!("bad character {shown}"));
+        }
+        self.emit(kind)
+    }
+
+    fn at_terminator(&self) -> bool {
+        match self.peek() {
+            None | Some('.' | ',' | '|' | ':' | ')' | '(') => true,
+            Some(c) => is_space(c) || self.rest().starts_with(RIGHT),
+        }
+    }
+
+    fn quoted(&mut self, quote: char, kind: Kind, message: &str) -> Token {
+        loop {
+            match self.bump() {
+                Some('\\') if self.peek().is_some_and(|c| c != '\n') => {
+                    self.bump();
+                }
+                None | Some('\n' | '\\') => return self.fail(message),
+                Some(c) if c == quote => return self.emit(kind),
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn raw(&mut self) -> Token {
+        match self.rest().find('`') {
+            Some(end) => {
+                self.pos += end + 1;
+                self.emit(Kind::RawString)
+            }
+            None => self.fail("unterminated raw quoted string"),
+        }
+    }
+
+    fn number(&mut self) -> Token {
+        let mut kind = Kind::Number;
+        let mut good = self.scan_number();
+        if good && matches!(self.peek(), Some('+' | '-')) {
+            good = self.scan_number() && self.input[..self.pos].ends_with('i');
+            kind = Kind::Complex;
+        }
+        if good {
+            return self.emit(kind);
+        }
+        let shown = crate::literal::quote(&self.input.as_bytes()[self.start..self.pos]);
+        self.fail(format!("bad number syntax: {shown}"))
+    }
+
+    fn scan_number(&mut self) -> bool {
+        self.accept("+-");
+        let mut digits = "0123456789_";
+        if self.accept("0") {
+            if self.accept("xX") {
+                digits = "0123456789abcdefABCDEF_";
+            } else if self.accept("oO") {
+                digits = "01234567_";
+            } else if self.accept("bB") {
+                digits = "01_";
+            }
+        }
+        self.accept_run(digits);
+        if self.accept(".") {
+            self.accept_run(digits);
+        }
+        let exponent = match digits.len() {
+            11 => "eE",
+            23 => "pP",
+            _ => "",
+        };
+        if self.accept(exponent) {
+            self.accept("+-");
+            self.accept_run("0123456789_");
+        }
+        self.accept("i");
+        if self.peek().is_some_and(is_alphanumeric) {
+            self.bump();
+            return false;
+        }
+        true
+    }
+
+    fn accept(&mut self, set: &str) -> bool {
+        let found = self.peek().is_some_and(|c| set.contains(c));
+        if found {
+            self.bump();
+        }
+        found
+    }
+
+    fn accept_run(&mut self, set: &str) {
+        while self.accept(set) {}
+    }
+}
+
+fn show(c: Option<char>) -> String {
+    match c {
+        None => "U+FFFFFFFFFFFFFFFF".to_string(),
+        Some(c) if crate::literal::is_print(c) => format!("U+{:04X} '{c}'", c as u32),
+        Some(c) => format!("U+{:04X}", c as u32),
+    }
+}
+
+pub(crate) fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\n')
+}
+
+fn is_alphanumeric(c: char) -> bool {
+    c == '_' || c.is_alphabetic() || c.is_numeric()
+}
+
+fn trims_left(rest: &str) -> bool {
+    rest.starts_with('-') && rest[1..].starts_with(is_space)
+}

@@ -1,0 +1,175 @@
+//! Rendered text as a sequence of pieces that know where they came from.
+
+use std::rc::Rc;
+
+use crate::set::Source;
+use crate::text::Text;
+
+/// Where a piece came from, while rendering.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) source: u32,
+    pub(crate) offset: u32,
+    /// The bytes stand in the template as they are, so the offset moves with them.
+    pub(crate) literal: bool,
+    /// Paths of the values that were read to produce it.
+    pub(crate) reads: Option<Rc<[Rc<str>]>>,
+}
+
+impl Origin {
+    /// The origin of a byte further on.
+    pub(crate) fn advanced(&self, bytes: usize) -> Self {
+        let bytes = if self.literal { bytes } else { 0 };
+        Self {
+            offset: self
+                .offset
+                .saturating_add(u32::try_from(bytes).unwrap_or(0)),
+            ..self.clone()
+        }
+    }
+}
+
+/// From `start` to the start of the next span the bytes come from `origin`.
+#[derive(Clone, Debug)]
+pub(crate) struct Span {
+    pub(crate) start: usize,
+    pub(crate) origin: Origin,
+}
+
+#[derive(Default)]
+pub(crate) struct Buffer {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) spans: Vec<Span>,
+}
+
+impl Buffer {
+    pub(crate) fn write(&mut self, bytes: &[u8], origin: Origin) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.spans.push(Span {
+            start: self.bytes.len(),
+            origin,
+        });
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Writes a text; its own origins win, `origin` covers what has none.
+    pub(crate) fn write_text(&mut self, text: &Text, origin: Origin) {
+        let base = self.bytes.len();
+        if text.spans().first().is_none_or(|span| span.start > 0) {
+            self.write(text.bytes(), origin);
+        } else {
+            self.bytes.extend_from_slice(text.bytes());
+        }
+        for span in text.spans() {
+            self.spans.push(Span {
+                start: base + span.start,
+                origin: span.origin.clone(),
+            });
+        }
+    }
+
+    /// Removes every `<no value>`, as Helm does with what Go prints for a missing value.
+    pub(crate) fn without_no_value(self) -> Self {
+        const NO_VALUE: &[u8] = b"<no value>";
+        let mut cuts = Vec::new();
+        let mut at = 0;
+        while let Some(found) = find(&self.bytes[at..], NO_VALUE) {
+            cuts.push(at + found);
+            at += found + NO_VALUE.len();
+        }
+        if cuts.is_empty() {
+            return self;
+        }
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        let mut from = 0;
+        for cut in &cuts {
+            bytes.extend_from_slice(&self.bytes[from..*cut]);
+            from = cut + NO_VALUE.len();
+        }
+        bytes.extend_from_slice(&self.bytes[from..]);
+        let moved = |start: usize| {
+            let before = cuts.partition_point(|cut| cut + NO_VALUE.len() <= start);
+            let inside = cuts.get(before).map_or(0, |cut| start.saturating_sub(*cut));
+            start - before * NO_VALUE.len() - inside
+        };
+        let spans = self.spans.into_iter().map(|span| Span {
+            start: moved(span.start),
+            origin: span.origin,
+        });
+        let spans = spans.collect();
+        Self { bytes, spans }
+    }
+}
+
+pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    if needle.is_empty() {
+        return Some(0);
+    }
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
+}
+
+/// A place in a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Name of the template file, such as `chart/templates/deployment.yaml`.
+    pub template: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in bytes, from 1.
+    pub column: u32,
+}
+
+/// One piece of an output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// Offset of its first byte.
+    pub start: usize,
+    /// Index into [`Output::sources`].
+    pub source: u32,
+    /// Byte offset in that template.
+    pub offset: u32,
+    /// Whether the bytes stand in the template as they are.
+    pub literal: bool,
+    /// Paths of the values read to produce it, such as `image.tag`.
+    pub reads: Vec<String>,
+}
+
+/// A rendered text and the origin of every piece of it. Plain data: it can cross threads.
+#[derive(Debug, Clone, Default)]
+pub struct Output {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// The pieces, by increasing start.
+    pub pieces: Vec<Piece>,
+    /// The templates the pieces come from.
+    pub sources: std::sync::Arc<Vec<Source>>,
+}
+
+impl Output {
+    /// The text, invalid UTF-8 replaced.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+
+    /// The piece that holds a byte.
+    pub fn piece(&self, offset: usize) -> Option<&Piece> {
+        let next = self.pieces.partition_point(|piece| piece.start <= offset);
+        self.pieces.get(next.checked_sub(1)?)
+    }
+
+    /// Where in its template a byte comes from. Inside literal text the place moves with the byte.
+    pub fn position(&self, offset: usize) -> Option<Place> {
+        let piece = self.piece(offset)?;
+        let source = self.sources.get(piece.source as usize)?;
+        let further = if piece.literal {
+            offset - piece.start
+        } else {
+            0
+        };
+        Some(source.place(piece.offset as usize + further))
+    }
+}

@@ -1,0 +1,594 @@
+//! Tokens to trees, with text/template's messages.
+//!
+//! Go reports the line of the last token read, so the look-ahead buffer has the same three places.
+
+use std::rc::Rc;
+
+use crate::ast::{Branch, Command, Expr, ExprKind, Node, NodeKind, Pipe, Tree};
+use crate::error::Error;
+use crate::functions;
+use crate::lexer::{Kind, Lexer, Token};
+use crate::literal;
+use crate::output::Place;
+use crate::text::Text;
+
+/// Deepest nesting of parentheses and of blocks together. Go's limit for parentheses is 10,000.
+pub(crate) const NESTING_MAX: u32 = 250;
+
+/// Parses a file: its own tree last, the templates it defines before.
+pub(crate) fn parse(name: &str, text: &str, source: u32) -> Result<Vec<Tree>, Error> {
+    let mut parser = Parser {
+        lexer: Lexer::new(text),
+        name,
+        source,
+        tokens: Vec::new(),
+        last_line: 1,
+        variables: vec!["$".into()],
+        range_depth: 0,
+        nesting: 0,
+        action_line: 0,
+        trees: Vec::new(),
+    };
+    let root = parser.file()?;
+    parser.add(name.into(), root)?;
+    Ok(parser.trees)
+}
+
+struct Parser<'a> {
+    lexer: Lexer<'a>,
+    name: &'a str,
+    source: u32,
+    /// Tokens given back, the next one last.
+    tokens: Vec<Token>,
+    /// Line of the last token the lexer gave.
+    last_line: u32,
+    variables: Vec<Rc<str>>,
+    range_depth: u32,
+    nesting: u32,
+    action_line: u32,
+    trees: Vec<Tree>,
+}
+
+enum End {
+    End,
+    Else,
+}
+
+enum Item {
+    Node(Node),
+    End(End),
+}
+
+type Parsed<T> = Result<T, Error>;
+
+impl Parser<'_> {
+    fn next(&mut self) -> Token {
+        match self.tokens.pop() {
+            Some(token) => token,
+            None => {
+                let token = self.lexer.token();
+                self.last_line = token.line;
+                token
+            }
+        }
+    }
+
+    fn back(&mut self, token: Token) {
+        self.tokens.push(token);
+    }
+
+    fn peek(&mut self) -> Kind {
+        let token = self.next();
+        let kind = token.kind;
+        self.back(token);
+        kind
+    }
+
+    fn next_non_space(&mut self) -> Token {
+        loop {
+            let token = self.next();
+            if token.kind != Kind::Space {
+                return token;
+            }
+        }
+    }
+
+    fn peek_non_space(&mut self) -> (Kind, u32) {
+        let token = self.next_non_space();
+        let seen = (token.kind, token.pos);
+        self.back(token);
+        seen
+    }
+
+    fn error(&self, message: impl std::fmt::Display) -> Error {
+        let line = self.last_line;
+        let mut error = Error::plain(format!("template: {}:{line}: {message}", self.name));
+        error.place = Some(Place {
+            template: self.name.to_string(),
+            line,
+            column: 1,
+        });
+        error
+    }
+
+    fn unexpected(&self, token: &Token, context: &str) -> Error {
+        if token.kind != Kind::Error {
+            return self.error(format!("unexpected {token} in {context}"));
+        }
+        let mut extra = String::new();
+        if self.action_line != 0 && self.action_line != token.line {
+            extra = format!(" in action started at {}:{}", self.name, self.action_line);
+            if token.text.ends_with(" action") {
+                extra = extra.split_off(" in action".len());
+            }
+        }
+        self.error(format!("{token}{extra}"))
+    }
+
+    fn expect(&mut self, kinds: &[Kind], context: &str) -> Parsed<Token> {
+        let token = self.next_non_space();
+        if kinds.contains(&token.kind) {
+            Ok(token)
+        } else {
+            Err(self.unexpected(&token, context))
+        }
+    }
+
+    fn add(&mut self, name: Rc<str>, root: Vec<Node>) -> Parsed<()> {
+        let tree = Tree {
+            name,
+            source: self.source,
+            root,
+        };
+        match self.trees.iter_mut().find(|other| other.name == tree.name) {
+            None => self.trees.push(tree),
+            Some(other) if other.is_empty() => *other = tree,
+            Some(_) if tree.is_empty() => {}
+            Some(_) => {
+                let name = literal::quote(tree.name.as_bytes());
+                let message = format!("template: multiple definition of template {name}");
+                return Err(self.error(message));
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self) -> Parsed<Vec<Node>> {
+        let mut root = Vec::new();
+        while self.peek() != Kind::Eof {
+            if self.peek() == Kind::LeftDelim {
+                let delimiter = self.next();
+                let word = self.next_non_space();
+                if word.kind == Kind::Define {
+                    self.definition()?;
+                    continue;
+                }
+                self.back(word);
+                self.back(delimiter);
+            }
+            match self.text_or_action()? {
+                Item::Node(node) => root.push(node),
+                Item::End(End::End) => return Err(self.error("unexpected {{end}}")),
+                Item::End(End::Else) => return Err(self.error("unexpected {{else}}")),
+            }
+        }
+        Ok(root)
+    }
+
+    /// `{{define "name"}} … {{end}}`; variables of the file are not visible inside.
+    fn definition(&mut self) -> Parsed<()> {
+        let context = "define clause";
+        let token = self.expect(&[Kind::String, Kind::RawString], context)?;
+        let name = self.unquote(&token)?;
+        self.expect(&[Kind::RightDelim], context)?;
+        let root = self.body(context)?;
+        self.add(name.lossy().as_ref().into(), root)
+    }
+
+    fn body(&mut self, context: &str) -> Parsed<Vec<Node>> {
+        let outer = std::mem::replace(&mut self.variables, vec!["$".into()]);
+        let range_depth = std::mem::replace(&mut self.range_depth, 0);
+        let (root, end) = self.item_list()?;
+        if let End::Else = end {
+            return Err(self.error(format!("unexpected {{{{else}}}} in {context}")));
+        }
+        self.variables = outer;
+        self.range_depth = range_depth;
+        Ok(root)
+    }
+
+    fn item_list(&mut self) -> Parsed<(Vec<Node>, End)> {
+        self.nesting += 1;
+        if self.nesting > NESTING_MAX {
+            return Err(self.error("max expression depth exceeded"));
+        }
+        let mut list = Vec::new();
+        while self.peek_non_space().0 != Kind::Eof {
+            match self.text_or_action()? {
+                Item::Node(node) => list.push(node),
+                Item::End(end) => {
+                    self.nesting -= 1;
+                    return Ok((list, end));
+                }
+            }
+        }
+        Err(self.error("unexpected EOF"))
+    }
+
+    fn text_or_action(&mut self) -> Parsed<Item> {
+        let token = self.next_non_space();
+        match token.kind {
+            Kind::Text => Ok(Item::Node(Node {
+                pos: token.pos,
+                kind: NodeKind::Text(token.text.as_bytes().into()),
+            })),
+            Kind::LeftDelim => {
+                self.action_line = token.line;
+                let item = self.action();
+                self.action_line = 0;
+                item
+            }
+            _ => Err(self.unexpected(&token, "input")),
+        }
+    }
+
+    fn action(&mut self) -> Parsed<Item> {
+        let token = self.next_non_space();
+        let node = match token.kind {
+            Kind::Block => self.block()?,
+            Kind::Break | Kind::Continue => self.jump(&token)?,
+            Kind::Else => return self.otherwise().map(|()| Item::End(End::Else)),
+            Kind::End => {
+                self.expect(&[Kind::RightDelim], "end")?;
+                return Ok(Item::End(End::End));
+            }
+            Kind::If => self.control("if")?,
+            Kind::Range => self.control("range")?,
+            Kind::With => self.control("with")?,
+            Kind::Template => self.template()?,
+            _ => {
+                self.back(token);
+                let pos = self.peek_position();
+                let pipe = self.pipeline("command", Kind::RightDelim)?;
+                Node {
+                    pos,
+                    kind: NodeKind::Action(pipe),
+                }
+            }
+        };
+        Ok(Item::Node(node))
+    }
+
+    fn peek_position(&mut self) -> u32 {
+        let token = self.next();
+        let pos = token.pos;
+        self.back(token);
+        pos
+    }
+
+    fn jump(&mut self, word: &Token) -> Parsed<Node> {
+        let shown = format!("{{{{{}}}}}", word.text);
+        let token = self.next_non_space();
+        if token.kind != Kind::RightDelim {
+            return Err(self.unexpected(&token, &shown));
+        }
+        if self.range_depth == 0 {
+            return Err(self.error(format!("{shown} outside {{{{range}}}}")));
+        }
+        let kind = match word.kind {
+            Kind::Break => NodeKind::Break,
+            _ => NodeKind::Continue,
+        };
+        Ok(Node {
+            pos: word.pos,
+            kind,
+        })
+    }
+
+    fn otherwise(&mut self) -> Parsed<()> {
+        let token = self.next_non_space();
+        if matches!(token.kind, Kind::If | Kind::With) {
+            self.back(token);
+            return Ok(());
+        }
+        self.back(token);
+        self.expect(&[Kind::RightDelim], "else").map(|_| ())
+    }
+
+    fn control(&mut self, word: &'static str) -> Parsed<Node> {
+        let outer = self.variables.len();
+        let pipe = self.pipeline(word, Kind::RightDelim)?;
+        let pos = pipe.pos;
+        self.range_depth += u32::from(word == "range");
+        let (list, end) = self.item_list()?;
+        self.range_depth -= u32::from(word == "range");
+        let otherwise = match end {
+            End::End => None,
+            End::Else => Some(self.else_list(word)?),
+        };
+        self.variables.truncate(outer);
+        let branch = Branch {
+            pipe,
+            list,
+            otherwise,
+        };
+        let kind = match word {
+            "if" => NodeKind::If(branch),
+            "with" => NodeKind::With(branch),
+            _ => NodeKind::Range(branch),
+        };
+        Ok(Node { pos, kind })
+    }
+
+    /// What follows `else`; `else if` and `else with` stand for a nested block with a shared end.
+    fn else_list(&mut self, word: &'static str) -> Parsed<Vec<Node>> {
+        let next = self.peek();
+        let chained = matches!((word, next), ("if", Kind::If) | ("with", Kind::With));
+        if chained {
+            self.next();
+            self.nesting += 1;
+            let node = self.control(word)?;
+            self.nesting -= 1;
+            return Ok(vec![node]);
+        }
+        let (list, end) = self.item_list()?;
+        match end {
+            End::End => Ok(list),
+            End::Else => Err(self.error("expected end; found {{else}}")),
+        }
+    }
+
+    fn block(&mut self) -> Parsed<Node> {
+        let context = "block clause";
+        let (pos, name) = self.template_name(context)?;
+        let pipe = self.pipeline(context, Kind::RightDelim)?;
+        let root = self.body(context)?;
+        self.add(Rc::clone(&name), root)?;
+        Ok(Node {
+            pos,
+            kind: NodeKind::Template(name, Some(pipe)),
+        })
+    }
+
+    fn template(&mut self) -> Parsed<Node> {
+        let context = "template clause";
+        let (pos, name) = self.template_name(context)?;
+        let token = self.next_non_space();
+        let mut pipe = None;
+        if token.kind != Kind::RightDelim {
+            self.back(token);
+            pipe = Some(self.pipeline(context, Kind::RightDelim)?);
+        }
+        Ok(Node {
+            pos,
+            kind: NodeKind::Template(name, pipe),
+        })
+    }
+
+    fn template_name(&mut self, context: &str) -> Parsed<(u32, Rc<str>)> {
+        let token = self.expect(&[Kind::String, Kind::RawString], context)?;
+        let name = self.unquote(&token)?;
+        Ok((token.pos, name.lossy().as_ref().into()))
+    }
+
+    fn unquote(&self, token: &Token) -> Parsed<Text> {
+        literal::unquote(&token.text).ok_or_else(|| self.error("invalid syntax"))
+    }
+
+    fn pipeline(&mut self, context: &str, end: Kind) -> Parsed<Pipe> {
+        let (_, pos) = self.peek_non_space();
+        let mut pipe = Pipe {
+            pos,
+            assigns: false,
+            declares: Vec::new(),
+            commands: Vec::new(),
+        };
+        while self.declaration(&mut pipe, context)? {}
+        loop {
+            let token = self.next_non_space();
+            match token.kind {
+                kind if kind == end => break,
+                Kind::Bool
+                | Kind::CharConstant
+                | Kind::Complex
+                | Kind::Dot
+                | Kind::Field
+                | Kind::Identifier
+                | Kind::Number
+                | Kind::Nil
+                | Kind::RawString
+                | Kind::String
+                | Kind::Variable
+                | Kind::LeftParen => {
+                    self.back(token);
+                    let command = self.command()?;
+                    pipe.commands.push(command);
+                }
+                _ => return Err(self.unexpected(&token, context)),
+            }
+        }
+        self.check(&pipe, context)?;
+        Ok(pipe)
+    }
+
+    /// Reads one variable being declared or assigned; true when a second one must follow.
+    fn declaration(&mut self, pipe: &mut Pipe, context: &str) -> Parsed<bool> {
+        let variable = self.next_non_space();
+        if variable.kind != Kind::Variable {
+            self.back(variable);
+            return Ok(false);
+        }
+        let after = self.next();
+        let next = if after.kind == Kind::Space {
+            self.next_non_space()
+        } else {
+            after.clone()
+        };
+        let name: Rc<str> = variable.text.as_str().into();
+        match next.kind {
+            Kind::Assign | Kind::Declare => {
+                pipe.assigns = next.kind == Kind::Assign;
+                pipe.declares.push(Rc::clone(&name));
+                self.variables.push(name);
+                Ok(false)
+            }
+            Kind::Char if next.text == "," => {
+                pipe.declares.push(Rc::clone(&name));
+                self.variables.push(name);
+                if context == "range" && pipe.declares.len() < 2 {
+                    return match self.peek_non_space().0 {
+                        Kind::Variable | Kind::RightDelim | Kind::RightParen => Ok(true),
+                        _ => Err(self.error("range can only initialize variables")),
+                    };
+                }
+                Err(self.error(format!("too many declarations in {context}")))
+            }
+            _ => {
+                let spaced = after.kind == Kind::Space;
+                self.back(next);
+                if spaced {
+                    self.back(after);
+                }
+                self.back(variable);
+                Ok(false)
+            }
+        }
+    }
+
+    fn check(&self, pipe: &Pipe, context: &str) -> Parsed<()> {
+        if pipe.commands.is_empty() {
+            return Err(self.error(format!("missing value for {context}")));
+        }
+        for (index, command) in pipe.commands.iter().enumerate().skip(1) {
+            let constant = matches!(
+                command.args[0].kind,
+                ExprKind::Bool(_)
+                    | ExprKind::Dot
+                    | ExprKind::Nil
+                    | ExprKind::Number(..)
+                    | ExprKind::String { .. }
+            );
+            if constant {
+                let stage = index + 1;
+                let message = format!("non executable command in pipeline stage {stage}");
+                return Err(self.error(message));
+            }
+        }
+        Ok(())
+    }
+
+    fn command(&mut self) -> Parsed<Command> {
+        let (_, pos) = self.peek_non_space();
+        let mut args = Vec::new();
+        loop {
+            self.peek_non_space();
+            if let Some(operand) = self.operand()? {
+                args.push(operand);
+            }
+            let token = self.next();
+            match token.kind {
+                Kind::Space => {}
+                Kind::RightDelim | Kind::RightParen => {
+                    self.back(token);
+                    break;
+                }
+                Kind::Pipe => break,
+                _ => return Err(self.unexpected(&token, "operand")),
+            }
+        }
+        if args.is_empty() {
+            return Err(self.error("empty command"));
+        }
+        Ok(Command { pos, args })
+    }
+
+    fn operand(&mut self) -> Parsed<Option<Expr>> {
+        let Some(term) = self.term()? else {
+            return Ok(None);
+        };
+        if self.peek() != Kind::Field {
+            return Ok(Some(term));
+        }
+        let pos = self.peek_position();
+        let mut fields = Vec::new();
+        while self.peek() == Kind::Field {
+            let token = self.next();
+            fields.push(token.text[1..].into());
+        }
+        let kind = match term.kind {
+            ExprKind::Field(mut names) => {
+                names.extend(fields);
+                ExprKind::Field(names)
+            }
+            ExprKind::Variable(mut names) => {
+                names.extend(fields);
+                ExprKind::Variable(names)
+            }
+            ExprKind::Bool(_)
+            | ExprKind::String { .. }
+            | ExprKind::Number(..)
+            | ExprKind::Nil
+            | ExprKind::Dot => {
+                let shown = literal::quote(term.to_string().as_bytes());
+                return Err(self.error(format!("unexpected . after term {shown}")));
+            }
+            _ => ExprKind::Chain(Box::new(term), fields),
+        };
+        Ok(Some(Expr { pos, kind }))
+    }
+
+    fn term(&mut self) -> Parsed<Option<Expr>> {
+        let token = self.next_non_space();
+        let kind = match token.kind {
+            Kind::Identifier => match functions::find(&token.text) {
+                Some(function) => ExprKind::Function(function),
+                None => {
+                    let name = literal::quote(token.text.as_bytes());
+                    return Err(self.error(format!("function {name} not defined")));
+                }
+            },
+            Kind::Dot => ExprKind::Dot,
+            Kind::Nil => ExprKind::Nil,
+            Kind::Variable => {
+                if !self.variables.iter().any(|name| **name == *token.text) {
+                    let name = literal::quote(token.text.as_bytes());
+                    return Err(self.error(format!("undefined variable {name}")));
+                }
+                ExprKind::Variable(vec![token.text.as_str().into()])
+            }
+            Kind::Field => ExprKind::Field(vec![token.text[1..].into()]),
+            Kind::Bool => ExprKind::Bool(token.text == "true"),
+            Kind::CharConstant | Kind::Complex | Kind::Number => {
+                let number = literal::number(&token.text).map_err(|e| self.error(e))?;
+                ExprKind::Number(token.text.clone(), number)
+            }
+            Kind::LeftParen => {
+                self.nesting += 1;
+                if self.nesting > NESTING_MAX {
+                    return Err(self.error("max expression depth exceeded"));
+                }
+                let pipe = self.pipeline("parenthesized pipeline", Kind::RightParen)?;
+                self.nesting -= 1;
+                return Ok(Some(Expr {
+                    pos: pipe.pos,
+                    kind: ExprKind::Pipe(pipe),
+                }));
+            }
+            Kind::String | Kind::RawString => {
+                let text = self.unquote(&token)?;
+                ExprKind::String {
+                    quoted: token.text.clone(),
+                    text,
+                }
+            }
+            _ => {
+                self.back(token);
+                return Ok(None);
+            }
+        };
+        Ok(Some(Expr {
+            pos: token.pos,
+            kind,
+        }))
+    }
+}

@@ -1,0 +1,313 @@
+//! What a template works on: Go's values as far as a template can tell them apart.
+//!
+//! Maps are handles: cloning one aliases it, and `set` or `merge` on one alias is seen by all. A
+//! map read from values remembers its path there, so that output can be traced to the value behind
+//! it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::error::Error;
+use crate::text::Text;
+
+/// A value.
+#[derive(Clone)]
+pub enum Value {
+    /// No value at all, such as a field of a missing value. Prints as `<no value>`.
+    Missing,
+    /// `nil` held in an interface, such as a key a map does not have.
+    Nil,
+    /// `bool`.
+    Bool(bool),
+    /// `int`: literals, `len`, range indexes.
+    Int(i64),
+    /// `int64`: arithmetic, `--set`.
+    Int64(i64),
+    /// `float64`: every number of a values file.
+    Float(f64),
+    /// `string`.
+    String(Text),
+    /// A slice.
+    List(List),
+    /// A map with string keys.
+    Map(Map),
+    /// Anything with methods or fields.
+    Object(Rc<dyn Object>),
+}
+
+/// A method: its parameters and what it does.
+pub struct Method {
+    /// Number of parameters, all strings.
+    pub parameters: usize,
+    /// Calls it.
+    pub call: Call,
+}
+
+/// What a method does with its arguments.
+pub type Call = Box<dyn Fn(&[Text]) -> Result<Value, Error>>;
+
+/// A Go struct, or anything else with methods, as a template sees it.
+pub trait Object {
+    /// Type as `%T` prints it, such as `*common.Capabilities`.
+    fn type_name(&self) -> String;
+    /// Kind as `kindOf` prints it.
+    fn kind(&self) -> &'static str {
+        "struct"
+    }
+    /// An exported field.
+    fn field(&self, name: &str) -> Option<Value> {
+        let _ = name;
+        None
+    }
+    /// A method.
+    fn method(&self, name: &str) -> Option<Method> {
+        let _ = name;
+        None
+    }
+    /// What `fmt.Stringer` gives, if it is one.
+    fn string(&self) -> Option<String> {
+        None
+    }
+    /// What `%v` prints when it is no Stringer.
+    fn print(&self) -> String {
+        self.type_name()
+    }
+    /// The value it converts to for JSON and YAML, and for `range` and `index`.
+    fn data(&self) -> Value {
+        Value::Nil
+    }
+    /// Downcast for functions that take this very type.
+    fn as_any(&self) -> &dyn std::any::Any;
+}
+
+/// Which slice type a list is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListKind {
+    /// `[]interface {}`.
+    Any,
+    /// `[]string`.
+    Strings,
+    /// `[]int`.
+    Ints,
+    /// `[]uint8`, one `Int` each.
+    Bytes,
+    /// `[][]interface {}`.
+    Lists,
+}
+
+/// An immutable list, cheap to clone.
+#[derive(Clone)]
+pub struct List {
+    /// The slice type.
+    pub kind: ListKind,
+    /// The items.
+    pub items: Rc<Vec<Value>>,
+}
+
+/// Which map type a map is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapKind {
+    /// `map[string]interface {}`.
+    Any,
+    /// `common.Values`, the type of `.Values` and of the root.
+    Values,
+    /// `map[string]string`: a missing key gives `""`.
+    Strings,
+    /// A nil `map[string]interface {}`: reads as empty, cannot be written.
+    NilAny,
+}
+
+struct MapData {
+    kind: MapKind,
+    path: Option<Rc<str>>,
+    entries: RefCell<BTreeMap<Rc<[u8]>, Value>>,
+}
+
+/// A map handle.
+#[derive(Clone)]
+pub struct Map(Rc<MapData>);
+
+impl Map {
+    /// An empty `map[string]interface {}`.
+    pub fn new() -> Self {
+        Self::of_kind(MapKind::Any)
+    }
+
+    /// An empty map of a type.
+    pub fn of_kind(kind: MapKind) -> Self {
+        Self::with_path(kind, None)
+    }
+
+    /// An empty map that stands at a path of the values; the empty path is their root.
+    pub fn with_path(kind: MapKind, path: Option<Rc<str>>) -> Self {
+        Self(Rc::new(MapData {
+            kind,
+            path,
+            entries: RefCell::default(),
+        }))
+    }
+
+    /// Its type.
+    pub fn kind(&self) -> MapKind {
+        self.0.kind
+    }
+
+    /// Its path in the values, if it comes from there.
+    pub fn path(&self) -> Option<&Rc<str>> {
+        self.0.path.as_ref()
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &[u8]) -> Option<Value> {
+        self.0.entries.borrow().get(key).cloned()
+    }
+
+    /// Whether a key exists.
+    pub fn contains(&self, key: &[u8]) -> bool {
+        self.0.entries.borrow().contains_key(key)
+    }
+
+    /// Sets a key, seen through every alias.
+    pub fn insert(&self, key: impl AsRef<[u8]>, value: Value) {
+        let key: Rc<[u8]> = Rc::from(key.as_ref());
+        self.0.entries.borrow_mut().insert(key, value);
+    }
+
+    /// Removes a key, seen through every alias.
+    pub fn remove(&self, key: &[u8]) {
+        self.0.entries.borrow_mut().remove(key);
+    }
+
+    /// Number of keys.
+    pub fn len(&self) -> usize {
+        self.0.entries.borrow().len()
+    }
+
+    /// Whether it has no key.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Keys and values now, by key bytes; later changes are not seen.
+    pub fn entries(&self) -> Vec<(Text, Value)> {
+        let entries = self.0.entries.borrow();
+        let pairs = entries.iter().map(|(k, v)| (Text::new(k), v.clone()));
+        pairs.collect()
+    }
+
+    /// Whether two handles are the same map.
+    pub fn same(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Default for Map {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Value {
+    /// A string.
+    pub fn text(text: impl AsRef<[u8]>) -> Self {
+        Self::String(Text::new(text))
+    }
+
+    /// A `[]interface {}`.
+    pub fn list(items: Vec<Value>) -> Self {
+        Self::List(List {
+            kind: ListKind::Any,
+            items: Rc::new(items),
+        })
+    }
+
+    /// A `[]string`.
+    pub fn strings<T: AsRef<[u8]>>(items: impl IntoIterator<Item = T>) -> Self {
+        Self::List(List {
+            kind: ListKind::Strings,
+            items: Rc::new(items.into_iter().map(Value::text).collect()),
+        })
+    }
+
+    /// Whether it is nil or missing.
+    pub fn is_nil(&self) -> bool {
+        matches!(self, Value::Missing | Value::Nil)
+    }
+
+    /// Whether `if` takes it.
+    pub fn truth(&self) -> bool {
+        match self {
+            Value::Missing | Value::Nil => false,
+            Value::Bool(value) => *value,
+            Value::Int(value) | Value::Int64(value) => *value != 0,
+            Value::Float(value) => *value != 0.0,
+            Value::String(text) => !text.bytes().is_empty(),
+            Value::List(list) => !list.items.is_empty(),
+            Value::Map(map) => !map.is_empty(),
+            Value::Object(object) => match object.data() {
+                data @ (Value::List(_) | Value::Map(_)) if object.kind() != "struct" => {
+                    data.truth()
+                }
+                _ => true,
+            },
+        }
+    }
+
+    /// Its Go type as `%T` prints it.
+    pub fn type_name(&self) -> String {
+        match self {
+            Value::Missing | Value::Nil => "<nil>".to_string(),
+            Value::Bool(_) => "bool".to_string(),
+            Value::Int(_) => "int".to_string(),
+            Value::Int64(_) => "int64".to_string(),
+            Value::Float(_) => "float64".to_string(),
+            Value::String(_) => "string".to_string(),
+            Value::List(list) => list.kind.type_name().to_string(),
+            Value::Map(map) => map.kind().type_name().to_string(),
+            Value::Object(object) => object.type_name(),
+        }
+    }
+
+    /// Its Go kind as `reflect.Kind` prints it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Value::Missing | Value::Nil => "invalid",
+            Value::Bool(_) => "bool",
+            Value::Int(_) => "int",
+            Value::Int64(_) => "int64",
+            Value::Float(_) => "float64",
+            Value::String(_) => "string",
+            Value::List(_) => "slice",
+            Value::Map(_) => "map",
+            Value::Object(object) => object.kind(),
+        }
+    }
+}
+
+impl ListKind {
+    fn type_name(self) -> &'static str {
+        match self {
+            ListKind::Any => "[]interface {}",
+            ListKind::Strings => "[]string",
+            ListKind::Ints => "[]int",
+            ListKind::Bytes => "[]uint8",
+            ListKind::Lists => "[][]interface {}",
+        }
+    }
+
+    /// Whether the items are held in interfaces.
+    pub(crate) fn boxes(self) -> bool {
+        self == ListKind::Any
+    }
+}
+
+impl MapKind {
+    fn type_name(self) -> &'static str {
+        match self {
+            MapKind::Any | MapKind::NilAny => "map[string]interface {}",
+            MapKind::Values => "common.Values",
+            MapKind::Strings => "map[string]string",
+        }
+    }
+}
