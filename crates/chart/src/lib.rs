@@ -1,1 +1,43 @@
 //! Helm charts: load, merge values, render, with the origin of every line.
+//!
+//! [`Chart::load`] takes files that somebody read; [`Values::merge`] the values files and `--set`
+//! words; [`render`] gives what `helm template` of the chosen [`Compat`] prints, as [`Manifest`]s
+//! that know the template line behind each of their lines and the values behind each template
+//! action.
+//!
+//! Nothing here fetches charts, installs them or talks to a cluster. Only [`read_dir`] touches the
+//! disk.
+//!
+//! **Invariant:** the same files, values and environment give the same bytes; where Helm's order is
+//! random (undeclared subcharts, schema errors) ours is sorted.
+
+mod archive;
+mod capabilities;
+pub mod cli;
+mod coalesce;
+mod compat;
+mod dependencies;
+mod errors;
+mod ignore;
+mod load;
+mod manifest;
+mod metadata;
+mod objects;
+mod print;
+mod read;
+mod render;
+mod schema;
+mod set;
+mod values;
+
+pub use archive::{ARCHIVE_BYTES_MAX, FILE_BYTES_MAX, unpack};
+pub use capabilities::Capabilities;
+pub use compat::Compat;
+pub use errors::Error;
+pub use load::{Chart, File};
+pub use manifest::{Hook, Manifest};
+pub use metadata::{Dependency, Maintainer, Metadata};
+pub use print::{Printing, print, show_only};
+pub use read::read_dir;
+pub use render::{Options, Release, Rendered, render};
+pub use values::{Input, Source, Values};

@@ -1,0 +1,156 @@
+//! Why a chart cannot be loaded or rendered, in Helm's words, with our places beside them.
+
+use pilotis_report::{Diagnostic, Position};
+
+/// Why a chart cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    /// What `helm` prints after `Error: `.
+    pub message: String,
+    /// Where in the sources the problem is, when it has one place.
+    pub position: Option<Position>,
+}
+
+impl Error {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            position: None,
+        }
+    }
+
+    pub(crate) fn at(message: impl Into<String>, position: Option<Position>) -> Self {
+        Self {
+            message: message.into(),
+            position,
+        }
+    }
+
+    /// The same for a reader: one message, one place.
+    pub fn diagnostic(&self) -> Diagnostic {
+        let diagnostic = Diagnostic::error(self.message.clone());
+        match &self.position {
+            Some(position) => diagnostic.at(position.clone()),
+            None => diagnostic,
+        }
+    }
+
+    /// A template that does not parse.
+    pub(crate) fn parse(file: &str, error: &pilotis_template::Error) -> Self {
+        let text = error.text();
+        let tokens: Vec<&str> = text.split(": ").collect();
+        let message = match tokens.as_slice() {
+            [_, location, .., last] => format!("parse error at ({location}): {last}"),
+            _ => format!("parse error in ({file}): {text}"),
+        };
+        Self::at(message, place(error))
+    }
+
+    /// A template that fails while it runs.
+    pub(crate) fn execution(file: &str, error: &pilotis_template::Error) -> Self {
+        Self::at(execution_text(file, error), place(error))
+    }
+}
+
+fn place(error: &pilotis_template::Error) -> Option<Position> {
+    error.place.as_ref().map(|place| Position {
+        file: place.template.clone(),
+        line: place.line,
+        column: place.column,
+    })
+}
+
+/// The text between the marks `required` and `fail` put around theirs.
+fn wrapped(text: &str) -> Option<&str> {
+    let start = text.find("HELM_ERR_START")? + "HELM_ERR_START".len();
+    let end = text.rfind("HELM_ERR_END")?;
+    text.get(start..end)
+}
+
+fn execution_text(file: &str, error: &pilotis_template::Error) -> String {
+    let whole = error.text();
+    if !error.chain.first().is_some_and(|trace| trace.is_exec) {
+        return whole.to_string();
+    }
+    let mut tokens = whole.splitn(3, ": ");
+    let (Some(_), Some(location), Some(rest)) = (tokens.next(), tokens.next(), tokens.next())
+    else {
+        return format!("execution error in ({file}): {whole}");
+    };
+    if let Some(message) = wrapped(rest) {
+        return format!("execution error at ({location}): {message}");
+    }
+    let mut traces: Vec<Trace> = Vec::new();
+    for trace in &error.chain {
+        match Trace::read(&trace.text) {
+            None => return whole.to_string(),
+            Some(trace) if traces.last() == Some(&trace) => {}
+            Some(trace) => traces.push(trace),
+        }
+    }
+    let text: String = traces.iter().map(Trace::text).collect();
+    text.trim().to_string()
+}
+
+/// One level of an execution error, taken apart again from its text as Helm does.
+#[derive(PartialEq, Eq)]
+struct Trace<'a> {
+    location: &'a str,
+    message: &'a str,
+    executed: String,
+}
+
+impl<'a> Trace<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        let rest = text.strip_prefix("template: ")?;
+        if rest.starts_with("no template ") {
+            return Some(Self {
+                location: "",
+                message: text,
+                executed: String::new(),
+            });
+        }
+        if let Some(trace) = Self::read_executing(rest) {
+            return Some(trace);
+        }
+        let (location, message) = rest.rsplit_once(": ")?;
+        Some(Self {
+            location,
+            message: cut(message),
+            executed: String::new(),
+        })
+    }
+
+    fn read_executing(rest: &'a str) -> Option<Self> {
+        let (location, after) = rest.split_once(": executing ")?;
+        let (name, after) = after.strip_prefix('"')?.split_once('"')?;
+        let (node, message) = after.strip_prefix(" at <")?.split_once(">: ")?;
+        Some(Self {
+            location,
+            message: cut(message),
+            executed: format!("executing \"{name}\" at <{node}>:"),
+        })
+    }
+
+    fn text(&self) -> String {
+        let mut out = String::new();
+        if !self.location.is_empty() {
+            out.push_str(&format!("{}\n  ", self.location));
+        }
+        if !self.executed.is_empty() {
+            out.push_str(&format!("{}\n    ", self.executed));
+        }
+        if !self.message.is_empty() {
+            out.push_str(&format!("{}\n", self.message));
+        }
+        out
+    }
+}
+
+/// The message without the text of its cause.
+fn cut(message: &str) -> &str {
+    message
+        .find(" template:")
+        .map_or(message, |at| &message[..at])
+}

@@ -1,0 +1,202 @@
+//! Files to a chart and its subcharts.
+
+use std::collections::BTreeMap;
+
+use pilotis_yaml::Node;
+use serde_json::{Map, Value as Json};
+
+use crate::errors::Error;
+use crate::ignore::Rules;
+use crate::metadata::Metadata;
+use crate::values;
+
+/// A file of a chart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Path below the chart, with `/`.
+    pub path: String,
+    /// Content.
+    pub data: Vec<u8>,
+}
+
+impl File {
+    /// A file; a byte order mark at its start is dropped.
+    pub fn new(path: impl Into<String>, data: impl Into<Vec<u8>>) -> Self {
+        let mut data = data.into();
+        if data.starts_with(&[0xef, 0xbb, 0xbf]) {
+            data.drain(..3);
+        }
+        Self {
+            path: path.into(),
+            data,
+        }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.data).into_owned()
+    }
+}
+
+/// A chart, as loaded. Plain data: it can be shared between threads and rendered many times.
+#[derive(Debug, Clone, Default)]
+pub struct Chart {
+    /// `Chart.yaml`.
+    pub metadata: Metadata,
+    /// `values.yaml`; every number is a float.
+    pub values: Map<String, Json>,
+    /// `values.yaml` with its positions.
+    pub values_nodes: Vec<Node>,
+    /// `values.schema.json`.
+    pub schema: Option<String>,
+    /// Files under `templates/`.
+    pub templates: Vec<File>,
+    /// Other files, `crds/` included.
+    pub files: Vec<File>,
+    /// Subcharts under `charts/`.
+    pub dependencies: Vec<Chart>,
+    /// Paths of this chart's templates in messages start with it.
+    pub full_path: String,
+}
+
+/// Deepest nesting of subcharts.
+const DEPTH_MAX: u32 = 20;
+
+impl Chart {
+    /// Loads a chart from the files of its directory; `.helmignore` is applied.
+    ///
+    /// # Errors
+    /// What Helm refuses, in its words.
+    pub fn load(files: Vec<File>) -> Result<Self, Error> {
+        let rules = files.iter().find(|file| file.path == ".helmignore");
+        let rules = Rules::parse(&rules.map(File::text).unwrap_or_default())?;
+        let kept = files
+            .into_iter()
+            .filter(|file| !rules.ignores_file(&file.path));
+        let mut chart = Self::from_files(kept.collect(), 0)?;
+        chart.name_paths(None);
+        Ok(chart)
+    }
+
+    /// Loads a chart from a `.tgz` archive.
+    ///
+    /// # Errors
+    /// As [`Chart::load`], and a broken or dangerous archive.
+    pub fn load_archive(bytes: &[u8]) -> Result<Self, Error> {
+        let mut chart = Self::from_files(crate::archive::unpack(bytes)?, 0)?;
+        chart.name_paths(None);
+        Ok(chart)
+    }
+
+    /// The name templates and values know it by.
+    pub fn name(&self) -> &str {
+        &self.metadata.name
+    }
+
+    pub(crate) fn is_library(&self) -> bool {
+        self.metadata.chart_type.eq_ignore_ascii_case("library")
+    }
+
+    /// Names the paths again after dependencies were processed.
+    pub(crate) fn name_paths(&mut self, parent: Option<&str>) {
+        self.full_path = match parent {
+            None => self.metadata.name.clone(),
+            Some(parent) => format!("{parent}/charts/{}", self.metadata.name),
+        };
+        let own = self.full_path.clone();
+        for dependency in &mut self.dependencies {
+            dependency.name_paths(Some(&own));
+        }
+    }
+
+    fn from_files(files: Vec<File>, depth: u32) -> Result<Self, Error> {
+        if depth > DEPTH_MAX {
+            return Err(Error::new(format!(
+                "charts are nested deeper than {DEPTH_MAX}"
+            )));
+        }
+        let mut chart = Self::default();
+        let mut found = false;
+        if let Some(file) = files.iter().find(|file| file.path == "Chart.yaml") {
+            chart.metadata = Metadata::parse(&file.text(), "Chart.yaml")?;
+            if chart.metadata.api_version.is_empty() {
+                chart.metadata.api_version = "v1".to_string();
+            }
+            found = true;
+        }
+        let mut subcharts: BTreeMap<String, Vec<File>> = BTreeMap::new();
+        let mut files = files;
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        for file in files {
+            chart.sort_in(file, &mut subcharts)?;
+        }
+        if !found {
+            return Err(Error::new("Chart.yaml file is missing"));
+        }
+        chart.metadata.validate()?;
+        for (name, files) in subcharts {
+            chart.add_subchart(&name, files, depth)?;
+        }
+        Ok(chart)
+    }
+
+    fn sort_in(
+        &mut self,
+        file: File,
+        subcharts: &mut BTreeMap<String, Vec<File>>,
+    ) -> Result<(), Error> {
+        match file.path.as_str() {
+            "Chart.yaml" | "Chart.lock" => {}
+            "values.yaml" => {
+                let read = values::read(&file.text());
+                let (values, nodes) = read
+                    .map_err(|e| Error::new(format!("cannot load values.yaml: {}", e.message)))?;
+                (self.values, self.values_nodes) = (values, nodes);
+            }
+            "values.schema.json" => self.schema = Some(file.text()),
+            "requirements.yaml" => {
+                let needed = Metadata::parse(&file.text(), "requirements.yaml")?;
+                self.metadata.dependencies = needed.dependencies;
+                if self.metadata.api_version == "v1" {
+                    self.files.push(file);
+                }
+            }
+            "requirements.lock" if self.metadata.api_version != "v1" => {}
+            path if path.starts_with("templates/") => self.templates.push(file),
+            path if path.starts_with("charts/") && !path.ends_with(".prov") => {
+                let inner = path["charts/".len()..].to_string();
+                let name = inner.split('/').next().unwrap_or_default().to_string();
+                subcharts.entry(name).or_default().push(File {
+                    path: inner,
+                    data: file.data,
+                });
+            }
+            _ => self.files.push(file),
+        }
+        Ok(())
+    }
+
+    fn add_subchart(&mut self, name: &str, files: Vec<File>, depth: u32) -> Result<(), Error> {
+        if name.starts_with(['_', '.']) {
+            return Ok(());
+        }
+        let wrap = |error: Error| {
+            let own = &self.metadata.name;
+            let message = error.message;
+            Error::new(format!(
+                "error unpacking subchart {name} in {own}: {message}"
+            ))
+        };
+        let loaded = if name.ends_with(".tgz") {
+            let bytes = files.first().map_or(&[][..], |file| file.data.as_slice());
+            crate::archive::unpack(bytes).and_then(|files| Self::from_files(files, depth + 1))
+        } else {
+            let inner = files.into_iter().filter_map(|file| {
+                let (_, path) = file.path.split_once('/')?;
+                Some(File::new(path, file.data))
+            });
+            Self::from_files(inner.collect(), depth + 1)
+        };
+        self.dependencies.push(loaded.map_err(wrap)?);
+        Ok(())
+    }
+}

@@ -1,0 +1,360 @@
+//! Rendered files to manifests: split, read, told from hooks, ordered by kind.
+
+use std::sync::Arc;
+
+use pilotis_report::Position;
+use pilotis_template::Output;
+use pilotis_yaml::Node;
+
+use crate::errors::Error;
+
+/// Kinds in the order Helm 4 installs and prints them.
+pub(crate) const KIND_ORDER: [&str; 38] = [
+    "PriorityClass",
+    "Namespace",
+    "NetworkPolicy",
+    "ResourceQuota",
+    "LimitRange",
+    "PodSecurityPolicy",
+    "PodDisruptionBudget",
+    "ServiceAccount",
+    "Secret",
+    "SecretList",
+    "ConfigMap",
+    "StorageClass",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "CustomResourceDefinition",
+    "ClusterRole",
+    "ClusterRoleList",
+    "ClusterRoleBinding",
+    "ClusterRoleBindingList",
+    "Role",
+    "RoleList",
+    "RoleBinding",
+    "RoleBindingList",
+    "Service",
+    "DaemonSet",
+    "Pod",
+    "ReplicationController",
+    "ReplicaSet",
+    "Deployment",
+    "HorizontalPodAutoscaler",
+    "StatefulSet",
+    "Job",
+    "CronJob",
+    "IngressClass",
+    "Ingress",
+    "APIService",
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
+];
+
+/// One object a chart makes.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    /// Path of the template, such as `chart/templates/service.yaml`.
+    pub source: String,
+    /// The text, trailing blank lines included.
+    pub text: String,
+    /// `apiVersion`; empty when absent.
+    pub api_version: String,
+    /// `kind`; empty when absent.
+    pub kind: String,
+    /// `metadata.name`; empty when absent.
+    pub name: String,
+    /// The text as a tree; none when it holds only comments.
+    pub node: Option<Node>,
+    output: Arc<Output>,
+    start: usize,
+}
+
+/// A manifest that runs at a point of a release's life instead of being kept.
+#[derive(Debug, Clone)]
+pub struct Hook {
+    /// The object.
+    pub manifest: Manifest,
+    /// When it runs, such as `pre-install`.
+    pub events: Vec<String>,
+    /// Order among the hooks of one event.
+    pub weight: i64,
+    /// When it is deleted, such as `before-hook-creation`.
+    pub delete_policies: Vec<String>,
+}
+
+impl Manifest {
+    /// Where in its template a place of [`Manifest::text`] comes from; line and column start at 1.
+    pub fn position(&self, line: u32, column: u32) -> Option<Position> {
+        let place = self.output.position(self.offset(line, column)?)?;
+        Some(Position {
+            file: place.template,
+            line: place.line,
+            column: place.column,
+        })
+    }
+
+    /// Paths of the values that the template read to write a place, such as `image.tag`.
+    pub fn values(&self, line: u32, column: u32) -> Vec<String> {
+        let piece = self
+            .offset(line, column)
+            .and_then(|offset| self.output.piece(offset));
+        piece.map(|piece| piece.reads.clone()).unwrap_or_default()
+    }
+
+    fn offset(&self, line: u32, column: u32) -> Option<usize> {
+        let before: usize = self
+            .text
+            .split_inclusive('\n')
+            .take(line.checked_sub(1)? as usize)
+            .map(str::len)
+            .sum();
+        let rest = self.text.get(before..)?;
+        let inside = rest.char_indices().nth(column.checked_sub(1)? as usize);
+        Some(self.start + before + inside.map_or(0, |(at, _)| at))
+    }
+}
+
+/// One rendered file.
+pub(crate) struct RenderedFile {
+    pub(crate) path: String,
+    pub(crate) output: Arc<Output>,
+}
+
+/// Splits and sorts rendered files.
+pub(crate) fn sort(
+    mut files: Vec<RenderedFile>,
+    order: &[&str],
+) -> Result<(Vec<Manifest>, Vec<Hook>), Error> {
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let (mut manifests, mut hooks) = (Vec::new(), Vec::new());
+    for file in &files {
+        let text = file.output.text();
+        if file
+            .path
+            .rsplit('/')
+            .next()
+            .is_some_and(|name| name.starts_with('_'))
+        {
+            continue;
+        }
+        for (start, document) in split(&text) {
+            let manifest = read(file, start, document)?;
+            match hook_of(&manifest) {
+                None => manifests.push(manifest),
+                Some(None) => {}
+                Some(Some(events)) => hooks.push(hook(manifest, events)),
+            }
+        }
+    }
+    manifests.sort_by_key(|manifest| rank(&manifest.kind, order));
+    hooks.sort_by_key(|hook| rank(&hook.manifest.kind, order));
+    Ok((manifests, hooks))
+}
+
+/// Known kinds by their place, unknown ones after them by name.
+fn rank(kind: &str, order: &[&str]) -> (usize, String) {
+    match order.iter().position(|known| *known == kind) {
+        Some(place) => (place, String::new()),
+        None => (order.len(), kind.to_string()),
+    }
+}
+
+/// Documents and their offsets: cut at lines that begin with `---`, blank ones left out.
+pub(crate) fn split(text: &str) -> Vec<(usize, &str)> {
+    let mut documents = Vec::new();
+    let lead = text.len() - text.trim_start().len();
+    let mut begin = lead;
+    let mut at = lead;
+    for line in text[lead..].split_inclusive('\n') {
+        if let Some(rest) = line.strip_prefix("---") {
+            documents.push((begin, &text[begin..at]));
+            begin = at + 3 + (rest.len() - rest.trim_start_matches([' ', '\t']).len());
+        }
+        at += line.len();
+    }
+    documents.push((begin, &text[begin..]));
+    let trimmed = documents.into_iter().map(|(start, document)| {
+        let body = document.trim_start();
+        (start + document.len() - body.len(), body)
+    });
+    trimmed
+        .filter(|(_, document)| !document.is_empty())
+        .collect()
+}
+
+fn read(file: &RenderedFile, start: usize, text: &str) -> Result<Manifest, Error> {
+    let mut manifest = Manifest {
+        source: file.path.clone(),
+        text: text.to_string(),
+        api_version: String::new(),
+        kind: String::new(),
+        name: String::new(),
+        node: None,
+        output: Arc::clone(&file.output),
+        start,
+    };
+    let fail = |manifest: &Manifest, error: pilotis_yaml::Error| {
+        let message = format!(
+            "YAML parse error on {}: error converting YAML to JSON: {}",
+            manifest.source, error.message
+        );
+        Error::at(message, manifest.position(error.line, error.column))
+    };
+    let node = pilotis_yaml::parse_first(text).map_err(|error| fail(&manifest, error))?;
+    let Some(node) = node else {
+        return Ok(manifest);
+    };
+    pilotis_yaml::to_json(&node).map_err(|error| fail(&manifest, error))?;
+    let head = Head::read(&node).map_err(|reason| {
+        let message = format!(
+            "YAML parse error on {}: error unmarshaling JSON: while decoding JSON: json: {reason}",
+            manifest.source
+        );
+        Error::at(message, manifest.position(1, 1))
+    })?;
+    (manifest.api_version, manifest.kind, manifest.name) = (head.api_version, head.kind, head.name);
+    let empty = matches!(&node.content, pilotis_yaml::Content::Scalar(text, _) if text.is_empty());
+    manifest.node = (!empty).then_some(node);
+    Ok(manifest)
+}
+
+/// The part of an object Helm reads.
+struct Head {
+    api_version: String,
+    kind: String,
+    name: String,
+}
+
+impl Head {
+    fn read(node: &Node) -> Result<Self, String> {
+        let empty = Self {
+            api_version: String::new(),
+            kind: String::new(),
+            name: String::new(),
+        };
+        if is_null(node) {
+            return Ok(empty);
+        }
+        if !is_mapping(node) {
+            let found = json_kind(node);
+            return Err(format!(
+                "cannot unmarshal {found} into Go value of type util.SimpleHead"
+            ));
+        }
+        let metadata = present(node.get("metadata"));
+        if let Some(metadata) = metadata.filter(|metadata| !is_mapping(metadata)) {
+            return Err(wrong_field(metadata, "metadata", METADATA_TYPE));
+        }
+        let annotations = present(metadata.and_then(|metadata| metadata.get("annotations")));
+        if let Some(annotations) = annotations {
+            if !is_mapping(annotations) {
+                return Err(wrong_field(
+                    annotations,
+                    "metadata.annotations",
+                    "map[string]string",
+                ));
+            }
+            for (_, value) in annotations.pairs() {
+                head_text(Some(value), "metadata.annotations")?;
+            }
+        }
+        let name = metadata.and_then(|metadata| metadata.get("name"));
+        Ok(Self {
+            api_version: head_text(node.get("apiVersion"), "apiVersion")?,
+            kind: head_text(node.get("kind"), "kind")?,
+            name: head_text(name, "metadata.name")?,
+        })
+    }
+}
+
+/// How Go prints the type of `SimpleHead.Metadata`.
+const METADATA_TYPE: &str = "struct { Name string \"json:\\\"name\\\"\"; Annotations \
+                             map[string]string \"json:\\\"annotations\\\"\" }";
+
+fn is_null(node: &Node) -> bool {
+    let is_scalar = node.text().is_some();
+    is_scalar && matches!(node.resolve(), Ok(pilotis_yaml::Resolved::Null))
+}
+
+fn is_mapping(node: &Node) -> bool {
+    matches!(node.content, pilotis_yaml::Content::Mapping(_))
+}
+
+fn present(node: Option<&Node>) -> Option<&Node> {
+    node.filter(|node| !is_null(node))
+}
+
+/// A text, or a number or boolean taken as one.
+fn head_text(node: Option<&Node>, field: &str) -> Result<String, String> {
+    let Some(node) = present(node) else {
+        return Ok(String::new());
+    };
+    let text = node.text().map(str::to_string);
+    text.ok_or_else(|| wrong_field(node, field, "string"))
+}
+
+fn wrong_field(node: &Node, field: &str, wanted: &str) -> String {
+    let found = json_kind(node);
+    format!("cannot unmarshal {found} into Go struct field SimpleHead.{field} of type {wanted}")
+}
+
+fn json_kind(node: &Node) -> &'static str {
+    match &node.content {
+        pilotis_yaml::Content::Sequence(_) => "array",
+        pilotis_yaml::Content::Mapping(_) => "object",
+        pilotis_yaml::Content::Scalar(..) => match pilotis_yaml::to_json(node) {
+            Ok(serde_json::Value::Bool(_)) => "bool",
+            Ok(serde_json::Value::Number(_)) => "number",
+            _ => "string",
+        },
+    }
+}
+
+fn annotation<'a>(manifest: &'a Manifest, name: &str) -> Option<&'a str> {
+    manifest
+        .node
+        .as_ref()?
+        .at(&["metadata", "annotations", name])?
+        .text()
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(',')
+        .map(|word| word.trim().to_lowercase())
+        .collect()
+}
+
+/// Nothing for an ordinary object, no events for a hook with an unknown one.
+fn hook_of(manifest: &Manifest) -> Option<Option<Vec<String>>> {
+    const EVENTS: [&str; 10] = [
+        "pre-install",
+        "post-install",
+        "pre-delete",
+        "post-delete",
+        "pre-upgrade",
+        "post-upgrade",
+        "pre-rollback",
+        "post-rollback",
+        "test",
+        "test-success",
+    ];
+    let events = words(annotation(manifest, "helm.sh/hook")?);
+    let known = events.iter().all(|event| EVENTS.contains(&event.as_str()));
+    let events = events.into_iter().map(|event| match event.as_str() {
+        "test-success" => "test".to_string(),
+        _ => event,
+    });
+    Some(known.then(|| events.collect()))
+}
+
+fn hook(manifest: Manifest, events: Vec<String>) -> Hook {
+    let weight = annotation(&manifest, "helm.sh/hook-weight");
+    let weight = weight.and_then(|weight| weight.parse().ok()).unwrap_or(0);
+    let policies = annotation(&manifest, "helm.sh/hook-delete-policy").map(words);
+    Hook {
+        events,
+        weight,
+        delete_policies: policies.unwrap_or_default(),
+        manifest,
+    }
+}

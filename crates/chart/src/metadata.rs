@@ -1,0 +1,226 @@
+//! `Chart.yaml`: what a chart says about itself.
+
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use crate::errors::Error;
+
+/// The content of `Chart.yaml`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Metadata {
+    /// Name; of a subchart under an alias, the alias.
+    pub name: String,
+    /// Home page.
+    pub home: String,
+    /// Places of its sources.
+    pub sources: Vec<String>,
+    /// Version of the chart.
+    pub version: String,
+    /// One sentence.
+    pub description: String,
+    /// Words to find it by.
+    pub keywords: Vec<String>,
+    /// Who keeps it.
+    pub maintainers: Vec<Maintainer>,
+    /// Address of its icon.
+    pub icon: String,
+    /// `v1` or `v2`.
+    #[serde(rename = "apiVersion")]
+    pub api_version: String,
+    /// Values path that enables it.
+    pub condition: String,
+    /// Tags that enable it.
+    pub tags: String,
+    /// Version of what it deploys.
+    pub app_version: String,
+    /// Whether it should no longer be used.
+    pub deprecated: bool,
+    /// Free annotations.
+    pub annotations: std::collections::BTreeMap<String, String>,
+    /// Constraint on the version of Kubernetes.
+    pub kube_version: String,
+    /// Charts it needs.
+    pub dependencies: Vec<Dependency>,
+    /// `application` or `library`.
+    #[serde(rename = "type")]
+    pub chart_type: String,
+}
+
+/// Someone who keeps a chart.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Maintainer {
+    /// Name.
+    pub name: String,
+    /// Address.
+    pub email: String,
+    /// Page.
+    pub url: String,
+}
+
+/// A chart another one needs.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Dependency {
+    /// Name of the chart, or the alias once dependencies are processed.
+    pub name: String,
+    /// Constraint on its version.
+    pub version: String,
+    /// Where it comes from.
+    pub repository: String,
+    /// Values paths that enable it, separated by commas.
+    pub condition: String,
+    /// Tags that enable it.
+    pub tags: Vec<String>,
+    /// Whether it is enabled.
+    pub enabled: bool,
+    /// Values to take from it.
+    #[serde(rename = "import-values")]
+    pub import_values: Vec<Json>,
+    /// Name it is used under.
+    pub alias: String,
+}
+
+impl Metadata {
+    /// Reads `Chart.yaml` (or the dependencies of a `requirements.yaml` into it).
+    pub(crate) fn parse(text: &str, file: &str) -> Result<Self, Error> {
+        let wrap = |message: String| Error::new(format!("cannot load {file}: {message}"));
+        let converted = match pilotis_yaml::parse_first(text) {
+            Ok(Some(node)) => pilotis_yaml::to_json(&node),
+            Ok(None) => Ok(Json::Null),
+            Err(error) => Err(error),
+        };
+        let json = converted.map_err(|e| wrap(format!("error converting YAML to JSON: {e}")))?;
+        let json = texts(json);
+        if json.is_null() {
+            return Ok(Self::default());
+        }
+        serde_json::from_value(json).map_err(|error| {
+            wrap(format!(
+                "error unmarshaling JSON: while decoding JSON: json: {error}"
+            ))
+        })
+    }
+
+    /// Refuses what Helm refuses.
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        let fail = |message: String| Err(Error::new(format!("validation: {message}")));
+        if self.api_version.is_empty() {
+            return fail("chart.metadata.apiVersion is required".into());
+        }
+        if self.name.is_empty() {
+            return fail("chart.metadata.name is required".into());
+        }
+        if self.name == "." || self.name == ".." {
+            return fail(format!(
+                "chart.metadata.name {:?} is not allowed",
+                self.name
+            ));
+        }
+        if self.name.contains('/') {
+            return fail(format!("chart.metadata.name {:?} is invalid", self.name));
+        }
+        if self.version.is_empty() {
+            return fail("chart.metadata.version is required".into());
+        }
+        if !pilotis_template::is_version(&self.version) {
+            return fail(format!(
+                "chart.metadata.version {:?} is invalid",
+                self.version
+            ));
+        }
+        if !["", "application", "library"].contains(&self.chart_type.as_str()) {
+            return fail("chart.metadata.type must be application or library".into());
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        for dependency in &self.dependencies {
+            let key = dependency.key();
+            if !seen.insert(key) {
+                return fail(format!(
+                    "more than one dependency with name or alias {key:?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// `.Chart` as templates of Helm 4 see it.
+    pub(crate) fn to_json(&self, is_root: bool) -> Json {
+        let maintainers: Vec<Json> = self
+            .maintainers
+            .iter()
+            .map(|m| json!({"Name": m.name, "Email": m.email, "URL": m.url}))
+            .collect();
+        let dependencies: Vec<Json> = self.dependencies.iter().map(Dependency::to_json).collect();
+        json!({
+            "Name": self.name,
+            "Home": self.home,
+            "Sources": self.sources,
+            "Version": self.version,
+            "Description": self.description,
+            "Keywords": self.keywords,
+            "Maintainers": maintainers,
+            "Icon": self.icon,
+            "APIVersion": self.api_version,
+            "Condition": self.condition,
+            "Tags": self.tags,
+            "AppVersion": self.app_version,
+            "Deprecated": self.deprecated,
+            "KubeVersion": self.kube_version,
+            "Dependencies": dependencies,
+            "Type": self.chart_type,
+            "IsRoot": is_root,
+        })
+    }
+}
+
+impl Dependency {
+    /// The name it is used under.
+    pub fn key(&self) -> &str {
+        if self.alias.is_empty() {
+            &self.name
+        } else {
+            &self.alias
+        }
+    }
+
+    fn to_json(&self) -> Json {
+        json!({
+            "Name": self.name,
+            "Version": self.version,
+            "Repository": self.repository,
+            "Condition": self.condition,
+            "Tags": self.tags,
+            "Enabled": self.enabled,
+            "ImportValues": self.import_values,
+            "Alias": self.alias,
+        })
+    }
+}
+
+/// Numbers and booleans where `Chart.yaml` wants text are taken as text, nulls as absent.
+fn texts(json: Json) -> Json {
+    const KEPT: [&str; 3] = ["deprecated", "enabled", "import-values"];
+    let text = |value: Json| match value {
+        Json::Number(number) => Json::String(number.to_string()),
+        Json::Bool(value) => Json::String(value.to_string()),
+        other => texts(other),
+    };
+    match json {
+        Json::Object(map) => {
+            let pairs = map.into_iter().filter(|(_, value)| !value.is_null());
+            let pairs = pairs.map(|(key, value)| {
+                let value = if KEPT.contains(&key.as_str()) {
+                    value
+                } else {
+                    text(value)
+                };
+                (key, value)
+            });
+            Json::Object(pairs.collect())
+        }
+        Json::Array(items) => Json::Array(items.into_iter().map(text).collect()),
+        other => other,
+    }
+}

@@ -1,0 +1,360 @@
+//! The Go objects templates find beside the values: `.Files`, `.Capabilities` and what is in them.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use pilotis_template::{List, ListKind, Map, Method, Object, Value};
+use pilotis_yaml::{Flavour, emit};
+use serde_json::Value as Json;
+
+use crate::capabilities::Capabilities;
+use crate::compat::Compat;
+use crate::load::File;
+
+/// `.Files`: the chart's files that are no templates.
+#[derive(Clone)]
+pub(crate) struct Files(Rc<BTreeMap<String, Rc<[u8]>>>);
+
+impl Files {
+    pub(crate) fn new(files: &[File]) -> Self {
+        let pairs = files
+            .iter()
+            .map(|file| (file.path.clone(), Rc::from(&file.data[..])));
+        Self(Rc::new(pairs.collect()))
+    }
+
+    fn get(&self, path: &str) -> &[u8] {
+        self.0.get(path).map_or(&[], |data| data)
+    }
+
+    fn glob(&self, pattern: &str) -> Self {
+        let pattern: Vec<char> = pattern.chars().collect();
+        let pairs = self.0.iter().filter(|(path, _)| {
+            let path: Vec<char> = path.chars().collect();
+            glob_matches(&pattern, &path)
+        });
+        Self(Rc::new(
+            pairs
+                .map(|(path, data)| (path.clone(), Rc::clone(data)))
+                .collect(),
+        ))
+    }
+
+    fn lines(&self, path: &str) -> Value {
+        let data = self.get(path);
+        if data.is_empty() {
+            return Value::strings(Vec::<&[u8]>::new());
+        }
+        let data = data.strip_suffix(b"\n").unwrap_or(data);
+        Value::strings(data.split(|byte| *byte == b'\n'))
+    }
+
+    /// A YAML map from base name to content.
+    fn flattened(&self, show: fn(&[u8]) -> String) -> Value {
+        let mut map = serde_json::Map::new();
+        for (path, data) in self.0.iter() {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            map.insert(name.to_string(), Json::String(show(data)));
+        }
+        let text = emit(&Json::Object(map), Flavour::GoV2);
+        Value::text(text.strip_suffix('\n').unwrap_or(&text))
+    }
+}
+
+fn bytes(data: &[u8]) -> Value {
+    Value::List(List {
+        kind: ListKind::Bytes,
+        items: Rc::new(
+            data.iter()
+                .map(|byte| Value::Int(i64::from(*byte)))
+                .collect(),
+        ),
+    })
+}
+
+impl Object for Files {
+    fn type_name(&self) -> String {
+        "engine.files".to_string()
+    }
+
+    fn kind(&self) -> &'static str {
+        "map"
+    }
+
+    fn method(&self, name: &str) -> Option<Method> {
+        let files = self.clone();
+        let method = |parameters: usize, run: fn(&Files, &str) -> Value| {
+            Some(Method {
+                parameters,
+                call: Box::new(move |args| {
+                    let first = args.first().map(|text| text.lossy().into_owned());
+                    Ok(run(&files, &first.unwrap_or_default()))
+                }),
+            })
+        };
+        match name {
+            "Get" => method(1, |files, path| Value::text(files.get(path))),
+            "GetBytes" => method(1, |files, path| bytes(files.get(path))),
+            "Glob" => method(1, |files, pattern| {
+                Value::Object(Rc::new(files.glob(pattern)))
+            }),
+            "Lines" => method(1, Files::lines),
+            "AsConfig" => method(0, |files, _| {
+                files.flattened(|data| String::from_utf8_lossy(data).into_owned())
+            }),
+            "AsSecrets" => method(0, |files, _| files.flattened(base64)),
+            _ => None,
+        }
+    }
+
+    fn field(&self, name: &str) -> Option<Value> {
+        Some(bytes(self.get(name)))
+    }
+
+    fn data(&self) -> Value {
+        let map = Map::new();
+        for (path, data) in self.0.iter() {
+            map.insert(path, bytes(data));
+        }
+        Value::Map(map)
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
+fn base64(data: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for chunk in data.chunks(3) {
+        let group = chunk.iter().fold(0u32, |n, b| (n << 8) | u32::from(*b));
+        let group = group << (8 * (3 - chunk.len()));
+        for index in 0..4 {
+            if index <= chunk.len() {
+                let at = (group >> (18 - 6 * index)) & 63;
+                out.push(LETTERS[at as usize] as char);
+            } else {
+                out.push('=');
+            }
+        }
+    }
+    out
+}
+
+/// The glob of the library Helm uses: `*` stops at `/`, `**` does not, `{a,b}` and `[!x]` exist.
+fn glob_matches(pattern: &[char], text: &[char]) -> bool {
+    let mut budget = 100_000;
+    glob_bounded(pattern, text, &mut budget)
+}
+
+fn glob_bounded(pattern: &[char], text: &[char], budget: &mut u32) -> bool {
+    *budget = budget.saturating_sub(1);
+    if *budget == 0 {
+        return false;
+    }
+    let Some(first) = pattern.first() else {
+        return text.is_empty();
+    };
+    match first {
+        '*' => {
+            let across = pattern.get(1) == Some(&'*');
+            let rest = pattern
+                .iter()
+                .position(|c| *c != '*')
+                .unwrap_or(pattern.len());
+            for taken in 0..=text.len() {
+                if glob_bounded(&pattern[rest..], &text[taken..], budget) {
+                    return true;
+                }
+                if !across && text.get(taken) == Some(&'/') {
+                    return false;
+                }
+            }
+            false
+        }
+        '?' => match text.first() {
+            Some(c) if *c != '/' => glob_bounded(&pattern[1..], &text[1..], budget),
+            _ => false,
+        },
+        '{' => {
+            let Some(end) = pattern.iter().position(|c| *c == '}') else {
+                return false;
+            };
+            let options = pattern[1..end].split(|c| *c == ',');
+            options.into_iter().any(|option| {
+                let whole = [option, &pattern[end + 1..]].concat();
+                glob_bounded(&whole, text, budget)
+            })
+        }
+        '[' => {
+            let Some(end) = pattern.iter().position(|c| *c == ']') else {
+                return false;
+            };
+            let Some(c) = text.first() else {
+                return false;
+            };
+            in_class(&pattern[1..end], *c) && glob_bounded(&pattern[end + 1..], &text[1..], budget)
+        }
+        '\\' => {
+            pattern.len() > 1
+                && pattern.get(1) == text.first()
+                && glob_bounded(&pattern[2..], &text[1..], budget)
+        }
+        literal => text.first() == Some(literal) && glob_bounded(&pattern[1..], &text[1..], budget),
+    }
+}
+
+fn in_class(class: &[char], c: char) -> bool {
+    let (negated, class) = match class.first() {
+        Some('!') => (true, &class[1..]),
+        _ => (false, class),
+    };
+    let found = match class {
+        [low, '-', high] => *low <= c && c <= *high,
+        list => list.contains(&c),
+    };
+    found != negated
+}
+
+/// A Go struct with plain fields.
+struct Struct {
+    type_name: &'static str,
+    kind: &'static str,
+    fields: Vec<(&'static str, Value)>,
+    text: Option<String>,
+    methods: Vec<(&'static str, Value)>,
+}
+
+impl Object for Struct {
+    fn type_name(&self) -> String {
+        self.type_name.to_string()
+    }
+
+    fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    fn field(&self, name: &str) -> Option<Value> {
+        let found = self.fields.iter().find(|(field, _)| *field == name);
+        found.map(|(_, value)| value.clone())
+    }
+
+    fn method(&self, name: &str) -> Option<Method> {
+        let (_, value) = self.methods.iter().find(|(method, _)| *method == name)?;
+        let value = value.clone();
+        Some(Method {
+            parameters: 0,
+            call: Box::new(move |_| Ok(value.clone())),
+        })
+    }
+
+    fn string(&self) -> Option<String> {
+        self.text.clone()
+    }
+
+    fn print(&self) -> String {
+        let field = |(_, value): &(&str, Value)| match value {
+            Value::String(text) => text.lossy().into_owned(),
+            Value::Object(object) => object.string().unwrap_or_else(|| object.print()),
+            _ => String::new(),
+        };
+        let fields: Vec<String> = self.fields.iter().map(field).collect();
+        let pointer = if self.kind == "ptr" { "&" } else { "" };
+        format!("{pointer}{{{}}}", fields.join(" "))
+    }
+
+    fn data(&self) -> Value {
+        let map = Map::new();
+        for (name, value) in &self.fields {
+            map.insert(name, value.clone());
+        }
+        Value::Map(map)
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
+/// `.Capabilities.APIVersions`.
+struct VersionSet(Vec<String>);
+
+impl Object for VersionSet {
+    fn type_name(&self) -> String {
+        "common.VersionSet".to_string()
+    }
+
+    fn kind(&self) -> &'static str {
+        "slice"
+    }
+
+    fn method(&self, name: &str) -> Option<Method> {
+        let versions = self.0.clone();
+        (name == "Has").then(|| Method {
+            parameters: 1,
+            call: Box::new(move |args| {
+                let wanted = args.first().map(|text| text.lossy().into_owned());
+                Ok(Value::Bool(
+                    wanted.is_some_and(|wanted| versions.contains(&wanted)),
+                ))
+            }),
+        })
+    }
+
+    fn print(&self) -> String {
+        format!("[{}]", self.0.join(" "))
+    }
+
+    fn data(&self) -> Value {
+        Value::strings(&self.0)
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
+pub(crate) fn capabilities(capabilities: &Capabilities, compat: &Compat) -> Value {
+    let kube = Struct {
+        type_name: "common.KubeVersion",
+        kind: "struct",
+        fields: vec![
+            ("Version", Value::text(&capabilities.kube_version)),
+            ("Major", Value::text(&capabilities.major)),
+            ("Minor", Value::text(&capabilities.minor)),
+        ],
+        text: Some(capabilities.normalized.clone()),
+        methods: vec![
+            ("GitVersion", Value::text(&capabilities.kube_version)),
+            ("String", Value::text(&capabilities.normalized)),
+        ],
+    };
+    let helm = Struct {
+        type_name: "version.BuildInfo",
+        kind: "struct",
+        fields: vec![
+            ("Version", Value::text(compat.helm_version)),
+            ("GitCommit", Value::text("")),
+            ("GitTreeState", Value::text("")),
+            ("GoVersion", Value::text(compat.go_version)),
+            ("KubeClientVersion", Value::text(compat.kube_client_version)),
+        ],
+        text: None,
+        methods: Vec::new(),
+    };
+    Value::Object(Rc::new(Struct {
+        type_name: "*common.Capabilities",
+        kind: "ptr",
+        fields: vec![
+            ("KubeVersion", Value::Object(Rc::new(kube))),
+            (
+                "APIVersions",
+                Value::Object(Rc::new(VersionSet(capabilities.api_versions.clone()))),
+            ),
+            ("HelmVersion", Value::Object(Rc::new(helm))),
+        ],
+        text: None,
+        methods: Vec::new(),
+    }))
+}

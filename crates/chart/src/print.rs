@@ -1,0 +1,77 @@
+//! Rendered charts as `helm template` prints them.
+
+use crate::errors::Error;
+use crate::ignore::glob;
+use crate::manifest::split;
+use crate::render::Rendered;
+
+/// What to print.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Printing {
+    /// `--include-crds`.
+    pub include_crds: bool,
+    /// `--no-hooks`.
+    pub no_hooks: bool,
+    /// `--skip-tests`.
+    pub skip_tests: bool,
+}
+
+/// The bytes of standard output.
+pub fn print(rendered: &Rendered, printing: Printing) -> String {
+    let mut out = String::new();
+    let mut add = |source: &str, text: &str| {
+        out.push_str(&format!("---\n# Source: {source}\n{text}\n"));
+    };
+    if printing.include_crds {
+        for crd in &rendered.crds {
+            add(&crd.path, &String::from_utf8_lossy(&crd.data));
+        }
+    }
+    for manifest in &rendered.manifests {
+        add(&manifest.source, &manifest.text);
+    }
+    let mut out = format!("{}\n", out.trim());
+    if !printing.no_hooks {
+        for hook in &rendered.hooks {
+            let is_test = hook.events.iter().any(|event| event == "test");
+            if printing.skip_tests && is_test {
+                continue;
+            }
+            let manifest = &hook.manifest;
+            out.push_str(&format!(
+                "---\n# Source: {}\n{}\n",
+                manifest.source, manifest.text
+            ));
+        }
+    }
+    out
+}
+
+/// The documents of a printed output whose templates match the patterns of `--show-only`.
+///
+/// # Errors
+/// A pattern that matches nothing.
+pub fn show_only(printed: &str, patterns: &[String]) -> Result<String, Error> {
+    let documents = split(printed);
+    let mut out = String::new();
+    for pattern in patterns {
+        let mut found = false;
+        for (_, document) in &documents {
+            let line = document.lines().find_map(|line| {
+                let at = line.find("# Source: ")?;
+                let (_, path) = line[at + "# Source: ".len()..].split_once('/')?;
+                Some(path)
+            });
+            if line.is_some_and(|path| glob(pattern, path)) {
+                out.push_str(&format!("---\n{document}\n"));
+                found = true;
+            }
+        }
+        if !found {
+            return Err(Error::new(format!(
+                "could not find template {pattern} in chart"
+            )));
+        }
+    }
+    Ok(out)
+}

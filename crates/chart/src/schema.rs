@@ -1,0 +1,114 @@
+//! `values.schema.json`: the merged values against the schema of each chart.
+//!
+//! References to the network or to files are refused: rendering must not read anything.
+//! TODO(correctness): the validator's wording follows Helm's for the common causes only.
+
+use boon::{Compiler, ErrorKind, Schemas, ValidationError};
+use serde_json::{Map, Value as Json};
+
+use crate::errors::Error;
+use crate::load::Chart;
+
+/// Checks a chart and its subcharts.
+pub(crate) fn check(chart: &Chart, values: &Map<String, Json>) -> Result<(), Error> {
+    let mut text = String::new();
+    collect(chart, values, &mut text);
+    if text.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(format!(
+        "values don't meet the specifications of the schema(s) in the following chart(s):\n{text}"
+    )))
+}
+
+fn collect(chart: &Chart, values: &Map<String, Json>, out: &mut String) {
+    if let Some(schema) = &chart.schema
+        && let Err(message) = validate(schema, values)
+    {
+        out.push_str(&format!("{}:\n{message}", chart.name()));
+    }
+    for child in &chart.dependencies {
+        match values.get(child.name()) {
+            None | Some(Json::Null) => {}
+            Some(Json::Object(own)) => collect(child, own, out),
+            Some(other) => {
+                let kind = match other {
+                    Json::Bool(_) => "bool",
+                    Json::Number(_) => "float64",
+                    Json::String(_) => "string",
+                    _ => "[]interface {}",
+                };
+                out.push_str(&format!(
+                    "{}:\ninvalid type for values: expected object (map), got {kind}\n",
+                    child.name()
+                ));
+            }
+        }
+    }
+}
+
+const ADDRESS: &str = "file:///values.schema.json";
+
+fn validate(schema: &str, values: &Map<String, Json>) -> Result<(), String> {
+    let schema: Json = serde_json::from_str(schema).map_err(|error| error.to_string())?;
+    let mut schemas = Schemas::new();
+    let mut compiler = Compiler::new();
+    compiler
+        .add_resource(ADDRESS, schema)
+        .map_err(|error| error.to_string())?;
+    let index = compiler
+        .compile(ADDRESS, &mut schemas)
+        .map_err(|error| error.to_string())?;
+    let values = Json::Object(values.clone());
+    let result = schemas.validate(&values, index);
+    result.map_err(|error| {
+        let mut lines = Vec::new();
+        causes(&error, &mut lines);
+        lines.sort();
+        lines.iter().map(|line| format!("- {line}\n")).collect()
+    })
+}
+
+/// The leaves of the error tree, one line each.
+fn causes(error: &ValidationError<'_, '_>, out: &mut Vec<String>) {
+    if error.causes.is_empty() {
+        out.push(format!(
+            "at '{}': {}",
+            error.instance_location,
+            wording(&error.kind)
+        ));
+    }
+    for cause in &error.causes {
+        causes(cause, out);
+    }
+}
+
+/// Helm's words for a cause.
+fn wording(kind: &ErrorKind<'_, '_>) -> String {
+    match kind {
+        ErrorKind::Required { want } => {
+            let names: Vec<String> = want.iter().map(|name| format!("'{name}'")).collect();
+            let noun = if names.len() == 1 {
+                "property"
+            } else {
+                "properties"
+            };
+            format!("missing {noun} {}", names.join(", "))
+        }
+        ErrorKind::Type { got, want } => {
+            let names: Vec<String> = want.iter().map(|kind| kind.to_string()).collect();
+            format!("got {got}, want {}", names.join(" or "))
+        }
+        ErrorKind::AdditionalProperties { got } => {
+            let names: Vec<String> = got.iter().map(|name| format!("'{name}'")).collect();
+            format!("additional properties {} not allowed", names.join(", "))
+        }
+        ErrorKind::MinLength { got, want } => format!("minLength: got {got}, want {want}"),
+        ErrorKind::MaxLength { got, want } => format!("maxLength: got {got}, want {want}"),
+        ErrorKind::MinItems { got, want } => format!("minItems: got {got}, want {want}"),
+        ErrorKind::MaxItems { got, want } => format!("maxItems: got {got}, want {want}"),
+        ErrorKind::Minimum { got, want } => format!("minimum: got {got}, want {want}"),
+        ErrorKind::Maximum { got, want } => format!("maximum: got {got}, want {want}"),
+        other => other.to_string(),
+    }
+}

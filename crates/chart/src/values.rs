@@ -1,0 +1,268 @@
+//! The values a user gives: files and `--set` flags, merged in Helm's order, their places kept.
+
+use pilotis_report::Position;
+use pilotis_yaml::Node;
+use serde_json::{Map, Value as Json};
+
+use crate::errors::Error;
+use crate::set::{Contents, Grammar, parse_into};
+
+/// One thing the user gave. The order of kinds is fixed: files first, then as listed here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// `-f`: name and text.
+    File(String, String),
+    /// `--set-json`.
+    SetJson(String),
+    /// `--set`.
+    Set(String),
+    /// `--set-string`.
+    SetString(String),
+    /// `--set-file`: `name=path`, and the content of each path.
+    SetFile(String, Vec<(String, String)>),
+    /// `--set-literal`.
+    SetLiteral(String),
+}
+
+/// Where some values came from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The file's name or the flag as typed.
+    pub name: String,
+    nodes: Vec<Node>,
+    values: Map<String, Json>,
+}
+
+/// The user's values, merged.
+#[derive(Debug, Clone, Default)]
+pub struct Values {
+    /// The merged values; numbers of files are floats, integers of `--set` are integers.
+    pub merged: Map<String, Json>,
+    /// What they were merged from, weakest first.
+    pub sources: Vec<Source>,
+}
+
+impl Values {
+    /// Merges what the user gave.
+    ///
+    /// # Errors
+    /// The first input that cannot be read, in Helm's words.
+    pub fn merge(inputs: &[Input]) -> Result<Self, Error> {
+        let mut values = Self::default();
+        let mut ordered: Vec<&Input> = inputs.iter().collect();
+        ordered.sort_by_key(|input| input.rank());
+        for input in ordered {
+            values.add(input)?;
+        }
+        Ok(values)
+    }
+
+    fn add(&mut self, input: &Input) -> Result<(), Error> {
+        let (name, own) = match input {
+            Input::File(name, text) => {
+                let (own, nodes) = read(text).map_err(|error| {
+                    Error::at(
+                        format!("failed to parse {name}: {}", error.message),
+                        error.position.map(|position| Position {
+                            file: name.clone(),
+                            ..position
+                        }),
+                    )
+                })?;
+                merge_maps(&mut self.merged, own.clone());
+                self.sources.push(Source {
+                    name: name.clone(),
+                    nodes,
+                    values: own,
+                });
+                return Ok(());
+            }
+            Input::SetJson(text) if text.trim_start().starts_with('{') => {
+                let parsed: Result<Json, _> = serde_json::from_str(text);
+                let Ok(Json::Object(own)) = parsed.map(floats) else {
+                    let message = format!("failed parsing --set-json data JSON: {text}");
+                    return Err(Error::new(message));
+                };
+                merge_maps(&mut self.merged, own.clone());
+                (format!("--set-json {text}"), own)
+            }
+            Input::SetJson(text) => {
+                let message = format!("failed parsing --set-json data {text}");
+                let own = self
+                    .set(text, Grammar::Json, None)
+                    .map_err(|_| Error::new(message))?;
+                (format!("--set-json {text}"), own)
+            }
+            Input::Set(text) => self.flag("--set", text, Grammar::Typed)?,
+            Input::SetString(text) => self.flag("--set-string", text, Grammar::Text)?,
+            Input::SetLiteral(text) => self.flag("--set-literal", text, Grammar::Literal)?,
+            Input::SetFile(text, files) => {
+                let content = |path: &str| {
+                    let found = files.iter().find(|(name, _)| name == path);
+                    let missing = || format!("open {path}: no such file or directory");
+                    found.map(|(_, text)| text.clone()).ok_or_else(missing)
+                };
+                let own = self
+                    .set(text, Grammar::Text, Some(&content))
+                    .map_err(|error| {
+                        Error::new(format!("failed parsing --set-file data: {error}"))
+                    })?;
+                (format!("--set-file {text}"), own)
+            }
+        };
+        self.sources.push(Source {
+            name,
+            nodes: Vec::new(),
+            values: own,
+        });
+        Ok(())
+    }
+
+    fn flag(
+        &mut self,
+        flag: &str,
+        text: &str,
+        grammar: Grammar,
+    ) -> Result<(String, Map<String, Json>), Error> {
+        let own = self.set(text, grammar, None);
+        let own =
+            own.map_err(|error| Error::new(format!("failed parsing {flag} data: {error}")))?;
+        Ok((format!("{flag} {text}"), own))
+    }
+
+    /// Applies a flag to the merged values, and gives what it sets alone.
+    fn set(
+        &mut self,
+        text: &str,
+        grammar: Grammar,
+        file: Option<Contents<'_>>,
+    ) -> Result<Map<String, Json>, String> {
+        parse_into(text, grammar, &mut self.merged, file)?;
+        let mut own = Map::new();
+        // Alone it can fail where the merged values made it right; then nothing is remembered.
+        let _ = parse_into(text, grammar, &mut own, file);
+        Ok(own)
+    }
+
+    /// Where the value at a path was last set by the user.
+    pub fn position(&self, path: &[String]) -> Option<Position> {
+        self.sources.iter().rev().find_map(|source| {
+            if source.nodes.is_empty() {
+                let set = at(&Json::Object(source.values.clone()), path).is_some();
+                return set.then(|| Position {
+                    file: source.name.clone(),
+                    line: 1,
+                    column: 1,
+                });
+            }
+            position_in(&source.nodes, &source.name, path)
+        })
+    }
+}
+
+impl Input {
+    fn rank(&self) -> u8 {
+        match self {
+            Input::File(..) => 0,
+            Input::SetJson(_) => 1,
+            Input::Set(_) => 2,
+            Input::SetString(_) => 3,
+            Input::SetFile(..) => 4,
+            Input::SetLiteral(_) => 5,
+        }
+    }
+}
+
+/// The place of a path in the documents of a file; the last document that has it wins.
+pub(crate) fn position_in(nodes: &[Node], file: &str, path: &[String]) -> Option<Position> {
+    let found = nodes.iter().rev().find_map(|node| node.at(path))?;
+    Some(Position {
+        file: file.to_string(),
+        line: found.start.line,
+        column: found.start.column,
+    })
+}
+
+fn at<'a>(value: &'a Json, path: &[String]) -> Option<&'a Json> {
+    path.iter().try_fold(value, |value, step| match value {
+        Json::Array(items) => items.get(step.parse::<usize>().ok()?),
+        other => other.get(step),
+    })
+}
+
+/// `image.tags[0].name` as steps.
+pub(crate) fn steps(path: &str) -> Vec<String> {
+    path.split(['.', '[', ']'])
+        .filter(|step| !step.is_empty())
+        .map(str::to_string)
+        .collect()
+}
+
+/// The documents of a values file, merged in order, and their trees.
+pub(crate) fn read(text: &str) -> Result<(Map<String, Json>, Vec<Node>), Error> {
+    let mut values = Map::new();
+    let mut nodes = Vec::new();
+    let fail = |error: pilotis_yaml::Error| {
+        let text =
+            format!("cannot unmarshal yaml document: error converting YAML to JSON: {error}");
+        let position = Position {
+            file: "values.yaml".to_string(),
+            line: error.line,
+            column: error.column,
+        };
+        Error::at(text, Some(position))
+    };
+    for document in pilotis_yaml::parse(text).map_err(fail)? {
+        let Some(node) = document.root else {
+            continue;
+        };
+        match pilotis_yaml::to_json(&node).map_err(fail)? {
+            Json::Object(map) => {
+                merge_maps(
+                    &mut values,
+                    map.into_iter().map(|(k, v)| (k, floats(v))).collect(),
+                );
+                nodes.push(node);
+            }
+            Json::Null => {}
+            other => {
+                let kind = match other {
+                    Json::Array(_) => "array",
+                    Json::String(_) => "string",
+                    Json::Bool(_) => "bool",
+                    _ => "number",
+                };
+                return Err(Error::new(format!(
+                    "cannot unmarshal yaml document: error unmarshaling JSON: while decoding JSON: \
+                     json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
+                )));
+            }
+        }
+    }
+    Ok((values, nodes))
+}
+
+/// Numbers as Go decodes JSON: all floats.
+pub(crate) fn floats(value: Json) -> Json {
+    match value {
+        Json::Number(number) => {
+            let float = number.as_f64().and_then(serde_json::Number::from_f64);
+            Json::Number(float.unwrap_or(number))
+        }
+        Json::Array(items) => Json::Array(items.into_iter().map(floats).collect()),
+        Json::Object(map) => Json::Object(map.into_iter().map(|(k, v)| (k, floats(v))).collect()),
+        other => other,
+    }
+}
+
+/// Merges `from` over `into`: maps deeply, everything else replaced.
+pub(crate) fn merge_maps(into: &mut Map<String, Json>, from: Map<String, Json>) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(Json::Object(old)), Json::Object(new)) => merge_maps(old, new),
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}
