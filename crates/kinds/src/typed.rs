@@ -6,8 +6,11 @@
 //! canonical. Custom kinds (no wire facts) keep their values; see `custom` for their defaults.
 //! Defaults and rules are not applied here.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
+use crate::catalog;
 use crate::document::Node;
 use crate::quantity::Quantity;
 use crate::schema::{Field, Form, Object, Scalar, Type, Types};
@@ -143,19 +146,25 @@ impl Reader<'_> {
         };
         let own = if name.is_empty() { owner } else { short(name) };
         let mut out = Map::new();
-        let mut seen: Vec<String> = Vec::new();
+        let mut seen: HashSet<String> = HashSet::new();
         for (key, node) in given {
-            if seen.contains(&key) {
+            let known = object.open || object.fields.contains_key(&key);
+            if known && seen.contains(&key) {
                 self.report("duplicate", &key);
             }
             match object.fields.get(&key) {
-                Some(field) => self.field(&mut out, (&key, field), node, own)?,
+                Some(field) => {
+                    let depth = self.fields.len();
+                    self.fields.extend(embedding(name, &key, field));
+                    self.field(&mut out, (&key, field), node, own)?;
+                    self.fields.truncate(depth);
+                }
                 None if object.open => {
                     out.insert(key.clone(), node.into());
                 }
                 None => self.report("unknown", &key),
             }
-            seen.push(key);
+            seen.insert(key);
         }
         self.complete(object, &mut out, 0);
         Ok(Value::Object(out))
@@ -359,7 +368,7 @@ impl Reader<'_> {
             Type::Scalar(Scalar::Integer) => "int64".to_owned(),
             Type::Scalar(Scalar::Number) => "float64".to_owned(),
             Type::Scalar(Scalar::Boolean) => "bool".to_owned(),
-            Type::Scalar(Scalar::IntOrString) => "intstr.IntOrString".to_owned(),
+            Type::Scalar(Scalar::IntOrString) => "int32".to_owned(),
             Type::Scalar(Scalar::Quantity) => "resource.Quantity".to_owned(),
             Type::Scalar(Scalar::Time | Scalar::MicroTime | Scalar::Duration) => {
                 "string".to_owned()
@@ -397,6 +406,20 @@ impl Reader<'_> {
             self.strict.push(message);
         }
     }
+}
+
+/// The embedded struct that a field belongs to in Go, which its error paths name.
+fn embedding(type_name: &str, key: &str, field: &Field) -> Option<String> {
+    field.wire.filter(|wire| wire.inline)?;
+    let inside = |name: &str| {
+        catalog::types()
+            .get(name)
+            .is_some_and(|object| object.fields.contains_key(key))
+    };
+    let mut embedded = catalog::embedded(type_name).iter();
+    embedded
+        .find(|(_, name)| inside(name))
+        .map(|(_, name)| short(name).to_owned())
 }
 
 /// `io.k8s.api.core.v1.Pod` as Go prints it: `v1.Pod`.

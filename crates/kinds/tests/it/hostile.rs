@@ -120,3 +120,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_body_of_many_keys_takes_no_more_than_its_size() {
+    let fields: Vec<String> = (0..200_000).map(|n| format!("\"k{n}\":0")).collect();
+    let text = format!("{{\"kind\":\"Pod\",{}}}", fields.join(","));
+    let node = Node::parse(text.as_bytes()).unwrap();
+    let decoded = typed::decode(catalog::types(), "io.k8s.api.core.v1.Pod", node).unwrap();
+    assert_eq!(decoded.strict.len(), 100);
+}
