@@ -58,8 +58,8 @@ pub trait Renderer {
 pub struct Rendered {
     /// The text.
     pub text: String,
-    /// Where the byte at an offset of the text comes from.
-    pub origin: Box<dyn Fn(usize) -> Option<Origin>>,
+    /// Where a line and column of the text, both from 1, come from.
+    pub origin: Box<dyn Fn(u32, u32) -> Option<Origin>>,
 }
 
 /// Where a piece of rendered text comes from.
@@ -71,15 +71,10 @@ pub struct Origin {
     pub reads: Vec<String>,
 }
 
-/// Judges every chart, once per environment; without a renderer they are listed as not judged.
-pub(crate) fn judge(collector: &mut Collector<'_>, renderer: Option<&dyn Renderer>) {
+/// Judges every chart, once per environment.
+pub(crate) fn judge(collector: &mut Collector<'_>, renderer: &dyn Renderer) {
     let files = collector.files;
     for chart in chart_directories(files) {
-        let Some(renderer) = renderer else {
-            let (fr, en) = ("chart non rendu", "chart not rendered");
-            collector.skip(if chart.is_empty() { "." } else { chart }, fr, en);
-            continue;
-        };
         let wanted = collector.options.environment.clone();
         let found = environments(files, chart);
         if found.is_empty() {
@@ -155,7 +150,7 @@ fn documents<'r>(
                 trees.extend(documents.into_iter().filter_map(|d| Some((one, d.root?))));
             }
             Err(error) => {
-                let place = (one.origin)(offset(&one.text, error.line, 1)).map(|o| o.position);
+                let place = (one.origin)(error.line, 1).map(|origin| origin.position);
                 let mut diagnostic = locate::diagnostic("", &error);
                 diagnostic.position = place;
                 collector.unreadable(&joined(chart, "Chart.yaml"), diagnostic);
@@ -193,7 +188,7 @@ impl Source for Templated<'_> {
     /// One value read: the line that gives it, the last file that does. Else the template's line.
     fn locate(&self, path: &[String]) -> Option<Position> {
         let mark = locate::mark(self.root, path);
-        let origin = (self.rendered.origin)(offset(&self.rendered.text, mark.line, mark.column))?;
+        let origin = (self.rendered.origin)(mark.line, mark.column)?;
         let [read] = origin.reads.as_slice() else {
             return Some(origin.position);
         };
@@ -208,14 +203,6 @@ impl Source for Templated<'_> {
             None => Some(origin.position),
         }
     }
-}
-
-/// The byte offset of a line and column of characters, both from 1.
-fn offset(text: &str, line: u32, column: u32) -> usize {
-    let before = text.split_inclusive('\n').take(line.max(1) as usize - 1);
-    let start: usize = before.map(str::len).sum();
-    let rest = text[start..].char_indices().nth(column.max(1) as usize - 1);
-    start + rest.map_or(0, |(index, _)| index)
 }
 
 #[cfg(test)]

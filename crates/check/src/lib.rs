@@ -20,6 +20,7 @@
 mod charts;
 mod collect;
 mod dockerfiles;
+mod engine;
 pub mod evidence;
 mod human;
 mod json;
@@ -34,6 +35,7 @@ mod sources;
 mod tree;
 
 pub use charts::{Origin, Rendered, Renderer, environments};
+pub use engine::ChartEngine;
 pub use human::human;
 pub use json::json;
 pub use referential::{Error, Referential, Requirement};
@@ -99,27 +101,19 @@ impl Options {
     }
 }
 
-/// Judges a source tree without rendering charts, which are then listed as not judged.
-///
-/// # Errors
-/// Only a rule set of ours that does not load.
-pub fn run(files: &Tree, options: &Options) -> Result<Report, Error> {
-    judge(files, options, None)
-}
-
 /// Judges a source tree, its charts rendered for every environment.
 ///
 /// # Errors
 /// Only a rule set of ours that does not load.
-pub fn run_with(files: &Tree, options: &Options, renderer: &dyn Renderer) -> Result<Report, Error> {
-    judge(files, options, Some(renderer))
+pub fn run(files: &Tree, options: &Options) -> Result<Report, Error> {
+    run_with(files, options, &ChartEngine)
 }
 
-fn judge(
-    files: &Tree,
-    options: &Options,
-    renderer: Option<&dyn Renderer>,
-) -> Result<Report, Error> {
+/// The same, with another renderer of charts.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(files: &Tree, options: &Options, renderer: &dyn Renderer) -> Result<Report, Error> {
     let referential = Referential::load()?;
     let mut collector = Collector::new(&referential, options, files);
     sources::judge(&mut collector);

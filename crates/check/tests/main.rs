@@ -262,7 +262,12 @@ fn the_sample_application_has_no_finding_in_any_environment() {
 fn the_broken_sample_has_one_finding_at_the_values_line_that_causes_it() {
     let mut files = read(&directory("../../examples/bonjour"));
     files.extend(read(&directory("../../examples/bonjour-broken")));
-    let report = run_with(&files, &Options::default(), &helm::Judge).unwrap();
+    let report = judge(&files);
+    let judged = run_with(&files, &Options::default(), &helm::Judge).unwrap();
+    assert_eq!(
+        report, judged,
+        "the chart engine and Helm give two verdicts"
+    );
     insta::assert_snapshot!(human(&report, Language::French));
     let [finding] = report.findings.as_slice() else {
         panic!("{:?}", report.findings)
@@ -276,7 +281,7 @@ fn the_broken_sample_has_one_finding_at_the_values_line_that_causes_it() {
         environment: Some("dev".into()),
         ..Options::default()
     };
-    assert_eq!(run_with(&files, &dev, &helm::Judge).unwrap().findings, []);
+    assert_eq!(run(&files, &dev).unwrap().findings, []);
 }
 
 #[test]
@@ -284,7 +289,12 @@ fn a_chart_that_does_not_render_is_a_finding() {
     let mut files = read(&directory("../../examples/bonjour"));
     let template = "chart/templates/service.yaml".to_owned();
     files.insert(template, b"a: {{ .Values.nope.nope }}\n".to_vec());
-    let report = run_with(&files, &Options::default(), &helm::Judge).unwrap();
+    let report = judge(&files);
+    let place = report.findings[0].position.as_ref().unwrap();
+    assert_eq!(
+        (&*place.file, place.line),
+        ("chart/templates/service.yaml", 1)
+    );
     assert_eq!(report.findings[0].rule, "unreadable-input");
     assert!(report.fails(Level::P));
 }

@@ -70,15 +70,13 @@ fn rendered(files: &Tree, chart: &str, document: &str) -> Rendered {
     let file = format!("{chart}/{inner}");
     let template = String::from_utf8(files[&file].clone()).unwrap();
     let rendered = text.to_owned();
-    let origin = move |offset: usize| {
-        let start = rendered[..offset].rfind('\n').map_or(0, |at| at + 1);
-        let line = rendered[start..].lines().next()?;
+    let origin = move |line: u32, column: u32| {
+        let line = rendered.lines().nth(line as usize - 1)?;
         let key = line.split_once(':').map_or(line, |(key, _)| key);
         let same = template
             .lines()
             .enumerate()
             .find(|(_, l)| l.starts_with(key))?;
-        let column = (offset - start) as u32 + 1;
         Some(Origin {
             position: Position {
                 file: file.clone(),

@@ -1,0 +1,93 @@
+//! The chart engine as the renderer of charts: offline, without a cluster, the clock at zero.
+
+use pilotis_chart::{Capabilities, Chart, Compat, Error, File, Input, Manifest, Release, Values};
+use pilotis_report::Diagnostic;
+
+use crate::charts::{Origin, Rendered, Renderer};
+use crate::tree::{Tree, is_inside};
+
+/// Renders with `pilotis-chart`.
+pub struct ChartEngine;
+
+impl Renderer for ChartEngine {
+    fn render(
+        &self,
+        files: &Tree,
+        chart: &str,
+        values: &[String],
+        release: &str,
+    ) -> Result<Vec<Rendered>, Vec<Diagnostic>> {
+        let rendered = render(files, chart, values, release);
+        let manifests = rendered.map_err(|error| vec![placed(error, files, chart)])?;
+        Ok(manifests
+            .into_iter()
+            .map(|manifest| one(manifest, chart))
+            .collect())
+    }
+}
+
+fn render(
+    files: &Tree,
+    chart: &str,
+    values: &[String],
+    release: &str,
+) -> Result<Vec<Manifest>, Error> {
+    let inside = files.iter().filter(|(path, _)| is_inside(path, chart));
+    let inside = inside.map(|(path, bytes)| {
+        let path = path
+            .strip_prefix(chart)
+            .unwrap_or(path)
+            .trim_start_matches('/');
+        File::new(path, bytes.clone())
+    });
+    let loaded = Chart::load(inside.collect())?;
+    let inputs = values.iter().filter_map(|path| {
+        let text = String::from_utf8_lossy(files.get(path)?).into_owned();
+        Some(Input::File(path.clone(), text))
+    });
+    let values = Values::merge(&inputs.collect::<Vec<_>>())?;
+    let release = Release {
+        name: release.to_owned(),
+        ..Release::default()
+    };
+    let capabilities = Capabilities::new(&Compat::default(), None, &[])?;
+    let run = (
+        &pilotis_chart::Options::default(),
+        &pilotis_template::NoEnvironment as _,
+    );
+    let rendered = pilotis_chart::render(&loaded, &values, &release, &capabilities, run)?;
+    let hooks = rendered.hooks.into_iter().map(|hook| hook.manifest);
+    Ok(rendered.manifests.into_iter().chain(hooks).collect())
+}
+
+fn one(manifest: Manifest, chart: &str) -> Rendered {
+    let chart = chart.to_owned();
+    Rendered {
+        text: manifest.text.clone(),
+        origin: Box::new(move |line, column| {
+            let mut position = manifest.position(line, column)?;
+            position.file = in_tree(&position.file, &chart);
+            let reads = manifest.values(line, column);
+            Some(Origin { position, reads })
+        }),
+    }
+}
+
+/// The engine names a template `chart-name/templates/…`; the tree names it from its root.
+fn in_tree(file: &str, chart: &str) -> String {
+    let inner = file.split_once('/').map_or(file, |(_, inner)| inner);
+    match chart {
+        "" => inner.to_owned(),
+        chart => format!("{chart}/{inner}"),
+    }
+}
+
+fn placed(error: Error, files: &Tree, chart: &str) -> Diagnostic {
+    let mut diagnostic = error.diagnostic();
+    if let Some(position) = diagnostic.position.as_mut()
+        && !files.contains_key(&position.file)
+    {
+        position.file = in_tree(&position.file, chart);
+    }
+    diagnostic
+}
