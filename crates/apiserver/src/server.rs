@@ -176,11 +176,14 @@ impl ApiServer {
         ))
     }
 
-    /// Waits until everything has stopped after `stop` was cancelled.
+    /// Waits until everything has stopped after `stop` was cancelled, and closes the store even
+    /// if clients in process are still held.
     pub async fn stopped(self) {
         for task in self.tasks {
             let _ = task.await;
         }
+        let store = Arc::clone(&self.api.store);
+        let _ = tokio::task::spawn_blocking(move || store.close()).await;
     }
 }
 

@@ -61,7 +61,52 @@ pub(crate) fn prepare_create(kind: &Kind, object: &mut Value) {
     {
         fields.remove("status");
     }
+    if &*kind.table == "batch/jobs" {
+        job_selector(object);
+    }
     initial_status(kind, object);
+}
+
+/// Fields that are written in one form and kept in another.
+pub(crate) fn normalize(kind: &Kind, object: &mut Value) {
+    if &*kind.table != "/secrets" {
+        return;
+    }
+    use base64::Engine;
+    let Some(plain) = object
+        .as_object_mut()
+        .and_then(|fields| fields.remove("stringData"))
+    else {
+        return;
+    };
+    for (key, value) in plain.as_object().into_iter().flatten() {
+        let text = value.as_str().unwrap_or("");
+        let encoded = base64::engine::general_purpose::STANDARD.encode(text);
+        meta::set(object, &["data", key], encoded.into());
+    }
+}
+
+/// A new job selects its pods by its own uid unless its author chose otherwise.
+fn job_selector(object: &mut Value) {
+    if object["spec"]["manualSelector"] == true {
+        return;
+    }
+    let (uid, name) = (
+        meta::text(object, "uid").to_owned(),
+        meta::name(object).to_owned(),
+    );
+    let labels = ["spec", "template", "metadata", "labels"];
+    for (key, value) in [
+        ("batch.kubernetes.io/controller-uid", &uid),
+        ("batch.kubernetes.io/job-name", &name),
+        ("controller-uid", &uid),
+        ("job-name", &name),
+    ] {
+        let path = [labels[0], labels[1], labels[2], labels[3], key];
+        meta::set(object, &path, value.clone().into());
+    }
+    let selector = json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}});
+    meta::set(object, &["spec", "selector"], selector);
 }
 
 /// What upstream's strategies put into the status of a new object.

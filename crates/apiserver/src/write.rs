@@ -233,7 +233,9 @@ impl<'a> Writing<'a> {
                 .api
                 .allocator
                 .assign(&context.api.store, kind, Some(&old), &mut new)?;
-        validation::update(kind, &self.subresource, &old, &new)?;
+        if self.subresource.is_empty() || kind.custom.is_some() {
+            validation::update(kind, &old, &new)?;
+        }
         admission::validate(&request, Some(&new)).await?;
         owners::keep_times(&old, &mut new);
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"].clone();

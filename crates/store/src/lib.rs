@@ -109,6 +109,11 @@ impl Store {
         self.memory.changed(table)
     }
 
+    /// Finishes queued writes and closes the file; reads go on, writes are refused. Blocks.
+    pub fn close(&self) {
+        self.writer.close();
+    }
+
     /// How many objects each table holds, by table name.
     pub fn counts(&self) -> Vec<(Arc<str>, usize)> {
         self.memory.counts()

@@ -40,63 +40,13 @@ pub(crate) fn default(definition: &mut Value) {
     }
 }
 
-/// What is wrong with a definition.
-pub(crate) fn check(definition: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let mut invalid = |field: &str, value: &Value, detail: &str| {
-        causes.push(Cause {
-            reason: "FieldValueInvalid",
-            message: format!("Invalid value: {value}: {detail}"),
-            field: field.to_owned(),
-        });
-    };
-    let spec = &definition["spec"];
-    let group = spec["group"].as_str().unwrap_or("");
-    let plural = spec["names"]["plural"].as_str().unwrap_or("");
-    if meta::name(definition) != format!("{plural}.{group}") {
-        let detail = "must be spec.names.plural+\".\"+spec.group";
-        invalid("metadata.name", &definition["metadata"]["name"], detail);
-    }
-    if !group.contains('.') {
-        invalid(
-            "spec.group",
-            &spec["group"],
-            "should be a domain with at least one dot",
-        );
-    }
-    let versions: Vec<&Value> = spec["versions"].as_array().into_iter().flatten().collect();
-    if versions.iter().filter(|v| v["storage"] == true).count() != 1 {
-        let detail = "must have exactly one version marked as storage version";
-        invalid("spec.versions", &json!(versions.len()), detail);
-    }
-    for (index, version) in versions.iter().enumerate() {
-        let schema = &version["schema"]["openAPIV3Schema"];
-        let field = format!("spec.versions[{index}].schema.openAPIV3Schema");
-        if schema.is_null() {
-            causes.push(Cause {
-                reason: "FieldValueRequired",
-                message: "Required value: schemas are required".into(),
-                field,
-            });
-        } else if schema["type"] != "object" {
-            causes.push(Cause {
-                reason: "FieldValueInvalid",
-                message: format!(
-                    "Invalid value: {}: must be object at the root",
-                    schema["type"]
-                ),
-                field: format!("{field}.type"),
-            });
-        }
-    }
-    if spec["conversion"]["strategy"] == "Webhook" {
-        causes.push(Cause {
-            reason: "FieldValueNotSupported",
-            message: "Unsupported value: \"Webhook\": supported values: \"None\"".into(),
-            field: "spec.conversion.strategy".into(),
-        });
-    }
-    causes
+/// What is right upstream but not served here: conversion between versions by webhook.
+pub(crate) fn unsupported(definition: &Value) -> Option<Cause> {
+    (definition["spec"]["conversion"]["strategy"] == "Webhook").then(|| Cause {
+        reason: "FieldValueNotSupported",
+        message: "Unsupported value: \"Webhook\": supported values: \"None\"".into(),
+        field: "spec.conversion.strategy".into(),
+    })
 }
 
 /// Accepts names, establishes, remembers stored versions; run on every write of a definition.
