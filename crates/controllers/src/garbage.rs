@@ -41,12 +41,17 @@ const DISCOVERY_DELAYS: [Duration; 3] = [
     Duration::from_secs(10),
 ];
 
+/// Called with the namespace of every object that comes or goes.
+pub(crate) type Changed = Box<dyn Fn(&str) + Send + Sync>;
+
 struct Shared {
     client: Client,
     graph: Mutex<Graph>,
     queue: Arc<Queue>,
     kinds: Mutex<HashMap<(String, String), Served>>,
     definitions_changed: Notify,
+    /// Told the namespace of every object that comes or goes.
+    changed: Changed,
 }
 
 impl Shared {
@@ -76,8 +81,8 @@ impl Shared {
     }
 }
 
-/// Collects until told to stop.
-pub(crate) async fn run(client: Client, stop: CancellationToken) {
+/// Collects until told to stop; `changed` hears of every object of every kind on the way.
+pub(crate) async fn run(client: Client, changed: Changed, stop: CancellationToken) {
     let queue = Queue::new();
     let shared = Arc::new(Shared {
         client,
@@ -85,6 +90,7 @@ pub(crate) async fn run(client: Client, stop: CancellationToken) {
         queue: Arc::clone(&queue),
         kinds: Mutex::default(),
         definitions_changed: Notify::new(),
+        changed,
     });
     let mut tasks = JoinSet::new();
     let collector = Collector {
@@ -193,11 +199,16 @@ async fn follow_kind(shared: Arc<Shared>, resource: ApiResource, stop: Cancellat
                 listed.clear();
             }
             Some(Ok(Event::Apply(object))) => {
+                let uid = object.uid().unwrap_or_default();
+                if !shared.graph(|graph| graph.is_alive(&uid)) {
+                    (shared.changed)(&object.namespace().unwrap_or_default());
+                }
                 shared.enqueue(shared.graph(|graph| graph.saw(Item::new(&resource, &object))));
             }
             Some(Ok(Event::Delete(object))) => {
                 let uid = object.uid().unwrap_or_default();
                 shared.enqueue(shared.graph(|graph| graph.remove(&uid)));
+                (shared.changed)(&object.namespace().unwrap_or_default());
             }
         }
         if is_definition {

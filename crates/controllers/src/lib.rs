@@ -6,6 +6,7 @@
 //! implements `queue::Controller`, a line in [`run`], rules in `role.yaml`.
 
 mod cache;
+mod demand;
 mod deployment;
 mod endpoints;
 mod error;
@@ -20,6 +21,7 @@ mod pods;
 mod pretend;
 mod quantity;
 mod queue;
+mod quota;
 mod replica_set;
 mod scheduler;
 mod service_account;
@@ -62,6 +64,8 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) ->
     let accounts = service_account::ServiceAccounts::new(&world, settings.root_certificate);
     let scheduler = scheduler::Scheduler::new(&world);
     let orphans = pod_gc::OrphanedPods::new(&world);
+    let quotas = quota::Quotas::new(&world);
+    let changed = quotas.0.listener(&quotas.1);
     let pretend = settings
         .pretend_node
         .map(|name| pretend::PretendNode::new(&world, name));
@@ -79,7 +83,8 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) ->
     tasks.spawn(queue::work(accounts.0, accounts.1, stop.clone()));
     tasks.spawn(queue::work(scheduler.0, scheduler.1, stop.clone()));
     tasks.spawn(queue::work(orphans.0, orphans.1, stop.clone()));
-    tasks.spawn(garbage::run(client, stop.clone()));
+    tasks.spawn(queue::work(quotas.0, quotas.1, stop.clone()));
+    tasks.spawn(garbage::run(client, Box::new(changed), stop.clone()));
     if let Some((node, queue)) = pretend {
         tasks.spawn(node.clone().keep_registered(stop.clone()));
         tasks.spawn(queue::work(node, queue, stop.clone()));

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Namespace, Node, Pod, ResourceQuota, Service, ServiceAccount,
+};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::watcher::Config;
 use kube::{Api, Client, Resource};
@@ -30,6 +32,7 @@ pub(crate) struct World {
     pub(crate) services: Arc<Cache<Service>>,
     pub(crate) slices: Arc<Cache<EndpointSlice>>,
     pub(crate) service_accounts: Arc<Cache<ServiceAccount>>,
+    pub(crate) quotas: Arc<Cache<ResourceQuota>>,
     /// Only `kube-root-ca.crt` of every namespace.
     pub(crate) root_certificates: Arc<Cache<ConfigMap>>,
 }
@@ -48,6 +51,7 @@ impl World {
             services: Cache::new(),
             slices: Cache::new(),
             service_accounts: Cache::new(),
+            quotas: Cache::new(),
             root_certificates: Cache::new(),
         })
     }
@@ -68,6 +72,7 @@ impl World {
         follower.start(&self.services, Config::default());
         follower.start(&self.slices, Config::default());
         follower.start(&self.service_accounts, Config::default());
+        follower.start(&self.quotas, Config::default());
         let root = Config::default().fields("metadata.name=kube-root-ca.crt");
         follower.start(&self.root_certificates, root);
     }
@@ -83,6 +88,7 @@ impl World {
         self.services.synced().await;
         self.slices.synced().await;
         self.service_accounts.synced().await;
+        self.quotas.synced().await;
         self.root_certificates.synced().await;
     }
 }

@@ -84,6 +84,10 @@ fn kind_of(resource: &ApiResource) -> (String, String) {
 }
 
 impl Graph {
+    pub(super) fn is_alive(&self, uid: &str) -> bool {
+        self.alive.contains_key(uid)
+    }
+
     pub(super) fn item(&self, uid: &str) -> Option<Item> {
         self.items.get(uid).cloned()
     }

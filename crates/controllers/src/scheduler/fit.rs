@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{
-    Container, Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec, Taint, Toleration,
+    Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec, Taint, Toleration,
 };
 use kube::ResourceExt;
 
 use super::is_open;
+use crate::demand::{self, Side};
 use crate::quantity::thousandths;
 
 /// The fitting node with the fewest pods, or a sentence that says why there is none.
@@ -162,35 +163,6 @@ fn matches_rule(rule: &NodeSelectorRequirement, labels: &BTreeMap<String, String
     }
 }
 
-/// The resources a pod asks for, in thousandths: the greater of its containers together and any
-/// init container alone, sidecars and overhead included.
-fn requests(spec: &PodSpec) -> BTreeMap<&str, i128> {
-    let init = spec.init_containers.as_deref().unwrap_or_default();
-    let is_sidecar = |c: &&Container| c.restart_policy.as_deref() == Some("Always");
-    let together = spec.containers.iter().chain(init.iter().filter(is_sidecar));
-    let mut total: BTreeMap<&str, i128> = BTreeMap::new();
-    for (name, amount) in together.flat_map(asked) {
-        *total.entry(name).or_default() += amount;
-    }
-    for container in init.iter().filter(|c| !is_sidecar(c)) {
-        for (name, amount) in asked(container) {
-            let most = total.entry(name).or_default();
-            *most = (*most).max(amount);
-        }
-    }
-    for (name, amount) in spec.overhead.iter().flatten() {
-        *total.entry(name).or_default() += thousandths(amount);
-    }
-    total
-}
-
-fn asked(container: &Container) -> impl Iterator<Item = (&str, i128)> {
-    let resources = container.resources.as_ref();
-    let requests = resources.and_then(|resources| resources.requests.as_ref());
-    let requests = requests.into_iter().flatten();
-    requests.map(|(name, amount)| (name.as_str(), thousandths(amount)))
-}
-
 fn lacking(spec: &PodSpec, node: &Node, here: &[&Pod]) -> Vec<String> {
     let allocatable = node
         .status
@@ -203,8 +175,12 @@ fn lacking(spec: &PodSpec, node: &Node, here: &[&Pod]) -> Vec<String> {
         lacking.push("Too many pods".to_owned());
     }
     let specs = here.iter().filter_map(|pod| pod.spec.as_ref());
-    let used: Vec<BTreeMap<&str, i128>> = specs.map(requests).collect();
-    for (name, amount) in requests(spec).into_iter().filter(|(_, amount)| *amount > 0) {
+    let used: Vec<BTreeMap<&str, i128>> =
+        specs.map(|spec| demand::of(spec, Side::Requests)).collect();
+    for (name, amount) in demand::of(spec, Side::Requests)
+        .into_iter()
+        .filter(|(_, amount)| *amount > 0)
+    {
         let taken: i128 = used.iter().filter_map(|used| used.get(name)).sum();
         if taken + amount > capacity(name).unwrap_or(0) {
             lacking.push(format!("Insufficient {name}"));

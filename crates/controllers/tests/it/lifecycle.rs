@@ -212,3 +212,38 @@ pub(crate) async fn endpoints_follow_pods_and_go_with_their_service(world: &Worl
         .await;
     world.until_gone("endpoints web -n endpoints").await;
 }
+
+pub(crate) async fn quotas_say_what_is_used(world: &World) {
+    world.must("create namespace quota");
+    world
+        .until("an account", "serviceaccount default -n quota", |_| true)
+        .await;
+    world.apply(&json!({"apiVersion": "v1", "kind": "ResourceQuota",
+        "metadata": {"name": "q", "namespace": "quota"},
+        "spec": {"hard": {"pods": "5", "configmaps": "10", "count/replicasets.apps": "3",
+            "requests.cpu": "8", "services": "2"}}}));
+    let used = |name: &str, amount: &str| {
+        let (name, amount) = (name.to_owned(), amount.to_owned());
+        move |quota: &Value| quota["status"]["used"][&name] == amount.as_str()
+    };
+    let quota = "resourcequota q -n quota";
+    // The certificate of the API is a ConfigMap too.
+    world.until("one map", quota, used("configmaps", "1")).await;
+    world.must("create configmap more -n quota");
+    world
+        .until("two maps", quota, used("configmaps", "2"))
+        .await;
+    let mut set = set("quota", "web", 2);
+    set["spec"]["template"]["spec"]["containers"][0]["resources"] =
+        json!({"requests": {"cpu": "250m"}});
+    world.apply(&set);
+    world.until("two pods", quota, used("pods", "2")).await;
+    world
+        .until("their processors", quota, used("requests.cpu", "500m"))
+        .await;
+    world
+        .until("one set", quota, used("count/replicasets.apps", "1"))
+        .await;
+    world.must("delete replicaset web -n quota");
+    world.until("no pods", quota, used("pods", "0")).await;
+}
