@@ -27,7 +27,7 @@ pub fn apply_type(type_name: &str, object: &mut Value) {
 
 fn structure(type_name: &str, ty: &Object, fields: &mut Fields) {
     let name = short(type_name);
-    absent(name, fields);
+    absent(name, ty, fields);
     computed(name, fields);
     for (key, field) in &ty.fields {
         match fields.get_mut(key) {
@@ -355,15 +355,16 @@ const ABSENT: &[(&str, &str, &str)] = &[
     ),
 ];
 
-fn absent(name: &str, fields: &mut Fields) {
-    for (_, field, json) in ABSENT.iter().filter(|(ty, ..)| *ty == name) {
-        let missing = match fields.get(*field) {
+fn absent(name: &str, ty: &Object, fields: &mut Fields) {
+    for (_, key, json) in ABSENT.iter().filter(|(ty, ..)| *ty == name) {
+        let wire = ty.fields.get(*key).and_then(|field| field.wire);
+        let pointer = wire.is_some_and(|wire| wire.pointer);
+        let missing = match fields.get(*key) {
             None | Some(Value::Null) => true,
-            Some(Value::String(text)) => text.is_empty(),
-            Some(_) => false,
+            Some(value) => !pointer && is_zero(value),
         };
         if missing && let Ok(value) = serde_json::from_str(json) {
-            fields.insert((*field).to_owned(), value);
+            fields.insert((*key).to_owned(), value);
         }
     }
 }

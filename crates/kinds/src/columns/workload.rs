@@ -203,7 +203,7 @@ pub(super) fn autoscaler(row: &Row<'_>) -> Vec<Value> {
         metrics = format!("{metrics} + {} more...", specs.len() - SHOWN_MAX);
     }
     if specs.is_empty() {
-        "<none>".clone_into(&mut metrics);
+        metrics = first_version_metric(row);
     }
     let least = row.at("/spec/minReplicas").and_then(Value::as_i64);
     vec![
@@ -217,6 +217,25 @@ pub(super) fn autoscaler(row: &Row<'_>) -> Vec<Value> {
         row.number("/status/currentReplicas").into(),
         row.age(),
     ]
+}
+
+/// The one metric that version 1 knows.
+fn first_version_metric(row: &Row<'_>) -> String {
+    let percent = |path: &str| {
+        row.at(path)
+            .and_then(Value::as_i64)
+            .map(|p| format!("{p}%"))
+    };
+    let current = percent("/status/currentCPUUtilizationPercentage");
+    match percent("/spec/targetCPUUtilizationPercentage") {
+        Some(target) => {
+            format!(
+                "cpu: {}/{target}",
+                current.unwrap_or_else(|| "<unknown>".to_owned())
+            )
+        }
+        None => "<none>".to_owned(),
+    }
 }
 
 /// One metric as `current/target`.

@@ -152,7 +152,10 @@ async fn upstream_defaults_and_prints_as_we_do() {
         compare_defaults(&name, resource, object, &theirs, &mut wrong);
         let name_only = theirs["metadata"]["name"].as_str().unwrap();
         let table = send(&client, "GET", &format!("{path}/{name_only}"), None).await;
-        compare_table(&name, resource, &theirs, &table, &mut wrong);
+        // A controller inside kube-apiserver writes the status of these at once.
+        if resource.plural != "flowschemas" {
+            compare_table(&name, resource, &theirs, &table, &mut wrong);
+        }
     }
     assert!(
         wrong.is_empty(),
