@@ -3,17 +3,19 @@
 //! The kinds served are asked for once and again when one is not known. Only what the API server
 //! says reaches an error; it never contains the object that was sent.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use http::{HeaderValue, Request as HttpRequest};
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind, Request};
-use kube::discovery::{Scope, pinned_kind};
+use kube::discovery::{Discovery, Scope, pinned_kind};
 use kube::{Client, Resource};
 use pilotis_kinds::argo::FIELD_MANAGER;
 use pilotis_sync::object::{self, Key};
 use serde_json::Value;
+use tokio::time::Instant;
 
 /// A request did not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -86,10 +88,23 @@ pub(crate) struct Manner<'a> {
     pub(crate) dry_run: bool,
 }
 
+/// What a cluster serves, as charts ask.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Served {
+    /// Such as `v1.35.4`.
+    pub(crate) version: String,
+    /// `group/version` and `group/version/Kind`, sorted.
+    pub(crate) api_versions: Vec<String>,
+}
+
+/// How long an answer about what is served counts.
+const SERVED_AGE: Duration = Duration::from_secs(300);
+
 /// The cluster objects are applied to.
 pub(crate) struct Cluster {
     client: Client,
     kinds: Mutex<HashMap<(String, String), Kind>>,
+    served: tokio::sync::Mutex<Option<(Instant, Arc<Served>)>>,
 }
 
 impl Cluster {
@@ -97,6 +112,7 @@ impl Cluster {
         Self {
             client,
             kinds: Mutex::default(),
+            served: tokio::sync::Mutex::default(),
         }
     }
 
@@ -128,6 +144,34 @@ impl Cluster {
         };
         self.lock().insert(key, found.clone());
         Ok(found)
+    }
+
+    /// What is served, asked for again from time to time.
+    pub(crate) async fn served(&self) -> Result<Arc<Served>, Problem> {
+        let mut known = self.served.lock().await;
+        if let Some((when, served)) = known.as_ref()
+            && when.elapsed() < SERVED_AGE
+        {
+            return Ok(served.clone());
+        }
+        let version = self.client.apiserver_version().await?.git_version;
+        let discovery = Discovery::new(self.client.clone()).run().await?;
+        let mut api_versions = BTreeSet::new();
+        for group in discovery.groups() {
+            for version in group.versions() {
+                for (resource, _) in group.versioned_resources(version) {
+                    api_versions.insert(resource.api_version.clone());
+                    api_versions.insert(format!("{}/{}", resource.api_version, resource.kind));
+                }
+            }
+        }
+        let api_versions = api_versions.into_iter().collect();
+        let served = Arc::new(Served {
+            version,
+            api_versions,
+        });
+        *known = Some((Instant::now(), served.clone()));
+        Ok(served)
     }
 
     /// Where the kind of an object is served.

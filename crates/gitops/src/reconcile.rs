@@ -27,7 +27,7 @@ use crate::comparison::{self, Verdict, Verdicts, condition};
 use crate::destination::{self, Permission};
 use crate::operation::Run;
 use crate::queue::{Level, Queue};
-use crate::render::{RenderError, Rendered, Renderer};
+use crate::render::{Inputs, RenderError, Rendered, Renderer};
 use crate::sources::{Freshness, Sources};
 use crate::watch::Watches;
 use crate::{deletion, status};
@@ -206,11 +206,16 @@ impl Context {
             .into_iter()
             .cloned()
             .collect();
+        let served = self.cluster.served().await.map_err(Trouble::Cluster)?;
+        let inputs = Inputs {
+            sources: &self.sources,
+            served: &served,
+        };
         let rendered = self
             .renderer
-            .render(&self.sources, application, &list, (&[], freshness))
-            .await
-            .map_err(Trouble::Render)?;
+            .render(&inputs, application, &list, (&[], freshness))
+            .await;
+        let rendered = rendered.map_err(Trouble::Render)?;
         let declared = (rendered.objects.as_slice(), subject.instance);
         let gathered =
             comparison::gather(&self.cluster, &self.watches, application, declared).await;
@@ -369,9 +374,21 @@ impl Context {
         } else {
             sync.revisions.clone()
         };
+        let served = match self.cluster.served().await {
+            Ok(served) => served,
+            Err(problem) => {
+                state.message = problem.to_string();
+                return;
+            }
+        };
+        let inputs = Inputs {
+            sources: &self.sources,
+            served: &served,
+        };
+        let revisions = (pinned.as_slice(), Freshness::Any);
         let rendered = self
             .renderer
-            .render(&self.sources, application, &list, (&pinned, Freshness::Any))
+            .render(&inputs, application, &list, revisions)
             .await;
         let rendered = match rendered {
             Ok(rendered) => rendered,

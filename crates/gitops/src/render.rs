@@ -4,8 +4,9 @@
 //! put one after the other; of two declarations of one object the last wins, with a warning.
 
 mod directory;
+mod helm;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pilotis_git::{CommitId, File};
@@ -14,6 +15,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::application::Application;
+use crate::cluster::Served;
 use crate::sources::{Freshness, SourceError, Sources};
 
 /// Renderings remembered.
@@ -49,6 +51,13 @@ pub(crate) struct Rendered {
     pub(crate) objects: Vec<Value>,
 }
 
+/// What a rendering depends on besides the application.
+pub(crate) struct Inputs<'a> {
+    pub(crate) sources: &'a Sources,
+    /// What the destination serves.
+    pub(crate) served: &'a Served,
+}
+
 /// Renders and remembers.
 #[derive(Default)]
 pub(crate) struct Renderer {
@@ -59,7 +68,7 @@ impl Renderer {
     /// What an application declares at `revisions`; an empty one means the source's own.
     pub(crate) async fn render(
         &self,
-        sources: &Sources,
+        inputs: &Inputs<'_>,
         application: &Application,
         list: &[Source],
         (revisions, freshness): (&[String], Freshness),
@@ -71,13 +80,18 @@ impl Renderer {
             let own = source.target_revision.as_ref();
             let revision = pinned.or(own).map(String::as_str).unwrap_or_default();
             let url = &source.repo_url;
-            commits.push(sources.resolve(url, revision, project, freshness).await?);
+            commits.push(
+                inputs
+                    .sources
+                    .resolve(url, revision, project, freshness)
+                    .await?,
+            );
         }
-        let key = memory_key(application, list, &commits);
+        let key = memory_key(inputs, application, list, &commits);
         if let Some(found) = self.lock().get(&key) {
             return Ok(found.clone());
         }
-        let rendered = Arc::new(render_all(sources, application, list, &commits).await?);
+        let rendered = Arc::new(render_all(inputs, application, list, &commits).await?);
         let mut remembered = self.lock();
         if remembered.len() >= REMEMBERED_MAX {
             remembered.clear();
@@ -93,14 +107,21 @@ impl Renderer {
     }
 }
 
-fn memory_key(application: &Application, list: &[Source], commits: &[CommitId]) -> String {
+fn memory_key(
+    inputs: &Inputs<'_>,
+    application: &Application,
+    list: &[Source],
+    commits: &[CommitId],
+) -> String {
     let commits: Vec<String> = commits.iter().map(CommitId::to_string).collect();
     let key = serde_json::json!([
         application.key.namespace,
         application.key.name,
         application.namespace(),
         list,
-        commits
+        commits,
+        inputs.served.version,
+        inputs.served.api_versions
     ]);
     Sha256::digest(key.to_string())
         .iter()
@@ -109,7 +130,7 @@ fn memory_key(application: &Application, list: &[Source], commits: &[CommitId]) 
 }
 
 async fn render_all(
-    sources: &Sources,
+    inputs: &Inputs<'_>,
     application: &Application,
     list: &[Source],
     commits: &[CommitId],
@@ -118,54 +139,59 @@ async fn render_all(
         revisions: commits.iter().map(CommitId::to_string).collect(),
         ..Rendered::default()
     };
-    let references = references(sources, list, commits).await?;
-    for (source, commit) in list.iter().zip(commits) {
+    let all: Vec<(&Source, CommitId)> = list.iter().zip(commits.iter().copied()).collect();
+    for (source, commit) in &all {
         if source.reference.is_some() && source.path.is_none() && source.chart.is_none() {
             rendered.types.push(String::new());
             continue;
         }
         let path = source.path.as_deref().unwrap_or_default();
-        let files = sources.files(&source.repo_url, *commit, path).await?;
-        let (kind, objects) = render_one(application, source, &files, &references)?;
+        let files = inputs
+            .sources
+            .files(&source.repo_url, *commit, path)
+            .await?;
+        let place = Place {
+            source,
+            commit: *commit,
+            all: &all,
+        };
+        let (kind, objects) = render_one(inputs, application, &place, files).await?;
         rendered.types.push(kind.to_owned());
         rendered.objects.extend(objects);
     }
     Ok(rendered)
 }
 
-/// Files of the sources that others refer to, by `$ref`.
-type References = BTreeMap<String, Vec<File>>;
-
-async fn references(
-    sources: &Sources,
-    list: &[Source],
-    commits: &[CommitId],
-) -> Result<References, RenderError> {
-    let mut references = References::new();
-    for (source, commit) in list.iter().zip(commits) {
-        if let Some(name) = &source.reference {
-            let files = sources.files(&source.repo_url, *commit, "").await?;
-            references.insert(name.clone(), files);
-        }
-    }
-    Ok(references)
+/// One source among all of its application.
+struct Place<'a> {
+    source: &'a Source,
+    commit: CommitId,
+    all: &'a [(&'a Source, CommitId)],
 }
 
-fn render_one(
-    _application: &Application,
-    source: &Source,
-    files: &[File],
-    _references: &References,
+async fn render_one(
+    inputs: &Inputs<'_>,
+    application: &Application,
+    place: &Place<'_>,
+    files: Vec<File>,
 ) -> Result<(&'static str, Vec<Value>), RenderError> {
+    let source = place.source;
     if source.chart.is_some() {
         let message = "chart repositories are not supported yet, use a chart in a Git repository";
         return Err(RenderError::Unsupported(message.to_owned()));
     }
-    let root = source.path.as_deref().unwrap_or_default().trim_matches('/');
-    let has = |name: &str| files.iter().any(|file| relative(file, root) == name);
+    let root = source
+        .path
+        .as_deref()
+        .unwrap_or_default()
+        .trim_matches('/')
+        .to_owned();
+    let has = |name: &str| files.iter().any(|file| relative(file, &root) == name);
     if has("Chart.yaml") {
-        let message = "this build renders no charts";
-        return Err(RenderError::Unsupported(message.to_owned()));
+        let job = helm_job(inputs, application, place, (files, root)).await?;
+        let interrupted = |_| RenderError::Unsupported("rendering was interrupted".to_owned());
+        let objects = tokio::task::spawn_blocking(move || helm::objects(job));
+        return Ok(("Helm", objects.await.map_err(interrupted)??));
     }
     if ["kustomization.yaml", "kustomization.yml", "Kustomization"]
         .iter()
@@ -175,7 +201,105 @@ fn render_one(
         return Err(RenderError::Unsupported(message.to_owned()));
     }
     let settings = source.directory.clone().unwrap_or_default();
-    Ok(("Directory", directory::manifests(files, root, &settings)?))
+    Ok(("Directory", directory::manifests(&files, &root, &settings)?))
+}
+
+/// Reads what a chart needs besides its own files.
+async fn helm_job(
+    inputs: &Inputs<'_>,
+    application: &Application,
+    place: &Place<'_>,
+    (files, root): (Vec<File>, String),
+) -> Result<helm::Job, RenderError> {
+    let helm = place.source.helm.clone().unwrap_or_default();
+    let mut values_files = Vec::new();
+    for name in &helm.value_files {
+        match read_beside(inputs.sources, place, &root, name).await? {
+            Some(text) => values_files.push((name.clone(), text)),
+            None if helm.ignore_missing_value_files => {}
+            None => return Err(missing(name)),
+        }
+    }
+    let mut parameter_files = Vec::new();
+    for one in &helm.file_parameters {
+        let text = read_beside(inputs.sources, place, &root, &one.path).await?;
+        parameter_files.push((one.path.clone(), text.ok_or_else(|| missing(&one.path))?));
+    }
+    let url = &place.source.repo_url;
+    let time_seconds = inputs.sources.time_seconds(url, place.commit).await?;
+    let mut seed = inputs.sources.seed()?;
+    seed.extend_from_slice(application.key.to_string().as_bytes());
+    let own = application.namespace().to_owned();
+    Ok(helm::Job {
+        files,
+        root,
+        values_files,
+        parameter_files,
+        release: helm
+            .release_name
+            .clone()
+            .unwrap_or_else(|| application.key.name.clone()),
+        namespace: helm
+            .namespace
+            .clone()
+            .filter(|one| !one.is_empty())
+            .unwrap_or(own),
+        kube_version: inputs.served.version.clone(),
+        api_versions: inputs.served.api_versions.clone(),
+        helm,
+        time_seconds,
+        seed,
+    })
+}
+
+fn missing(name: &str) -> RenderError {
+    RenderError::Manifest {
+        path: name.to_owned(),
+        message: "no such file".to_owned(),
+    }
+}
+
+/// A file named by a chart's settings: beside the chart, `/` from the root of its repository, or
+/// `$name/` in the source of that name. Never outside a repository.
+async fn read_beside(
+    sources: &Sources,
+    place: &Place<'_>,
+    root: &str,
+    name: &str,
+) -> Result<Option<String>, RenderError> {
+    let (source, commit, path) = match name.strip_prefix('$') {
+        Some(rest) => {
+            let (reference, path) = rest.split_once('/').unwrap_or((rest, ""));
+            let named = |one: &&(&Source, CommitId)| one.0.reference.as_deref() == Some(reference);
+            let (source, commit) = place.all.iter().find(named).ok_or_else(|| {
+                RenderError::Unsupported(format!("no source has the reference {reference:?}"))
+            })?;
+            (*source, *commit, path.to_owned())
+        }
+        None if name.starts_with('/') => (place.source, place.commit, name.to_owned()),
+        None => (place.source, place.commit, format!("{root}/{name}")),
+    };
+    if name.contains("://") {
+        let message = format!("values file {name:?}: remote files are not supported");
+        return Err(RenderError::Unsupported(message));
+    }
+    let path = inside(&path).ok_or_else(|| missing(name))?;
+    Ok(sources.text(&source.repo_url, commit, &path).await?)
+}
+
+/// The path without `.` and `..`; `None` when it leaves the repository.
+fn inside(path: &str) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
 }
 
 /// The path of a file below the source's directory.

@@ -5,6 +5,8 @@
 //! `repository` for one URL, `repo-creds` for a prefix; `project` limits who may use them.
 
 use std::collections::HashMap;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use std::time::Duration;
@@ -24,6 +26,9 @@ use tokio::time::Instant;
 /// Label of Secrets that hold credentials.
 pub(crate) const SECRET_LABEL: &str = "argocd.argoproj.io/secret-type";
 
+/// Largest values file.
+const TEXT_MAX: u64 = 8 << 20;
+
 /// A source cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SourceError {
@@ -40,6 +45,12 @@ pub(crate) enum SourceError {
         url: String,
         #[source]
         source: ReadError,
+    },
+    /// The seed of generated values cannot be kept.
+    #[error("cannot keep the seed of generated values: {source}")]
+    Seed {
+        #[source]
+        source: std::io::Error,
     },
     /// A reading task was cancelled.
     #[error("reading {url} was interrupted")]
@@ -124,25 +135,82 @@ impl Sources {
         commit: CommitId,
         directory: &str,
     ) -> Result<Vec<File>, SourceError> {
-        let mirror = self.mirror(url);
-        let repository = mirror.lock().await.repository.clone();
-        let Some(repository) = repository else {
-            return Err(SourceError::Interrupted {
-                url: url.to_owned(),
-            });
-        };
         let limits = TreeLimits {
             files_max: 5_000,
             bytes_max: 64 << 20,
             depth_max: 32,
         };
         let directory = directory.to_owned();
-        let reading =
-            tokio::task::spawn_blocking(move || repository.files(commit, &directory, limits));
-        let files = reading.await.map_err(|_| SourceError::Interrupted {
+        self.read(url, move |repository| {
+            repository.files(commit, &directory, limits)
+        })
+        .await
+    }
+
+    /// One file of a commit as text; `None` when there is none.
+    pub(crate) async fn text(
+        &self,
+        url: &str,
+        commit: CommitId,
+        path: &str,
+    ) -> Result<Option<String>, SourceError> {
+        let path = path.to_owned();
+        let file = self.read(url, move |repository| {
+            repository.file(commit, &path, TEXT_MAX)
+        });
+        Ok(file
+            .await?
+            .map(|file| String::from_utf8_lossy(&file.bytes).into_owned()))
+    }
+
+    /// When a commit was made.
+    pub(crate) async fn time_seconds(
+        &self,
+        url: &str,
+        commit: CommitId,
+    ) -> Result<i64, SourceError> {
+        Ok(self
+            .read(url, move |repository| repository.commit(commit))
+            .await?
+            .time_seconds)
+    }
+
+    /// Secret bytes that stay the same while the mirrors stay.
+    pub(crate) fn seed(&self) -> Result<Vec<u8>, SourceError> {
+        let path = self.directory.join("seed");
+        let failed = |source| SourceError::Seed { source };
+        match std::fs::read(&path) {
+            Ok(seed) if seed.len() == 32 => return Ok(seed),
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
+        let seed: [u8; 32] = rand::random();
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(&path).map_err(failed)?;
+        file.write_all(&seed).map_err(failed)?;
+        Ok(seed.to_vec())
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        url: &str,
+        work: impl FnOnce(&Repository) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let interrupted = || SourceError::Interrupted {
             url: url.to_owned(),
-        })?;
-        files.map_err(|source| read_error(url, source))
+        };
+        let mirror = self.mirror(url);
+        let repository = mirror
+            .lock()
+            .await
+            .repository
+            .clone()
+            .ok_or_else(interrupted)?;
+        let reading = tokio::task::spawn_blocking(move || work(&repository));
+        let found = reading.await.map_err(|_| interrupted())?;
+        found.map_err(|source| read_error(url, source))
     }
 
     /// Makes the next look at a repository a fetch.

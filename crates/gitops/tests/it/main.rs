@@ -18,7 +18,7 @@ use world::World;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn applications_follow_git() {
     let cluster = cluster().await.unwrap();
-    let world = World::start(cluster.client().await.unwrap()).await;
+    let world = World::start(&cluster).await;
     let mut running = tokio::task::JoinSet::new();
     running.spawn(scenarios::drift_push_and_prune(world.clone()));
     running.spawn(scenarios::waves_wait_for_health(world.clone()));
@@ -31,6 +31,9 @@ async fn applications_follow_git() {
         world.clone(),
     ));
     running.spawn(scenarios::deletion_takes_the_objects_along(world.clone()));
+    running.spawn(scenarios::charts_take_values_from_several_places(
+        world.clone(),
+    ));
     while let Some(done) = running.join_next().await {
         done.unwrap();
     }

@@ -206,22 +206,7 @@ pub(crate) async fn the_deployer_limits_what_is_applied(world: Arc<World>) {
         "{message}"
     );
     place.map_is("a", None, LONG).await;
-    let metadata = json!({"name": "deployer", "namespace": "rights"});
-    let group = "rbac.authorization.k8s.io";
-    place
-        .create(
-            json!({"apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": metadata,
-            "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"]}]}),
-        )
-        .await;
-    place
-        .create(
-            json!({"apiVersion": format!("{group}/v1"), "kind": "RoleBinding",
-            "metadata": metadata,
-            "roleRef": {"apiGroup": group, "kind": "Role", "name": "deployer"},
-            "subjects": [{"kind": "ServiceAccount", "name": "deployer", "namespace": "rights"}]}),
-        )
-        .await;
+    place.bind_deployer().await;
     let second = place.push(&[("app/a.json", Some(map("a", "2")))]);
     place.synced("rights", &second).await;
     place.map_is("a", Some(json!({"x": "2"})), LONG).await;
@@ -325,4 +310,58 @@ pub(crate) async fn deletion_takes_the_objects_along(world: Arc<World>) {
     })
     .await;
     place.map_is("keep", Some(json!({"x": "1"})), LONG).await;
+}
+
+pub(crate) async fn charts_take_values_from_several_places(world: Arc<World>) {
+    let place = world.place("charts", json!({})).await;
+    let template = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}-map\n\
+                    data:\n  chart: {{ .Values.chart | quote }}\n  file: {{ .Values.file | quote }}\n  \
+                    other: {{ .Values.other | quote }}\n  object: {{ .Values.object | quote }}\n  \
+                    parameter: {{ .Values.parameter | quote }}\n  \
+                    batch: {{ .Capabilities.APIVersions.Has \"batch/v1/Job\" | quote }}\n";
+    let hook = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: first\n  annotations:\n    \
+                helm.sh/hook: pre-install\ndata: {x: {{ randAlphaNum 8 | quote }}}\n";
+    let own = ["chart", "file", "other", "object", "parameter"].map(|name| format!("{name}: 1\n"));
+    let files = [
+        (
+            "chart/Chart.yaml",
+            "apiVersion: v2\nname: c\nversion: 1.0.0\n".to_owned(),
+        ),
+        ("chart/values.yaml", own.concat()),
+        ("chart/templates/map.yaml", template.to_owned()),
+        ("chart/templates/hook.yaml", hook.to_owned()),
+        ("chart/dev.yaml", own[1..].concat().replace('1', "2")),
+        ("env/dev.yaml", own[2..].concat().replace('1', "3")),
+    ];
+    let files = files
+        .into_iter()
+        .map(|(path, text)| (path.to_owned(), Some(text)));
+    let commit = place.commit_texts(files.collect());
+    let sources = json!([
+        {"repoURL": place.url(), "targetRevision": "main", "ref": "values"},
+        {"repoURL": place.url(), "targetRevision": "main", "path": "chart", "helm": {
+            "valueFiles": ["dev.yaml", "$values/env/dev.yaml"],
+            "valuesObject": {"object": 4, "parameter": 4},
+            "parameters": [{"name": "parameter", "value": "5,6"}],
+        }},
+    ]);
+    place
+        .application("charts", json!({"source": null, "sources": sources}))
+        .await;
+    let status = place
+        .status("charts", "synced", |status| {
+            status["sync"]["status"] == "Synced"
+        })
+        .await;
+    assert_eq!(
+        status["sync"]["revisions"],
+        json!([commit, commit]),
+        "{status:#}"
+    );
+    assert_eq!(status["sourceTypes"][1], "Helm", "{status:#}");
+    let expected = json!({"chart": "1", "file": "2", "other": "3", "object": "4",
+        "parameter": "5,6", "batch": "true"});
+    place.map_is("charts-map", Some(expected), LONG).await;
+    let hook = place.maps().get("first").await.unwrap();
+    assert_eq!(hook.data["data"]["x"].as_str().unwrap().len(), 8);
 }

@@ -1,18 +1,21 @@
 //! A cluster with the definitions and the controller, and what scenarios do with it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::authentication::v1::TokenRequest;
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
+use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use kube::core::{ApiResource, GroupVersionKind};
-use kube::{Client, ResourceExt};
+use kube::{Client, Config, ResourceExt};
 use pilotis_git::{
     Author, Expected, NewCommit, PushLimits, RemotePolicy, Repository, TrustedRemote,
 };
 use pilotis_gitops::{Notifications, Notify, Settings};
 use pilotis_kinds::argo::{APP_PROJECT_CRD, APPLICATION_CRD};
-use pilotis_testkit::eventually;
+use pilotis_testkit::{Cluster, eventually};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
@@ -43,7 +46,8 @@ pub(crate) struct Place {
 }
 
 impl World {
-    pub(crate) async fn start(client: Client) -> Arc<Self> {
+    pub(crate) async fn start(cluster: &Cluster) -> Arc<Self> {
+        let client = cluster.client().await.unwrap();
         for text in [APPLICATION_CRD, APP_PROJECT_CRD] {
             define(&client, text).await;
         }
@@ -60,7 +64,8 @@ impl World {
             ..RemotePolicy::default()
         };
         let stop = CancellationToken::new();
-        let run = pilotis_gitops::run(client.clone(), settings, stop.clone());
+        let account = own_account(cluster, &client).await;
+        let run = pilotis_gitops::run(account, settings, stop.clone());
         let controller = tokio::spawn(async move { run.await.unwrap() });
         Arc::new(Self {
             client,
@@ -97,6 +102,11 @@ impl World {
             "sourceRepos": [place.server.url()],
             "destinations": [{"server": "*", "namespace": name}],
         });
+        if project.get("destinationServiceAccounts").is_none() {
+            spec["destinationServiceAccounts"] =
+                json!([{"server": "*", "namespace": name, "defaultServiceAccount": "deployer"}]);
+            place.bind_deployer().await;
+        }
         for (key, value) in project.as_object().unwrap() {
             spec[key] = value.clone();
         }
@@ -141,6 +151,52 @@ async fn namespace(client: &Client, name: &str) {
         .unwrap();
 }
 
+/// A client with the rights of the committed role and no others.
+async fn own_account(cluster: &Cluster, client: &Client) -> Client {
+    let role = pilotis_yaml::read_json(pilotis_gitops::ROLE)
+        .unwrap()
+        .remove(0);
+    let group = "rbac.authorization.k8s.io";
+    let binding = json!({"apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding",
+        "metadata": {"name": "pilotis:gitops"},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "pilotis:gitops"},
+        "subjects": [{"kind": "ServiceAccount", "name": "gitops", "namespace": SYSTEM}]});
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": {"name": "gitops", "namespace": SYSTEM}});
+    for object in [role, binding, account] {
+        let (version, kind) = (text(&object, "apiVersion"), text(&object, "kind"));
+        let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
+        let api = api(client, &version, &kind, namespace);
+        let parameters = PatchParams::apply("test").force();
+        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+        api.patch(&name, &parameters, &Patch::Apply(&object))
+            .await
+            .unwrap();
+    }
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), SYSTEM);
+    let request = TokenRequest::default();
+    let parameters = PostParams::default();
+    let answer = accounts
+        .create_token_request("gitops", &parameters, &request)
+        .await
+        .unwrap();
+    let token = answer.status.unwrap().token;
+    let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig()).unwrap();
+    let options = KubeConfigOptions::default();
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .unwrap();
+    config.auth_info = AuthInfo {
+        token: Some(token.into()),
+        ..AuthInfo::default()
+    };
+    Client::try_from(config).unwrap()
+}
+
+fn text(object: &Value, field: &str) -> String {
+    object[field].as_str().unwrap().to_owned()
+}
+
 /// Any kind, in a namespace when one is given.
 fn api(client: &Client, api_version: &str, kind: &str, namespace: &str) -> Api<DynamicObject> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
@@ -152,17 +208,24 @@ fn api(client: &Client, api_version: &str, kind: &str, namespace: &str) -> Api<D
 }
 
 impl Place {
-    /// Commits files to `main`, as a push would, without telling anybody.
+    /// Commits objects to `main`, as a push would, without telling anybody.
     pub(crate) fn commit(&self, files: &[(&str, Option<Value>)]) -> String {
-        let bytes = |value: &Option<Value>| value.as_ref().map(|value| value.to_string().into());
-        let files: BTreeMap<String, Option<Vec<u8>>> = files
+        let text = |value: &Option<Value>| value.as_ref().map(Value::to_string);
+        let files = files
             .iter()
-            .map(|(path, value)| ((*path).to_owned(), bytes(value)))
-            .collect();
+            .map(|(path, value)| ((*path).to_owned(), text(value)));
+        self.commit_texts(files.collect())
+    }
+
+    /// Commits files of any content.
+    pub(crate) fn commit_texts(&self, files: Vec<(String, Option<String>)>) -> String {
+        let files = files
+            .into_iter()
+            .map(|(path, text)| (path, text.map(String::into_bytes)));
         let commit = NewCommit {
             branch: "main".into(),
             expected: Expected::Any,
-            files,
+            files: files.collect(),
             author: Author {
                 name: "Ada".into(),
                 email: "ada@example".into(),
@@ -173,11 +236,44 @@ impl Place {
         self.repository.commit_files(&commit).unwrap().to_string()
     }
 
+    /// Where the repository is served.
+    pub(crate) fn url(&self) -> String {
+        self.server.url()
+    }
+
     /// Commits and tells the controller.
     pub(crate) fn push(&self, files: &[(&str, Option<Value>)]) -> String {
         let commit = self.commit(files);
         self.world.notify.changed(&self.server.url());
         commit
+    }
+
+    /// Gives the deployer of this place every right inside its namespace, and waits until the API
+    /// server knows. (`edit` has no rules on a control plane without controllers.)
+    pub(crate) async fn bind_deployer(&self) {
+        let group = "rbac.authorization.k8s.io";
+        self.create(
+            json!({"apiVersion": format!("{group}/v1"), "kind": "RoleBinding",
+            "metadata": {"name": "deployer", "namespace": self.name},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [
+                {"kind": "ServiceAccount", "name": "deployer", "namespace": self.name},
+            ]}),
+        )
+        .await;
+        let question = json!({"metadata": {}, "spec": {
+            "user": format!("system:serviceaccount:{}:deployer", self.name),
+            "groups": ["system:serviceaccounts", "system:authenticated"],
+            "resourceAttributes": {"namespace": self.name, "verb": "patch", "resource": "configmaps"},
+        }});
+        let question: SubjectAccessReview = serde_json::from_value(question).unwrap();
+        let api: Api<SubjectAccessReview> = Api::all(self.world.client.clone());
+        eventually("the deployer has its rights", LONG, || async {
+            let answer = api.create(&PostParams::default(), &question).await.unwrap();
+            let status = answer.status.unwrap();
+            if status.allowed { Ok(()) } else { Err(status) }
+        })
+        .await;
     }
 
     /// The specification of an application of this place, automatic, with changes.
