@@ -3,7 +3,7 @@
 //! References to the network or to files are refused: rendering must not read anything.
 //! TODO(correctness): the validator's wording follows Helm's for the common causes only.
 
-use boon::{Compiler, ErrorKind, Schemas, ValidationError};
+use boon::{Compiler, ErrorKind, Schemas, UrlLoader, ValidationError};
 use serde_json::{Map, Value as Json};
 
 use crate::errors::Error;
@@ -49,10 +49,20 @@ fn collect(chart: &Chart, values: &Map<String, Json>, out: &mut String) {
 
 const ADDRESS: &str = "file:///values.schema.json";
 
+/// Refuses references to anything outside the schema itself.
+struct NoLoader;
+
+impl UrlLoader for NoLoader {
+    fn load(&self, url: &str) -> Result<Json, Box<dyn std::error::Error>> {
+        Err(format!("the schema refers to {url}, which is not read while rendering").into())
+    }
+}
+
 fn validate(schema: &str, values: &Map<String, Json>) -> Result<(), String> {
     let schema: Json = serde_json::from_str(schema).map_err(|error| error.to_string())?;
     let mut schemas = Schemas::new();
     let mut compiler = Compiler::new();
+    compiler.use_loader(Box::new(NoLoader));
     compiler
         .add_resource(ADDRESS, schema)
         .map_err(|error| error.to_string())?;

@@ -140,7 +140,11 @@ pub(crate) fn number(token: &str) -> Result<Number, String> {
         });
     }
     let plain = token.replace('_', "");
-    match pilotis_yaml::number::parse_decimal_float(&plain) {
+    let float = match looks_hex {
+        true => hex_float(&plain),
+        false => pilotis_yaml::number::parse_decimal_float(&plain),
+    };
+    match float {
         Some(_) if !looks_float => Err(format!("integer overflow: {token:?}")),
         Some(float) => {
             #[expect(clippy::cast_possible_truncation, reason = "checked by the comparison")]
@@ -155,6 +159,23 @@ pub(crate) fn number(token: &str) -> Result<Number, String> {
         }
         None => Err(format!("illegal number syntax: {token:?}")),
     }
+}
+
+/// `0x1.8p3`: a hexadecimal mantissa and a binary exponent.
+fn hex_float(text: &str) -> Option<f64> {
+    let negative = text.starts_with('-');
+    let body = text.trim_start_matches(['+', '-']).to_ascii_lowercase();
+    let (mantissa, exponent) = body.strip_prefix("0x")?.split_once('p')?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = u64::from_str_radix(&format!("{whole}{fraction}"), 16).ok()?;
+    let exponent = exponent.parse::<i32>().ok()?;
+    let shift = exponent.checked_sub(i32::try_from(fraction.len()).ok()?.checked_mul(4)?)?;
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the literal is rounded to a float anyway"
+    )]
+    let value = digits as f64 * 2f64.powi(shift);
+    Some(if negative { -value } else { value }).filter(|value| value.is_finite())
 }
 
 /// `strconv.ParseInt(text, 0, 64)`, underscores included.

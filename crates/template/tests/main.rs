@@ -75,8 +75,8 @@ fn templates_print_what_go_prints() {
         ("{{ .Values.m }} {{ .Values.l }}", "map[a:1 b:2] [a b]"),
         ("{{ tpl \"{{ .Values.s }}!\" . }}", "str!"),
         (
-            "{{ 0755 }} {{ 1_000 }} {{ 'a' }} {{ 0x1F }} {{ 1e3 }}",
-            "493 1000 97 31 1000",
+            "{{ 0755 }} {{ 1_000 }} {{ 'a' }} {{ 0x1F }} {{ 1e3 }} {{ 0x1p4 | int }}",
+            "493 1000 97 31 1000 16",
         ),
         (
             "{{ and 1 0 2 }} {{ or 0 \"\" \"x\" }} {{ not 1 }}",
@@ -348,4 +348,82 @@ fn all_helm_names_are_known() {
     assert_eq!(names.len(), 240);
     let missing: Vec<_> = names.iter().filter(|name| !is_supported(name)).collect();
     assert_eq!(missing.len(), 14, "{missing:?}");
+}
+
+mod properties {
+    //! Hostile templates end in an output or an error, never in a panic.
+
+    use super::run;
+    use proptest::prelude::*;
+
+    const WORDS: [&str; 48] = [
+        "{{",
+        "}}",
+        "{{-",
+        "-}}",
+        " ",
+        "if",
+        "else",
+        "end",
+        "range",
+        "with",
+        "define",
+        "\"a\"",
+        "template",
+        "block",
+        "break",
+        "continue",
+        ".",
+        ".Values",
+        ".l",
+        "$",
+        "$x",
+        ":=",
+        "=",
+        "|",
+        "(",
+        ")",
+        "nil",
+        "true",
+        "1",
+        "-1",
+        "1.5",
+        "'a'",
+        "`raw`",
+        ",",
+        "printf",
+        "\"%d%s%v\"",
+        "toYaml",
+        "nindent",
+        "index",
+        "list",
+        "dict",
+        "set",
+        "merge",
+        "tpl",
+        "include",
+        "/*",
+        "*/",
+        "é",
+    ];
+
+    proptest! {
+        #[test]
+        fn no_sequence_of_words_panics(words in prop::collection::vec(0..WORDS.len(), 0..30)) {
+            let text: Vec<&str> = words.iter().map(|at| WORDS[*at]).collect();
+            let _ = run(&text.join(" "));
+            let _ = run(&text.concat());
+        }
+
+        #[test]
+        fn no_call_panics(name in 0..240usize, args in prop::collection::vec(0..12usize, 0..5)) {
+            let values = [
+                "nil", "1", "-1", "9223372036854775807", "1.5", "\"\"", "\"é%[\"", "true", ".Values",
+                ".Values.l", "(dict)", "(until 3)",
+            ];
+            let name = pilotis_template::function_names()[name];
+            let args: Vec<&str> = args.iter().map(|at| values[*at]).collect();
+            let _ = run(&format!("{{{{ {name} {} }}}}", args.join(" ")));
+        }
+    }
 }
