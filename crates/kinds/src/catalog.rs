@@ -1,7 +1,7 @@
 //! The kinds Kubernetes serves by default, as a table; and the types of their objects.
 //!
-//! Both come from one committed file (`data/kubernetes.txt`, read once, in a few milliseconds). This
-//! knows names and shapes only; what a kind means is `defaults`, `rules` and `columns`.
+//! Both come from one committed file (`data/kubernetes.txt`, read once, in a few milliseconds).
+//! This knows names and shapes only; what a kind means is `defaults`, `rules` and `columns`.
 
 use std::sync::LazyLock;
 

@@ -1,8 +1,8 @@
 //! The shape of an object, as data: fields, lists and how their items are told apart.
 //!
 //! One model serves every reader: strict field validation, strategic merge, server-side apply,
-//! `OpenAPI` and protobuf decoding. Built-in kinds come from generated tables, custom kinds from the
-//! schema of their `CustomResourceDefinition`; nobody below needs to know which.
+//! `OpenAPI` and protobuf decoding. Built-in kinds come from generated tables, custom kinds from
+//! the schema of their `CustomResourceDefinition`; nobody below needs to know which.
 //! The trap: types are recursive (a JSON schema contains JSON schemas), so named types are
 //! referred to by name and looked up in [`Types`] instead of being nested.
 

@@ -1,7 +1,7 @@
 //! Reads the committed table of built-in kinds into resources and types.
 //!
-//! One line per fact, fields apart by one blank: `R` a resource, `S` a subresource of the one above,
-//! `T` a type, `@` an embedded struct of it, anything else a field:
+//! One line per fact, fields apart by one blank: `R` a resource, `S` a subresource of the one
+//! above, `T` a type, `@` an embedded struct of it, anything else a field:
 //! `name type flags number [map=keys|set] [smp=key] [def=json]`. The file is ours and generated; a
 //! line that cannot be read is left out, which the tests against upstream's data would show.
 

@@ -85,7 +85,9 @@ proptest! {
     }
 
     #[test]
-    fn quantities_read_back_as_they_were_written(text in "[0-9]{1,6}(\\.[0-9]{1,4})?(m|k|Ki|Mi|G|e3)?") {
+    fn quantities_read_back_as_they_were_written(
+        text in "[0-9]{1,6}(\\.[0-9]{1,4})?(m|k|Ki|Mi|G|e3)?"
+    ) {
         let first = Quantity::parse(&text).unwrap();
         let second = Quantity::parse(&first.to_string()).unwrap();
         prop_assert_eq!(first, second);
@@ -96,10 +98,12 @@ proptest! {
     fn reading_twice_changes_nothing_more(value in json_value()) {
         for kind in ["Pod", "Service", "ConfigMap"] {
             let resource = catalog::by_kind("", "v1", kind).unwrap();
-            let Ok(decoded) = typed::decode(catalog::types(), resource.type_name, Node::from(value.clone()))
+            let node = Node::from(value.clone());
+            let Ok(decoded) = typed::decode(catalog::types(), resource.type_name, node)
             else { continue };
             let mut once = decoded.value;
-            let again = typed::canonical(catalog::types(), resource.type_name, once.clone()).unwrap();
+            let (types, name) = (catalog::types(), resource.type_name);
+            let again = typed::canonical(types, name, once.clone()).unwrap();
             prop_assert_eq!(&once, &again);
             defaults::apply(resource, &mut once);
             let mut twice = once.clone();

@@ -324,28 +324,14 @@ async fn upstream_refuses_what_we_refuse_in_the_same_words() {
 }
 
 /// Bodies with repeated and unknown fields, which only the text can show.
-const UNTIDY: &[&str] = &[
-    r#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a","name":"b"},"data":{"x":"1","x":"2"},"foo":1}"#,
-    r#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a","labels":{"a":"b","a":"c"},"nme":"x"}}"#,
-    r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"},"bar":{},"bar":{},"spec":{"containers":[{"name":"a","image":"x","ports":[{"containerPort":1,"containerPort":2,"hostPrt":3}],"image":"y","nope":[1]}]}}"#,
-    r#"{"kind":"Service","apiVersion":"v1","metadata":{"name":"a"},"spec":{"selector":{"a":1}}}"#,
-    r#"{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":"a"},"spec":{"template":{"spec":{"containers":{}}}}}"#,
-    r#"{"kind":"Deployment","apiVersion":"apps/v1","metadata":[],"spec":{}}"#,
-    r#"{"kind":"Deployment","apiVersion":"apps/v1","metadata":{},"spec":{"replicas":3000000000}}"#,
-    r#"{"kind":"Service","apiVersion":"v1","metadata":{"name":"a"},"spec":{"ports":[{"port":"80"}]}}"#,
-    r#"{"kind":"Service","apiVersion":"v1","metadata":{"name":"a"},"spec":{"ports":[{"port":80,"targetPort":true}]}}"#,
-    r#"{"kind":"Secret","apiVersion":"v1","metadata":{"name":"a"},"data":{"a":5}}"#,
-    r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"},"spec":{"volumes":[{"name":"a","emptyDir":"x"}]}}"#,
-    r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"},"spec":{"volumes":[{"name":"a","emptyDir":{"sizeLimit":true}}]}}"#,
-    r#"{"kind":"Lease","apiVersion":"coordination.k8s.io/v1","metadata":{"name":"a"},"spec":{"renewTime":"2024-01-01T00:00:00Z"}}"#,
-];
+const UNTIDY: &str = include_str!("cases/untidy.jsonl");
 
 #[tokio::test]
 async fn upstream_words_untidy_bodies_as_we_do() {
     let plane = ControlPlane::start().await.unwrap();
     let client = plane.client().await.unwrap();
     let mut wrong = Vec::new();
-    for text in UNTIDY {
+    for text in UNTIDY.lines() {
         let node = Node::parse(text.as_bytes()).unwrap();
         let resource = resource_of(&Value::from(node.clone()));
         let path = format!("{}?fieldValidation=Strict&dryRun=All", collection(resource));
