@@ -7,9 +7,9 @@
 //!
 //! # How `RUN` runs
 //! Each stage is a directory that a step is confined to with `chroot`, by starting this same
-//! program again ([`step`]): that needs only the capabilities every container has, so the pod fits the
-//! "baseline" pod security level. Where mounts are allowed too, the step gets its own `/proc` and
-//! `/dev`; where they are not, `/dev/null` is an ordinary file that is emptied after each step.
+//! program again ([`step`]): that needs only the capabilities every container has, so the pod fits
+//! the "baseline" pod security level. Where mounts are allowed too, the step gets its own `/proc`
+//! and `/dev`; where they are not, `/dev/null` is an ordinary file that is emptied after each step.
 //! Rejected: overlay mounts (need privilege), unpacking over the pod's own `/` (one stage only).
 //!
 //! Reading order: [`build`] → `stage` (instruction by instruction) → `copy`, [`step`] →

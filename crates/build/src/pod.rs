@@ -155,7 +155,8 @@ fn failure(error: Error) -> Outcome {
 /// # Errors
 /// As [`build`], or when the registry cannot be used.
 pub fn run(task: &Task) -> Result<Built, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build();
     let runtime = runtime.map_err(Error::file("start", Path::new("the runtime")))?;

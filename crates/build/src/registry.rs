@@ -36,7 +36,8 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 impl RegistryBases {
     /// Bases of the registry a client speaks to. `runtime` is the one this is *not* called on:
-    /// builds block, so they run on a blocking thread.
+    /// builds block, so they run on a blocking thread. It must have worker threads: a handle cannot
+    /// drive the input and output of a current-thread runtime.
     #[must_use]
     pub fn new(client: Client, runtime: Handle) -> Self {
         Self { client, runtime }

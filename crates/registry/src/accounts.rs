@@ -2,11 +2,11 @@
 //!
 //! An account is a Secret with the label `pilotis.dev/registry-account` and three keys: `name`;
 //! `passwordHash`, the SHA-256 of the password as `sha256:<hex>`; and `access`, one of `pull`,
-//! `push` (which includes pull) and `admin` (everything). Its namespace says how far it reaches:
-//! in `project-<slug>` the repositories `<slug>/…`, and the user name is `<slug>+<name>`; in
-//! `pilotis-system` every repository, and the user name is `<name>`. Elsewhere the label means
-//! nothing. A plain hash is enough because passwords are made by machines, with 128 bits or more of
-//! randomness; do not put a person's password here.
+//! `push` (which includes pull) and `admin` (everything). Its namespace says how far it reaches: in
+//! `project-<slug>` (never `project-base`) the repositories `<slug>/…`, and the user name is
+//! `<slug>+<name>`; in `pilotis-system` every repository, and the user name is `<name>`. Elsewhere
+//! the label means nothing. A plain hash is enough because passwords are made by machines, with 128
+//! bits or more of randomness; do not put a person's password here.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -79,6 +79,7 @@ fn read_account(secret: &Secret) -> Option<Account> {
     };
     let namespace = secret.metadata.namespace.as_deref()?;
     let (name, pattern) = match namespace.strip_prefix(PROJECT_NAMESPACE_PREFIX) {
+        Some("base") => return None,
         Some(slug) => (format!("{slug}+{name}"), format!("{slug}/*")),
         None if namespace == SYSTEM_NAMESPACE => (name.to_owned(), "*".to_owned()),
         None => return None,
@@ -161,6 +162,7 @@ mod tests {
             secret("pilotis-system", "admin"),
             secret("default", "admin"),
             secret("project-x", "root"),
+            secret("project-base", "push"),
         ];
         let directory = Directory::read(&secrets);
         assert_eq!(directory.0.len(), 2);
