@@ -3,7 +3,8 @@
 //! Clients use them to validate, to explain, and to know which kinds take a strategic merge patch.
 //! `kubectl apply` needs three things of every PATCH: its strategic content type, its group,
 //! version and kind, and the query parameter `fieldValidation`. Descriptions are absent on
-//! purpose. A document is large (core: a few hundred KB): make it once and keep it with its [`content_hash`].
+//! purpose. A document is large (core: a few hundred KB): make it once and keep it with its
+//! [`content_hash`].
 
 mod gnostic;
 mod paths;
