@@ -69,7 +69,7 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) ->
     feeds.spawn(follow_applications(client, context.clone()));
     feeds.spawn(async move {
         while let Some(url) = notifications.recv().await {
-            pushed(&pushes, &url).await;
+            pushed(&pushes, &url);
         }
     });
     work(context, settings.workers.max(1), stop).await;
@@ -121,8 +121,8 @@ async fn work(context: Arc<Context>, workers: usize, stop: CancellationToken) {
 }
 
 /// A push: the mirror is old now, and so is every application that uses it.
-async fn pushed(context: &Context, url: &str) {
-    context.sources.mark_stale(url).await;
+fn pushed(context: &Context, url: &str) {
+    context.sources.mark_stale(url);
     for key in keys(context, |application| application.uses(url)) {
         context.queue.push(key, Duration::ZERO, Level::Poll);
     }

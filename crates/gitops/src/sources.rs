@@ -1,14 +1,14 @@
 //! Repositories: a URL to a mirror on disk, fetched with the credentials of a Secret.
 //!
-//! Mirrors are disposable. A repository is fetched by one task at a time; the others wait and find
-//! it fresh. Credentials are Secrets with upstream's label, read by the watch of this namespace:
+//! Mirrors are disposable. A repository is fetched by one task at a time; those who want it fresh
+//! wait, those who are content with what is here do not. Credentials are Secrets with upstream's label, read by the watch of this namespace:
 //! `repository` for one URL, `repo-creds` for a prefix; `project` limits who may use them.
 
 use std::collections::HashMap;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex as SyncMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
@@ -71,15 +71,53 @@ pub(crate) struct Sources {
     directory: PathBuf,
     policy: RemotePolicy,
     timeout: Duration,
-    mirrors: SyncMutex<HashMap<String, Arc<Mutex<Mirror>>>>,
+    mirrors: SyncMutex<HashMap<String, Arc<Mirror>>>,
     secrets: SyncMutex<Vec<Value>>,
 }
 
+/// One repository.
 #[derive(Default)]
 struct Mirror {
+    /// Held while fetching, never by a reader.
+    fetching: Mutex<()>,
+    known: SyncMutex<Known>,
+}
+
+/// What is known of a mirror.
+#[derive(Default, Clone)]
+struct Known {
     repository: Option<Repository>,
     fetched: Option<Instant>,
     stale: bool,
+}
+
+/// For this long a failing fetch is passed over in silence: forges restart.
+const GRACE: Duration = Duration::from_secs(180);
+
+impl Mirror {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// The repository, if it is fresh enough.
+    fn fresh(&self, freshness: Freshness) -> Option<Repository> {
+        let enough = match (freshness, self.fetched) {
+            (Freshness::Any, _) => true,
+            (Freshness::Within(age), Some(fetched)) => !self.stale && fetched.elapsed() < age,
+            (Freshness::Within(_), None) => false,
+        };
+        self.repository.clone().filter(|_| enough)
+    }
+
+    /// The repository while a failing fetch may be passed over.
+    fn in_grace(&self) -> Option<Repository> {
+        let recent = self
+            .fetched
+            .is_some_and(|fetched| fetched.elapsed() < GRACE);
+        self.repository.clone().filter(|_| recent)
+    }
 }
 
 impl Sources {
@@ -201,10 +239,9 @@ impl Sources {
         let interrupted = || SourceError::Interrupted {
             url: url.to_owned(),
         };
-        let mirror = self.mirror(url);
-        let repository = mirror
-            .lock()
-            .await
+        let repository = self
+            .mirror(url)
+            .known()
             .repository
             .clone()
             .ok_or_else(interrupted)?;
@@ -214,11 +251,11 @@ impl Sources {
     }
 
     /// Makes the next look at a repository a fetch.
-    pub(crate) async fn mark_stale(&self, url: &str) {
-        self.mirror(url).lock().await.stale = true;
+    pub(crate) fn mark_stale(&self, url: &str) {
+        self.mirror(url).known().stale = true;
     }
 
-    fn mirror(&self, url: &str) -> Arc<Mutex<Mirror>> {
+    fn mirror(&self, url: &str) -> Arc<Mirror> {
         let mut mirrors = self.mirrors.lock().unwrap_or_else(PoisonError::into_inner);
         mirrors.entry(repository(url)).or_default().clone()
     }
@@ -230,22 +267,47 @@ impl Sources {
         freshness: Freshness,
     ) -> Result<Repository, SourceError> {
         let mirror = self.mirror(url);
-        let mut mirror = mirror.lock().await;
         let name = hex(&Sha256::digest(repository(url).as_bytes())[..12]);
         let directory = self.directory.join(format!("{name}.git"));
-        if mirror.repository.is_none() && directory.join("packed-refs").exists() {
+        if mirror.known().repository.is_none() && directory.join("HEAD").exists() {
             // Left by an earlier process: good enough for what need not be fresh.
-            mirror.repository = Repository::open(&directory).ok();
+            let full = |one: &Repository| one.refs().is_ok_and(|refs| !refs.is_empty());
+            mirror.known().repository = Repository::open(&directory).ok().filter(full);
         }
-        let needed = match (freshness, mirror.fetched) {
-            (Freshness::Any, _) => false,
-            (_, None) => true,
-            (Freshness::Within(age), Some(fetched)) => mirror.stale || fetched.elapsed() >= age,
-        };
-        if let (Some(repository), false) = (&mirror.repository, needed) {
-            return Ok(repository.clone());
+        if let Some(repository) = mirror.known().fresh(freshness) {
+            return Ok(repository);
         }
-        let opened = Repository::init_bare(&directory).map_err(|source| read_error(url, source))?;
+        let _fetching = mirror.fetching.lock().await;
+        // Somebody may have fetched while we waited.
+        if let Some(repository) = mirror.known().fresh(freshness) {
+            return Ok(repository);
+        }
+        // A push that arrives during the fetch makes the mirror old again.
+        mirror.known().stale = false;
+        match self.fetch(url, project, &directory).await {
+            Ok(fetched) => {
+                let mut known = mirror.known();
+                known.repository = Some(fetched.clone());
+                known.fetched = Some(Instant::now());
+                Ok(fetched)
+            }
+            Err(error) => {
+                let mut known = mirror.known();
+                known.stale = true;
+                let repository = known.in_grace().ok_or(error)?;
+                tracing::info!(url, "repository cannot be fetched, the last state is used");
+                Ok(repository)
+            }
+        }
+    }
+
+    async fn fetch(
+        &self,
+        url: &str,
+        project: &str,
+        directory: &Path,
+    ) -> Result<Repository, SourceError> {
+        let opened = Repository::init_bare(directory).map_err(|source| read_error(url, source))?;
         let fetch = Fetch {
             url: url.to_owned(),
             credentials: self.credentials(url, project),
@@ -260,11 +322,6 @@ impl Sources {
                 source,
             })?;
         tracing::debug!(url, updates = updates.len(), "repository fetched");
-        *mirror = Mirror {
-            repository: Some(opened.clone()),
-            fetched: Some(Instant::now()),
-            stale: false,
-        };
         Ok(opened)
     }
 
@@ -308,4 +365,62 @@ fn read_error(url: &str, source: ReadError) -> SourceError {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_those_who_want_it_fresh_wait_for_git() {
+        let dir = tempfile::tempdir().unwrap();
+        let repository = Some(Repository::init_bare(&dir.path().join("r.git")).unwrap());
+        let now = Some(Instant::now());
+        let minute = Freshness::Within(Duration::from_secs(60));
+        let at_once = Freshness::Within(Duration::ZERO);
+        let known = |repository: &Option<Repository>, fetched, stale| Known {
+            repository: repository.clone(),
+            fetched,
+            stale,
+        };
+        let cases = [
+            (
+                "nothing here",
+                known(&None, None, false),
+                Freshness::Any,
+                false,
+            ),
+            (
+                "left by an earlier process",
+                known(&repository, None, false),
+                Freshness::Any,
+                true,
+            ),
+            (
+                "left, but wanted fresh",
+                known(&repository, None, false),
+                minute,
+                false,
+            ),
+            ("just fetched", known(&repository, now, false), minute, true),
+            ("a push came", known(&repository, now, true), minute, false),
+            (
+                "a push came, an event asks",
+                known(&repository, now, true),
+                Freshness::Any,
+                true,
+            ),
+            (
+                "wanted at once",
+                known(&repository, now, false),
+                at_once,
+                false,
+            ),
+        ];
+        for (case, known, freshness, expected) in cases {
+            assert_eq!(known.fresh(freshness).is_some(), expected, "{case}");
+        }
+        assert!(known(&repository, now, true).in_grace().is_some());
+        assert!(known(&repository, None, true).in_grace().is_none());
+    }
 }
