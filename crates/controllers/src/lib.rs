@@ -8,6 +8,7 @@
 mod cache;
 mod demand;
 mod deployment;
+mod disruption;
 mod endpoints;
 mod error;
 mod events;
@@ -64,6 +65,7 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) ->
     let accounts = service_account::ServiceAccounts::new(&world, settings.root_certificate);
     let scheduler = scheduler::Scheduler::new(&world);
     let orphans = pod_gc::OrphanedPods::new(&world);
+    let budgets = disruption::Budgets::new(&world);
     let quotas = quota::Quotas::new(&world);
     let changed = quotas.0.listener(&quotas.1);
     let pretend = settings
@@ -83,6 +85,7 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) ->
     tasks.spawn(queue::work(accounts.0, accounts.1, stop.clone()));
     tasks.spawn(queue::work(scheduler.0, scheduler.1, stop.clone()));
     tasks.spawn(queue::work(orphans.0, orphans.1, stop.clone()));
+    tasks.spawn(queue::work(budgets.0, budgets.1, stop.clone()));
     tasks.spawn(queue::work(quotas.0, quotas.1, stop.clone()));
     tasks.spawn(garbage::run(client, Box::new(changed), stop.clone()));
     if let Some((node, queue)) = pretend {

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{
     ConfigMap, Namespace, Node, Pod, ResourceQuota, Service, ServiceAccount,
 };
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::runtime::watcher::Config;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
@@ -33,6 +34,7 @@ pub(crate) struct World {
     pub(crate) slices: Arc<Cache<EndpointSlice>>,
     pub(crate) service_accounts: Arc<Cache<ServiceAccount>>,
     pub(crate) quotas: Arc<Cache<ResourceQuota>>,
+    pub(crate) budgets: Arc<Cache<PodDisruptionBudget>>,
     /// Only `kube-root-ca.crt` of every namespace.
     pub(crate) root_certificates: Arc<Cache<ConfigMap>>,
 }
@@ -52,6 +54,7 @@ impl World {
             slices: Cache::new(),
             service_accounts: Cache::new(),
             quotas: Cache::new(),
+            budgets: Cache::new(),
             root_certificates: Cache::new(),
         })
     }
@@ -73,6 +76,7 @@ impl World {
         follower.start(&self.slices, Config::default());
         follower.start(&self.service_accounts, Config::default());
         follower.start(&self.quotas, Config::default());
+        follower.start(&self.budgets, Config::default());
         let root = Config::default().fields("metadata.name=kube-root-ca.crt");
         follower.start(&self.root_certificates, root);
     }
@@ -89,6 +93,7 @@ impl World {
         self.slices.synced().await;
         self.service_accounts.synced().await;
         self.quotas.synced().await;
+        self.budgets.synced().await;
         self.root_certificates.synced().await;
     }
 }

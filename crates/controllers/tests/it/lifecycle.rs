@@ -247,3 +247,25 @@ pub(crate) async fn quotas_say_what_is_used(world: &World) {
     world.must("delete replicaset web -n quota");
     world.until("no pods", quota, used("pods", "0")).await;
 }
+
+pub(crate) async fn budgets_say_what_may_be_taken(world: &World) {
+    world.must("create namespace budget");
+    world.apply(&set("budget", "web", 2));
+    world.apply(
+        &json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
+        "metadata": {"name": "web", "namespace": "budget"},
+        "spec": {"minAvailable": 2, "selector": {"matchLabels": {"set": "web"}}}}),
+    );
+    world
+        .until("nothing to spare", "pdb web -n budget", |budget| {
+            let status = &budget["status"];
+            status["currentHealthy"] == 2 && status["disruptionsAllowed"] == 0
+        })
+        .await;
+    world.must(r#"patch pdb web -n budget --type=merge -p {"spec":{"minAvailable":1}}"#);
+    world
+        .until("one to spare", "pdb web -n budget", |budget| {
+            budget["status"]["disruptionsAllowed"] == 1
+        })
+        .await;
+}

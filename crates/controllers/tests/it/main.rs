@@ -25,6 +25,7 @@ async fn controllers_keep_their_promises() {
         lifecycle::objects_of_custom_kinds_are_collected(&world),
         lifecycle::endpoints_follow_pods_and_go_with_their_service(&world),
         lifecycle::quotas_say_what_is_used(&world),
+        lifecycle::budgets_say_what_may_be_taken(&world),
         lifecycle::a_pod_that_fits_nowhere_says_why(&world),
     );
     world.stop().await;
