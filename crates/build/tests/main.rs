@@ -398,3 +398,25 @@ fn heredocs_and_replaced_files_are_layers_too() {
     assert!(tree.contains_key("kept") && !tree.contains_key("etc/motd"));
     assert!(!tree.keys().any(|path| path.starts_with("dev/")));
 }
+
+#[test]
+fn the_builders_image_holds_all_that_the_program_loads() {
+    let root = tempfile::tempdir().unwrap();
+    let layout = Layout::open(&root.path().join("layout")).unwrap();
+    let made =
+        pilotis_build::program::make(&["--list"], &root.path().join("work"), &layout).unwrap();
+    let (manifest, image) = layout.image(&made).unwrap();
+    let inside = root.path().join("inside");
+    std::fs::create_dir(&inside).unwrap();
+    let file = std::fs::File::open(layout.blob_path(&manifest.layers[0].digest)).unwrap();
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
+    archive.unpack(&inside).unwrap();
+    let words = image.config.entrypoint.unwrap();
+    let output = Command::new("chroot")
+        .arg(&inside)
+        .args(&words)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("the_builders_image_holds_all"), "{output:?}");
+}
