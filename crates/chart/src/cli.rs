@@ -65,8 +65,8 @@ fn check_release_name(name: &str) -> Result<(), Error> {
     }
     Err(Error::new(format!(
         "invalid release name, must match regex \
-         ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ and the length must not \
-         be longer than 53: {name:?}"
+         ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ and the length \
+         must not be longer than 53: {name:?}"
     )))
 }
 

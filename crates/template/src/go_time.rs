@@ -169,9 +169,11 @@ impl Time {
                 quote(rest)
             ));
         }
+        let month_fits = (1..=12).contains(&parts.month);
         parts.build().ok_or_else(|| {
             let shown = crate::literal::quote(text.as_bytes());
-            format!("parsing time {shown}: day out of range")
+            let part = if month_fits { "day" } else { "month" };
+            format!("parsing time {shown}: {part} out of range")
         })
     }
 }

@@ -124,7 +124,8 @@ lines: {{ .Files.Lines "conf/a.txt" | toJson }}
 {{ base $path }}: {{ $.Files.Get $path | b64enc }}
 {{- end }}
 has: {{ .Capabilities.APIVersions.Has "apps/v1" }} {{ .Capabilities.APIVersions.Has "x/v1" }} {{ .Capabilities.APIVersions.Has "y/v1" }}
-kube: {{ .Capabilities.KubeVersion }} {{ .Capabilities.KubeVersion.Minor }} {{ .Capabilities.KubeVersion.GitVersion }}
+kube: {{ .Capabilities.KubeVersion }} {{ .Capabilities.KubeVersion.Minor }}
+git: {{ .Capabilities.KubeVersion.GitVersion }}
 semver: {{ semverCompare ">=1.20-0" .Capabilities.KubeVersion.Version }}
 chart: {{ .Chart | toJson }}
 template: {{ .Template | toJson }} {{ .Release | toJson }}
@@ -153,7 +154,8 @@ fn helpers_values_and_tpl_render_as_helm_renders() {
 #[test]
 fn hooks_kinds_and_crds_are_ordered_as_helm_orders_them() {
     const OBJECTS: &str = "kind: Deployment\nmetadata: {name: d}\n---\nkind: Service\nmetadata: {name: s}\n---\n\
-        kind: Zebra\nmetadata: {name: z}\n---\nkind: Apple\nmetadata: {name: a}\n\n\n---\nkind: Namespace\nmetadata: {name: n}\n---\n\
+        kind: Zebra\nmetadata: {name: z}\n---\nkind: Apple\nmetadata: {name: a}\n\n\n---\n\
+        kind: Namespace\nmetadata: {name: n}\n---\n\
         kind: Job\nmetadata:\n  name: h\n  annotations: {\"helm.sh/hook\": \"pre-install, post-upgrade\", \"helm.sh/hook-weight\": \"5\"}\n---\n\
         kind: Pod\nmetadata:\n  name: t\n  annotations: {\"helm.sh/hook\": test}\n---\n\
         kind: Pod\nmetadata:\n  name: u\n  annotations: {\"helm.sh/hook\": unknown}\n---   \nkind: ConfigMap\nmetadata: {name: c}\n";

@@ -67,6 +67,15 @@ fn failing_templates_say_what_helm_says() {
         "method with wrong arguments": "a: {{ .Files.Get }}\n",
         "unknown field of capabilities": "a: {{ .Capabilities.Nope }}\n",
         "fromJson mustly": "a: {{ mustFromJson \"\" }}\n",
+        "nested repetition": "a: {{ regexFind \"a**\" \"a\" }}\n",
+        "lists compared": "a: {{ eq (list 1) (list 1) }}\n",
+        "month out of range": "a: {{ mustToDate \"2006-01-02\" \"2024-13-01\" }}\n",
+        "nil copied": "a: {{ deepCopy nil }}\n",
+        "text of nothing": "a: {{ len .Values.nope }}\n",
+        "more than one range variable": "a: {{ range $i, $j := 5 }}{{ end }}\n",
+        "nil as a command": "a: {{ nil }}\n",
+        "constant in a pipeline": "a: {{ \"a\" | nil }}\n",
+        "field of a string literal": "a: {{ \"a\".b }}\n",
         "until text": "a: {{ until \"x\" }}\n",
     ]);
 }

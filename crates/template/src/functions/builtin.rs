@@ -134,7 +134,8 @@ fn same(a: &Value, b: &Value) -> Result<bool, Error> {
             return Err(text.into());
         }
         (_, b) => {
-            let shown = String::from_utf8_lossy(&format::print_value(b)).into_owned();
+            let shown = format::sprintf(b"%s", std::slice::from_ref(b));
+            let shown = String::from_utf8_lossy(&shown).into_owned();
             return Err(format!("non-comparable type {shown}: {}", b.type_name()).into());
         }
     })

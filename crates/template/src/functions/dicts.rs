@@ -139,6 +139,9 @@ fn deep_copy(value: &Value, depth: u32) -> Outcome {
     if depth > DEPTH_MAX {
         return Err("value is nested too deeply to copy".into());
     }
+    if depth == 0 && value.is_nil() {
+        return Err("reflect: call of reflect.Value.Type on zero Value".into());
+    }
     Ok(match value {
         Value::Map(map) => {
             let copy = Map::with_path(map.kind(), map.path().cloned());

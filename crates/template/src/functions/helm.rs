@@ -222,7 +222,7 @@ fn toml(args: &Args) -> Result<String, String> {
             toml_table(&mut out, &map, &[], 0)?;
             Ok(out)
         }
-        _ => Err("toml: top-level values must be Go maps or structs".to_string()),
+        other => toml_value(&other),
     }
 }
 
@@ -230,7 +230,7 @@ type Table = serde_json::Map<String, Json>;
 
 /// Scalars first, then sub-tables, each with its full name.
 fn toml_table(out: &mut String, map: &Table, path: &[&str], depth: usize) -> Result<(), String> {
-    let pad = "  ".repeat(depth.saturating_sub(1));
+    let pad = "  ".repeat(depth);
     let is_table = |value: &Json| match value {
         Json::Object(_) => true,
         Json::Array(items) => !items.is_empty() && items.iter().all(Json::is_object),

@@ -86,10 +86,15 @@ fn compile(machine: &mut Machine<'_>, pattern: &str) -> Result<Rc<Regex>, Error>
     if let Some(found) = machine.patterns.get(pattern) {
         return Ok(Rc::clone(found));
     }
+    if is_nested(pattern) {
+        let text = complaint(pattern, "");
+        return Err(Error::plain(text));
+    }
     let built = RegexBuilder::new(&to_rust(pattern))
         .size_limit(PATTERN_BYTES_MAX)
         .build();
-    let regex = Rc::new(built.map_err(|error| Error::plain(complaint(pattern, &error)))?);
+    let regex =
+        Rc::new(built.map_err(|error| Error::plain(complaint(pattern, &error.to_string())))?);
     if machine.patterns.len() < PATTERNS_MAX {
         machine
             .patterns
@@ -104,9 +109,14 @@ fn panicking(machine: &mut Machine<'_>, pattern: &str) -> Result<Rc<Regex>, Erro
         .map_err(|error| Error::plain(format!("regexp: Compile(`{pattern}`): {}", error.text())))
 }
 
-fn complaint(pattern: &str, error: &regex::Error) -> String {
-    let text = error.to_string();
-    let reason = if text.contains("unclosed character class") {
+fn complaint(pattern: &str, text: &str) -> String {
+    let nested = ["**", "*+", "+*", "++", "?*", "?+"];
+    let nested = nested
+        .into_iter()
+        .find(|operator| pattern.contains(operator));
+    let reason = if let Some(operator) = nested {
+        format!("invalid nested repetition operator: `{operator}`")
+    } else if text.contains("unclosed character class") {
         format!(
             "missing closing ]: `{}`",
             pattern.rfind('[').map_or("", |at| &pattern[at..])
@@ -124,6 +134,16 @@ fn complaint(pattern: &str, error: &regex::Error) -> String {
         format!("invalid pattern: `{pattern}`")
     };
     format!("error parsing regexp: {reason}")
+}
+
+/// Whether a repetition repeats a repetition, which Go refuses and Rust takes.
+fn is_nested(pattern: &str) -> bool {
+    let plain = !pattern.contains(['\\', '[']);
+    let nested = ["**", "*+", "+*", "++", "?*", "?+"];
+    plain
+        && nested
+            .into_iter()
+            .any(|operator| pattern.contains(operator))
 }
 
 /// Go's classes are ASCII, Rust's are Unicode; Rust's set operators mean nothing in Go.

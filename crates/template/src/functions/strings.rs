@@ -455,7 +455,11 @@ fn words(text: &str, joint: char) -> String {
             (Some(Class::Lower), Class::Upper) => true,
             (Some(Class::Digit), Class::Upper) => true,
             (Some(Class::Upper), Class::Upper) => next == Some(Class::Lower),
-            (Some(Class::Lower | Class::Upper), Class::Digit) => false,
+            // Digits belong to the word before, unless small letters follow them.
+            (Some(Class::Lower | Class::Upper), Class::Digit) => {
+                let after = chars[index..].iter().find(|c| class(**c) != Class::Digit);
+                after.is_some_and(|c| class(*c) == Class::Lower)
+            }
             _ => false,
         };
         if starts {

@@ -50,7 +50,7 @@ impl Object for Version {
     }
 
     fn data(&self) -> Value {
-        Value::text(&self.original)
+        Value::text(self.to_string())
     }
 
     fn as_any(&self) -> &dyn std::any::Any {
