@@ -8,8 +8,8 @@
 //!
 //! # Two layouts
 //! Clients up to cosign 2 (and Kyverno) look for the tag `sha256-<hex>.sig`; cosign 3 looks for
-//! referrers that hold a Sigstore bundle. We write both ([`simple_signature`], [`bundle_signature`])
-//! and accept either.
+//! referrers that hold a Sigstore bundle. We write both ([`simple_signature`],
+//! [`bundle_signature`]) and accept either.
 
 mod artifact;
 mod envelope;

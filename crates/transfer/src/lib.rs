@@ -1,9 +1,9 @@
 //! A client of the OCI distribution API: blobs, manifests, tags and referrers, to and from.
 //!
-//! **Noun:** a [`Client`] of one registry. **Invariant:** bytes it returns or writes have the digest
-//! that was asked for; credentials go to that registry's host only. The logical name of a registry
-//! and the address where it listens are two things here, as in a container runtime's `hosts.toml`.
-//! It stores nothing and knows no image: layers are bytes.
+//! **Noun:** a [`Client`] of one registry. **Invariant:** bytes it returns or writes have the
+//! digest that was asked for; credentials go to that registry's host only. The logical name of a
+//! registry and the address where it listens are two things here, as in a container runtime's
+//! `hosts.toml`. It stores nothing and knows no image: layers are bytes.
 
 mod client;
 mod endpoint;
