@@ -69,9 +69,7 @@ pub fn repositories(client: &Client, namespace: &str) -> Api<Repository> {
 /// The deliveries of a project's namespace, or of all.
 pub fn deliveries(client: &Client, namespace: Option<&str>) -> Api<Delivery> {
     match namespace {
-        Some(namespace) => {
-            Api::namespaced_with(client.clone(), namespace, &resource(&DELIVERY))
-        }
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource(&DELIVERY)),
         None => Api::all_with(client.clone(), &resource(&DELIVERY)),
     }
 }

@@ -76,7 +76,9 @@ impl Lock {
 
     /// Whether some process holds the lock of this folder.
     pub fn is_held(data_dir: &Path) -> bool {
-        let Ok(file) = File::open(data_dir.join("lock")) else { return false };
+        let Ok(file) = File::open(data_dir.join("lock")) else {
+            return false;
+        };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 }
@@ -127,7 +129,10 @@ pub fn detach(data_dir: &Path, arguments: &[String]) -> Result<Outcome> {
     loop {
         if let Some(status) = child.try_wait()? {
             eprint!("{}", tail(&log));
-            bail!("the platform ended with {status} while starting; log: {}", log.display());
+            bail!(
+                "the platform ended with {status} while starting; log: {}",
+                log.display()
+            );
         }
         if let Some(found) = endpoints(data_dir)
             && found.pid == child.id()
@@ -141,7 +146,11 @@ pub fn detach(data_dir: &Path, arguments: &[String]) -> Result<Outcome> {
             shown = phase;
         }
         if start.elapsed() > READY_DEADLINE {
-            bail!("not ready after {} s; log: {}", READY_DEADLINE.as_secs(), log.display());
+            bail!(
+                "not ready after {} s; log: {}",
+                READY_DEADLINE.as_secs(),
+                log.display()
+            );
         }
         std::thread::sleep(PAUSE);
     }
@@ -171,14 +180,20 @@ fn spawn(log: &Path, arguments: &[String]) -> Result<std::process::Child> {
 /// # Errors
 /// When it does not end in time.
 pub fn stop(data_dir: &Path) -> Result<bool> {
-    let Some(pid) = endpoints(data_dir).map(|e| e.pid).or_else(|| pid_of(data_dir)) else {
+    let Some(pid) = endpoints(data_dir)
+        .map(|e| e.pid)
+        .or_else(|| pid_of(data_dir))
+    else {
         return Ok(false);
     };
     signal(pid, "-TERM");
     let start = Instant::now();
     while Lock::is_held(data_dir) {
         if start.elapsed() > STOP_DEADLINE {
-            bail!("process {pid} does not end; log: {}", data_dir.join("pilotis.log").display());
+            bail!(
+                "process {pid} does not end; log: {}",
+                data_dir.join("pilotis.log").display()
+            );
         }
         std::thread::sleep(PAUSE);
     }
@@ -199,7 +214,11 @@ fn pid_of(data_dir: &Path) -> Option<u32> {
     if !Lock::is_held(data_dir) {
         return None;
     }
-    std::fs::read_to_string(data_dir.join("pid")).ok()?.trim().parse().ok()
+    std::fs::read_to_string(data_dir.join("pid"))
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
 }
 
 fn signal(pid: u32, name: &str) {
@@ -220,15 +239,26 @@ pub fn status(arguments: &Status) -> Result<Outcome> {
         }
         Form::Human => print!("{}", describe(&arguments.data_dir, found.as_ref())),
     }
-    Ok(if found.is_some() { Outcome::Done } else { Outcome::Findings })
+    Ok(if found.is_some() {
+        Outcome::Done
+    } else {
+        Outcome::Findings
+    })
 }
 
 fn describe(data_dir: &Path, found: Option<&Endpoints>) -> String {
     let Some(endpoints) = found else {
-        let state = if Lock::is_held(data_dir) { "starting" } else { "stopped" };
+        let state = if Lock::is_held(data_dir) {
+            "starting"
+        } else {
+            "stopped"
+        };
         return format!("pilotis     {state}\ndata        {}\n", data_dir.display());
     };
-    let mut out = format!("pilotis     ready, version {}, process {}\n", endpoints.version, endpoints.pid);
+    let mut out = format!(
+        "pilotis     ready, version {}, process {}\n",
+        endpoints.version, endpoints.pid
+    );
     let optional = [
         ("console", &endpoints.console),
         ("registry", &endpoints.registry),
@@ -276,7 +306,10 @@ mod tests {
     #[test]
     fn endpoints_of_a_dead_process_are_not_believed() {
         let dir = tempfile::tempdir().unwrap();
-        let endpoints = Endpoints { api: "https://127.0.0.1:1".into(), ..Endpoints::default() };
+        let endpoints = Endpoints {
+            api: "https://127.0.0.1:1".into(),
+            ..Endpoints::default()
+        };
         announce(dir.path(), &endpoints).unwrap();
         assert_eq!(super::endpoints(dir.path()), None);
         let _lock = Lock::take(dir.path()).unwrap();

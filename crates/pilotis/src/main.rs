@@ -1,3 +1,67 @@
 //! Cloud π Native in one binary: arguments, output, exit codes, order of start and stop.
 
-fn main() {}
+mod cli;
+mod client;
+mod doctor;
+mod lifecycle;
+mod platform;
+mod settings;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use cli::{Arguments, Command, Down, Outcome};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let level = EnvFilter::try_from_env("PILOTIS_LOG").unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(level)
+        .with_writer(std::io::stderr)
+        .init();
+    // Two providers are linked in through dependencies; this one is ours.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match run(arguments.command) {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<Outcome> {
+    match command {
+        Command::Up(arguments) => platform::up(&arguments),
+        Command::Down(arguments) => down(&arguments),
+        Command::Status(arguments) => lifecycle::status(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Check(arguments) => cli::check::run(&arguments),
+        Command::Project(command) => block_on(cli::project::project(command)),
+        Command::Repository(command) => block_on(cli::project::repository(command)),
+        Command::Deliver(command) => block_on(cli::deliver::run(command)),
+    }
+}
+
+fn block_on(work: impl Future<Output = Result<Outcome>>) -> Result<Outcome> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}
+
+fn down(arguments: &Down) -> Result<Outcome> {
+    if lifecycle::stop(&arguments.data_dir)? {
+        eprintln!("stopped");
+    } else {
+        eprintln!("nothing runs in {}", arguments.data_dir.display());
+    }
+    if arguments.purge && arguments.data_dir.join("instance").exists() {
+        std::fs::remove_dir_all(&arguments.data_dir)?;
+        eprintln!("removed {}", arguments.data_dir.display());
+    }
+    Ok(Outcome::Done)
+}

@@ -194,7 +194,10 @@ mod tests {
     fn a_flag_wins_over_the_kept_port() {
         let dir = tempfile::tempdir().unwrap();
         Settings::resolve(dir.path(), None, &Ports::default()).unwrap();
-        let flags = Ports { api: Some(6553), ..Ports::default() };
+        let flags = Ports {
+            api: Some(6553),
+            ..Ports::default()
+        };
         let settings = Settings::resolve(dir.path(), None, &flags).unwrap();
         assert_eq!(settings.address("api").port(), 6553);
     }

@@ -132,8 +132,8 @@ pub fn environment_objects(
     objects
 }
 
-/// The Secret pods of an environment pull images with.
-pub fn pull_secret(slug: &Slug, environment: &str, registry: &str, password: &str) -> Value {
+/// The Secret pods of one of the project's namespaces pull images with.
+pub fn pull_secret(slug: &Slug, namespace: &str, registry: &str, password: &str) -> Value {
     let user = account_user(slug);
     let auth = STANDARD.encode(format!("{user}:{password}"));
     let config = json!({"auths": {registry: {
@@ -141,7 +141,7 @@ pub fn pull_secret(slug: &Slug, environment: &str, registry: &str, password: &st
     }}});
     json!({
         "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
-        "metadata": {"name": PULL_SECRET, "namespace": slug.environment_namespace(environment)},
+        "metadata": {"name": PULL_SECRET, "namespace": namespace},
         "data": {".dockerconfigjson": STANDARD.encode(config.to_string())},
     })
 }

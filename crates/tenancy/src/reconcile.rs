@@ -178,8 +178,16 @@ async fn build_project(object: &Project, context: &Context) -> Result<String, Er
         &environments,
         &context.settings,
     ));
+    // Build pods run in the project's own namespace and pull the builder's image.
+    let password = account::ensure(client, &slug).await?;
+    let registry = &context.settings.registry;
+    wanted.push(desired::pull_secret(
+        &slug,
+        &slug.namespace(),
+        registry,
+        &password,
+    ));
     apply_all(client, wanted).await?;
-    account::ensure(client, &slug).await?;
     Ok(slug.namespace())
 }
 
@@ -256,14 +264,15 @@ async fn build_environment(
     claim(client, &slug, desired::environment_namespace(&slug, &name)).await?;
     let mut wanted = desired::environment_objects(&slug, &name, &object.spec, &project.spec);
     let password = account::ensure(client, &slug).await?;
+    let namespace = slug.environment_namespace(&name);
     wanted.push(desired::pull_secret(
         &slug,
-        &name,
+        &namespace,
         &context.settings.registry,
         &password,
     ));
     apply_all(client, wanted).await?;
-    Ok(slug.environment_namespace(&name))
+    Ok(namespace)
 }
 
 /// Creates a namespace or confirms that it is ours; never adopts another.

@@ -97,7 +97,12 @@ async fn list(select: Select) -> Result<Outcome> {
     }
     for delivery in &items {
         let standing = standing(delivery.status.as_ref());
-        println!("{}\t{}\t{}", delivery.name_any(), standing, delivery.spec.title);
+        println!(
+            "{}\t{}\t{}",
+            delivery.name_any(),
+            standing,
+            delivery.spec.title
+        );
     }
     if items.is_empty() {
         eprintln!("no delivery yet: push a commit to a repository's followed branch");
@@ -116,7 +121,11 @@ async fn show(one: One) -> Result<Outcome> {
         Form::Json => println!("{}", serde_json::to_string_pretty(&delivery)?),
         Form::Human => print!("{}", describe(&delivery)),
     }
-    Ok(if blocked(&delivery).is_some() { Outcome::Findings } else { Outcome::Done })
+    Ok(if blocked(&delivery).is_some() {
+        Outcome::Findings
+    } else {
+        Outcome::Done
+    })
 }
 
 async fn follow(watch: Watch) -> Result<Outcome> {
@@ -151,18 +160,35 @@ async fn follow(watch: Watch) -> Result<Outcome> {
 }
 
 fn namespace_of(project: &str) -> Result<String> {
-    Ok(Slug::new(project).with_context(|| format!("project `{project}`"))?.namespace())
+    Ok(Slug::new(project)
+        .with_context(|| format!("project `{project}`"))?
+        .namespace())
 }
 
 /// One line per gate that began or ended, and per environment that moved.
 fn progress(delivery: &Delivery) -> Vec<String> {
-    let Some(status) = &delivery.status else { return Vec::new() };
-    let gates = status.gates.iter().filter(|g| g.state != GateState::Pending).map(|gate| {
-        let message = if gate.message.is_empty() { "" } else { &gate.message };
-        format!("{:<8} {:<8} {}", gate.name.as_str(), word(gate.state), message)
+    let Some(status) = &delivery.status else {
+        return Vec::new();
+    };
+    let gates = status
+        .gates
+        .iter()
+        .filter(|g| g.state != GateState::Pending)
+        .map(|gate| {
+            let message = if gate.message.is_empty() {
+                ""
+            } else {
+                &gate.message
+            };
+            format!(
+                "{:<8} {:<8} {}",
+                gate.name.as_str(),
+                word(gate.state),
+                message
+            )
             .trim_end()
             .to_owned()
-    });
+        });
     let promotions = status
         .promotions
         .iter()
@@ -177,7 +203,9 @@ fn describe(delivery: &Delivery) -> String {
     let _ = writeln!(out, "delivery    {}", delivery.name_any());
     let _ = writeln!(out, "commit      {} ({})", spec.commit, spec.reference);
     let _ = writeln!(out, "title       {}", spec.title);
-    let Some(status) = &delivery.status else { return out };
+    let Some(status) = &delivery.status else {
+        return out;
+    };
     let _ = writeln!(out, "standing    {}", standing(Some(status)));
     if let Some(image) = &status.image {
         let _ = writeln!(out, "image       {image}");
@@ -188,7 +216,11 @@ fn describe(delivery: &Delivery) -> String {
     }
     for promotion in &status.promotions {
         let url = promotion.url.as_deref().unwrap_or_default();
-        let _ = writeln!(out, "  {:<8} {} {url}", promotion.environment, promotion.state);
+        let _ = writeln!(
+            out,
+            "  {:<8} {} {url}",
+            promotion.environment, promotion.state
+        );
     }
     if let Some(cause) = blocked(delivery) {
         describe_cause(&mut out, cause);
@@ -198,8 +230,13 @@ fn describe(delivery: &Delivery) -> String {
 
 fn describe_gate(out: &mut String, gate: &Gate) {
     let time = duration(gate).unwrap_or_default();
-    let line =
-        format!("  {:<8} {:<8} {:>8}  {}", gate.name.as_str(), word(gate.state), time, gate.message);
+    let line = format!(
+        "  {:<8} {:<8} {:>8}  {}",
+        gate.name.as_str(),
+        word(gate.state),
+        time,
+        gate.message
+    );
     let _ = writeln!(out, "{}", line.trim_end());
     for evidence in &gate.evidence {
         let _ = writeln!(out, "{:31}{} {}", "", evidence.kind, evidence.digest);
@@ -207,7 +244,11 @@ fn describe_gate(out: &mut String, gate: &Gate) {
 }
 
 fn describe_cause(out: &mut String, cause: &Blocked) {
-    let requirement = cause.requirement.as_deref().or(cause.rule.as_deref()).unwrap_or("-");
+    let requirement = cause
+        .requirement
+        .as_deref()
+        .or(cause.rule.as_deref())
+        .unwrap_or("-");
     let _ = writeln!(out, "\nrequirement {requirement}");
     let _ = writeln!(out, "cause       {}", cause.cause);
     let _ = writeln!(out, "owner       {}", cause.owner);
@@ -243,7 +284,9 @@ fn word(state: GateState) -> &'static str {
 
 /// Where a delivery stands, in a few words.
 fn standing(status: Option<&DeliveryStatus>) -> String {
-    let Some(status) = status else { return "waiting".to_owned() };
+    let Some(status) = status else {
+        return "waiting".to_owned();
+    };
     if let Some(gate) = status.gates.iter().find(|g| g.state == GateState::Failed) {
         return format!("blocked at {}", gate.name.as_str());
     }
@@ -261,12 +304,19 @@ fn standing(status: Option<&DeliveryStatus>) -> String {
 fn finished(status: Option<&DeliveryStatus>) -> bool {
     let Some(status) = status else { return false };
     status.gates.len() == GateName::ALL.len()
-        && status.gates.iter().all(|g| matches!(g.state, GateState::Passed | GateState::Skipped))
+        && status
+            .gates
+            .iter()
+            .all(|g| matches!(g.state, GateState::Passed | GateState::Skipped))
 }
 
 fn blocked(delivery: &Delivery) -> Option<&Blocked> {
     let gates = &delivery.status.as_ref()?.gates;
-    gates.iter().find(|g| g.state == GateState::Failed)?.blocked.as_ref()
+    gates
+        .iter()
+        .find(|g| g.state == GateState::Failed)?
+        .blocked
+        .as_ref()
 }
 
 #[cfg(test)]
@@ -303,16 +353,24 @@ mod tests {
             title: "hello".into(),
             author: "ana".into(),
         };
-        let mut delivery =
-            Delivery::new("app-000000000000", &client::resource(&pilotis_kinds::pilotis::DELIVERY), spec);
-        delivery.status = Some(DeliveryStatus { gates, ..DeliveryStatus::default() });
+        let mut delivery = Delivery::new(
+            "app-000000000000",
+            &client::resource(&pilotis_kinds::pilotis::DELIVERY),
+            spec,
+        );
+        delivery.status = Some(DeliveryStatus {
+            gates,
+            ..DeliveryStatus::default()
+        });
         delivery
     }
 
     #[test]
     fn a_blocked_delivery_names_requirement_cause_place_and_fix() {
         use GateState::{Failed, Passed, Pending};
-        let states = [Passed, Passed, Passed, Passed, Failed, Pending, Pending, Pending];
+        let states = [
+            Passed, Passed, Passed, Passed, Failed, Pending, Pending, Pending,
+        ];
         insta::assert_snapshot!(describe(&delivery(&states)));
     }
 

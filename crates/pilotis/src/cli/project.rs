@@ -109,7 +109,9 @@ pub async fn project(command: Project) -> Result<Outcome> {
         Project::Create(create) => create_project(create).await,
         Project::List { instance } => {
             let client = client::connect(&instance).await?;
-            let list = client::projects(&client).list(&ListParams::default()).await?;
+            let list = client::projects(&client)
+                .list(&ListParams::default())
+                .await?;
             for project in list {
                 println!("{}\t{}", project.name_any(), project.spec.description);
             }
@@ -128,15 +130,20 @@ pub async fn repository(command: Repository) -> Result<Outcome> {
         Repository::List { project, instance } => {
             let client = client::connect(&instance).await?;
             let namespace = slug(&project)?.namespace();
-            let list =
-                client::repositories(&client, &namespace).list(&ListParams::default()).await?;
+            let list = client::repositories(&client, &namespace)
+                .list(&ListParams::default())
+                .await?;
             for repository in list {
                 let url = repository.status.as_ref().and_then(|s| s.url.clone());
                 println!("{}\t{}", repository.name_any(), url.unwrap_or_default());
             }
             Ok(Outcome::Done)
         }
-        Repository::Token { project, hours, instance } => {
+        Repository::Token {
+            project,
+            hours,
+            instance,
+        } => {
             let client = client::connect(&instance).await?;
             println!("{}", push_token(&client, &slug(&project)?, hours).await?);
             Ok(Outcome::Done)
@@ -149,10 +156,10 @@ async fn create_project(create: ProjectCreate) -> Result<Outcome> {
     for name in &create.environments {
         check_environment(name).with_context(|| format!("environment `{name}`"))?;
     }
-    if let Some(name) = &create.production {
-        if !create.environments.contains(name) {
-            bail!("--production {name} is not one of the environments");
-        }
+    if let Some(name) = &create.production
+        && !create.environments.contains(name)
+    {
+        bail!("--production {name} is not one of the environments");
     }
     let client = client::connect(&create.instance).await?;
     let spec = json!({"description": create.description});
@@ -172,7 +179,10 @@ async fn create_project(create: ProjectCreate) -> Result<Outcome> {
             e.status.as_ref().map_or(&[], |s| &s.conditions)
         })
         .await?;
-        eprintln!("environment {name} is ready in {}", slug.environment_namespace(name));
+        eprintln!(
+            "environment {name} is ready in {}",
+            slug.environment_namespace(name)
+        );
     }
     Ok(Outcome::Done)
 }
@@ -186,11 +196,16 @@ async fn create_repository(create: RepositoryCreate) -> Result<Outcome> {
     };
     let client = client::connect(&create.instance).await?;
     apply(&client, &REPOSITORY, Some(&namespace), &create.name, spec).await?;
-    let repository = wait_ready(client::repositories(&client, &namespace), &create.name, |r| {
-        r.status.as_ref().map_or(&[], |s| &s.conditions)
-    })
+    let repository = wait_ready(
+        client::repositories(&client, &namespace),
+        &create.name,
+        |r| r.status.as_ref().map_or(&[], |s| &s.conditions),
+    )
     .await?;
-    println!("{}", repository.status.and_then(|s| s.url).unwrap_or_default());
+    println!(
+        "{}",
+        repository.status.and_then(|s| s.url).unwrap_or_default()
+    );
     Ok(Outcome::Done)
 }
 
@@ -249,7 +264,9 @@ async fn apply_object(client: &Client, object: &Value, namespace: Option<&str>) 
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     let api_version = object["apiVersion"].as_str().unwrap_or_default();
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let ours = [&PROJECT, &ENVIRONMENT, &REPOSITORY].into_iter().find(|k| k.kind == kind);
+    let ours = [&PROJECT, &ENVIRONMENT, &REPOSITORY]
+        .into_iter()
+        .find(|k| k.kind == kind);
     let resource = match ours {
         Some(ours) => client::resource(ours),
         None => ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind)),
@@ -281,7 +298,10 @@ where
     let wait = async {
         while let Some(event) = stream.next().await {
             let Ok(object) = event else { continue };
-            let ready = conditions(&object).iter().find(|c| c.kind == "Ready").cloned();
+            let ready = conditions(&object)
+                .iter()
+                .find(|c| c.kind == "Ready")
+                .cloned();
             match ready {
                 Some(condition) if condition.status == "True" => return Some(object),
                 Some(condition) => last = condition.message,
@@ -292,6 +312,9 @@ where
     };
     match tokio::time::timeout(READY_DEADLINE, wait).await {
         Ok(Some(object)) => Ok(object),
-        _ => bail!("{name} is not ready after {} s: {last}", READY_DEADLINE.as_secs()),
+        _ => bail!(
+            "{name} is not ready after {} s: {last}",
+            READY_DEADLINE.as_secs()
+        ),
     }
 }

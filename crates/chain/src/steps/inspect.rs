@@ -1,0 +1,107 @@
+//! Inspect: the rules about sources, and secrets. The chart is judged at `verify`, where what it
+//! renders for each environment is known.
+
+use pilotis_check::{Language, Options, Report};
+use pilotis_kinds::pilotis::{Blocked, Evidence, GateName};
+use pilotis_report::{Finding, Level};
+
+use crate::Context;
+use crate::api::Error;
+use crate::evidence::{self, Document};
+use crate::gates::Outcome;
+use crate::steps::Commit;
+
+/// Media type of a compliance report.
+const REPORT: &str = "application/vnd.pilotis.compliance-report.v1+json";
+
+pub(crate) async fn run(commit: &Commit, context: &Context) -> Result<Outcome, Error> {
+    let chart = format!("{}/", commit.repository.spec.chart);
+    let mut files = commit.files()?;
+    files.retain(|path, _| !path.starts_with(&chart));
+    if !files.contains_key(&commit.repository.spec.dockerfile) {
+        let path = &commit.repository.spec.dockerfile;
+        let cause = format!("the commit has no {path}");
+        let fix = format!("add {path}, or set spec.dockerfile of the Repository");
+        return Ok(Outcome::failed(cause, fix));
+    }
+    let report = judge(files, &Options::default()).await?;
+    judged(commit, context, GateName::Inspect, &report).await
+}
+
+/// Judges files on a thread of its own: rendering and patterns are work.
+pub(crate) async fn judge(files: pilotis_check::Tree, options: &Options) -> Result<Report, Error> {
+    let options = Options {
+        language: Language::French,
+        ..options.clone()
+    };
+    let work = tokio::task::spawn_blocking(move || pilotis_check::run(&files, &options));
+    let report = work.await.map_err(Error::git("judge the sources"))?;
+    report.map_err(Error::git("load the rules"))
+}
+
+/// Keeps the report and passes, or stops at the first blocking finding.
+pub(crate) async fn judged(
+    commit: &Commit,
+    context: &Context,
+    gate: GateName,
+    report: &Report,
+) -> Result<Outcome, Error> {
+    let kept = keep(commit, context, gate, report).await?;
+    let open = |f: &&Finding| f.level == Level::P && f.derogation.is_none();
+    let blocking: Vec<&Finding> = report.findings.iter().filter(open).collect();
+    let Some(first) = blocking.first() else {
+        let important = report.findings.len();
+        let message = format!("{} rules, {important} remarks", report.evaluated.len());
+        return Ok(Outcome::Passed {
+            message,
+            evidence: vec![kept],
+        });
+    };
+    let blocked = Box::new(blocked(first, blocking.len() - 1));
+    Ok(Outcome::Failed {
+        blocked,
+        evidence: vec![kept],
+    })
+}
+
+async fn keep(
+    commit: &Commit,
+    context: &Context,
+    gate: GateName,
+    report: &Report,
+) -> Result<Evidence, Error> {
+    let bytes = pilotis_check::json(report).to_string().into_bytes();
+    let document = Document {
+        kind: "compliance-report",
+        media_type: REPORT,
+        summary: format!(
+            "{} findings, {} rules evaluated",
+            report.findings.len(),
+            report.evaluated.len()
+        ),
+        bytes,
+    };
+    evidence::keep(
+        context,
+        &commit.image_path(),
+        &commit.delivery,
+        gate,
+        document,
+    )
+    .await
+}
+
+fn blocked(finding: &Finding, others: usize) -> Blocked {
+    let fix = finding.fix.as_ref();
+    Blocked {
+        requirement: finding.requirement.clone(),
+        rule: Some(finding.rule.clone()),
+        cause: finding.message.clone(),
+        owner: "team".to_owned(),
+        file: finding.position.as_ref().map(|p| p.file.clone()),
+        line: finding.position.as_ref().map(|p| p.line),
+        fix: fix.map(|f| f.description.clone()).unwrap_or_default(),
+        patch: fix.and_then(|f| f.patch.clone()),
+        others: u32::try_from(others).unwrap_or(u32::MAX),
+    }
+}

@@ -1,0 +1,123 @@
+//! The work of each gate: a function of the commit and of what earlier gates left.
+
+mod build;
+mod inspect;
+mod job;
+mod promote;
+mod publish;
+mod sign;
+mod test;
+mod verify;
+
+use std::collections::BTreeMap;
+
+use kube::ResourceExt;
+use pilotis_git::{CommitId, File, Mode, Repository as Git, TreeLimits};
+use pilotis_kinds::names::Slug;
+use pilotis_kinds::pilotis::{DeliveryStatus, GateName};
+
+use crate::Context;
+use crate::api::{self, Delivery, Error, Repository, home};
+use crate::gates::Outcome;
+use crate::repositories;
+
+/// Runs the step of a gate. A step may write what it learns of the image and promotions.
+pub(crate) async fn run(
+    gate: GateName,
+    delivery: &Delivery,
+    status: &mut DeliveryStatus,
+    context: &Context,
+) -> Result<Outcome, Error> {
+    let commit = Commit::open(delivery, context).await?;
+    match gate {
+        GateName::Mirror => Ok(commit.mirrored()),
+        GateName::Inspect => inspect::run(&commit, context).await,
+        GateName::Build => build::run(&commit, status, context).await,
+        GateName::Test => test::run(&commit, context).await,
+        GateName::Verify => verify::run(&commit, status, context).await,
+        GateName::Sign => sign::run(&commit, status, context).await,
+        GateName::Publish => publish::run(&commit, status, context).await,
+        GateName::Promote => promote::run(&commit, status, context).await,
+    }
+}
+
+/// The commit a delivery is about, ready to be read.
+pub(crate) struct Commit {
+    pub(crate) slug: Slug,
+    pub(crate) namespace: String,
+    pub(crate) delivery: String,
+    pub(crate) spec: pilotis_kinds::pilotis::DeliverySpec,
+    pub(crate) repository: Repository,
+    git: Git,
+    id: CommitId,
+}
+
+impl Commit {
+    async fn open(delivery: &Delivery, context: &Context) -> Result<Self, Error> {
+        let namespace = home(delivery);
+        let slug = Slug::of_namespace(&namespace).ok_or(Error::Malformed("namespace"))?;
+        let name = &delivery.spec.repository;
+        let repository = api::repositories(&context.client, Some(&namespace))
+            .get(name)
+            .await
+            .map_err(Error::api(format!("read repository {name}")))?;
+        let directory = repositories::directory(&context.settings, &namespace, name);
+        let git = Git::open(&directory).map_err(Error::git("open the repository"))?;
+        let id = git
+            .resolve(&delivery.spec.commit)
+            .map_err(Error::git("find the commit"))?;
+        Ok(Self {
+            slug,
+            namespace,
+            delivery: delivery.name_any(),
+            spec: delivery.spec.clone(),
+            repository,
+            git,
+            id,
+        })
+    }
+
+    fn mirrored(&self) -> Outcome {
+        let from = match &self.repository.spec.mirror {
+            Some(mirror) => format!("fetched from {}", mirror.url),
+            None => "pushed to the platform".to_owned(),
+        };
+        Outcome::passed(format!("{} {from}", self.short()))
+    }
+
+    /// The first twelve characters of the commit.
+    pub(crate) fn short(&self) -> &str {
+        self.spec.commit.get(..12).unwrap_or(&self.spec.commit)
+    }
+
+    /// Repository path in the registry, `<project>/<repository>`.
+    pub(crate) fn image_path(&self) -> String {
+        format!("{}/{}", self.slug, self.spec.repository)
+    }
+
+    /// Every regular file of the commit, by path.
+    pub(crate) fn files(&self) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+        let regular = self
+            .all_files()?
+            .into_iter()
+            .filter(|f| !matches!(f.mode, Mode::Link));
+        Ok(regular.map(|f| (f.path, f.bytes)).collect())
+    }
+
+    /// Every file of the commit with its mode, links included.
+    pub(crate) fn all_files(&self) -> Result<Vec<File>, Error> {
+        let limits = TreeLimits::default();
+        self.git
+            .files(self.id, "", limits)
+            .map_err(Error::git("read the commit's files"))
+    }
+
+    /// The commit's own time, seconds since 1970.
+    pub(crate) fn time_seconds(&self) -> Result<i64, Error> {
+        let commit = self
+            .git
+            .commit(self.id)
+            .map_err(Error::git("read the commit"))?;
+        Ok(commit.time_seconds)
+    }
+}

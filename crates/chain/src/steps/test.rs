@@ -1,0 +1,173 @@
+//! Test: the Dockerfile's `test` stage is built in a pod; the reports it leaves are read.
+//!
+//! The stage's image is pushed untagged, like any build; `junit.xml` and `coverage.xml` (Cobertura)
+//! or `lcov.info` are looked for in its layers, in any folder named `reports`.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use flate2::read::GzDecoder;
+use pilotis_check::evidence as reports;
+use pilotis_dockerfile::{Dockerfile, Instruction, Kind};
+use pilotis_kinds::pilotis::{Evidence, GateName};
+use pilotis_oci::{Digest, Manifest};
+
+use crate::Context;
+use crate::api::Error;
+use crate::evidence::{self, Document};
+use crate::gates::Outcome;
+use crate::steps::Commit;
+use crate::steps::build::{Built, built};
+
+/// Name of the stage.
+const STAGE: &str = "test";
+/// Largest layer searched.
+const LAYER_BYTES_MAX: u64 = 256 << 20;
+/// Largest report read.
+const REPORT_BYTES_MAX: u64 = 16 << 20;
+/// Entries of a layer looked at.
+const ENTRIES_MAX: usize = 200_000;
+
+pub(crate) async fn run(commit: &Commit, context: &Context) -> Result<Outcome, Error> {
+    if !has_stage(commit)? {
+        let reason = format!("the Dockerfile has no stage named `{STAGE}`");
+        return Ok(Outcome::Skipped { reason });
+    }
+    let (manifest, log) = match built(commit, Some(STAGE), GateName::Test, context).await? {
+        Built::No(outcome) => return Ok(outcome),
+        Built::Yes { manifest, log } => (manifest, log),
+    };
+    let found = find(commit, &manifest, context).await?;
+    let Some(junit) = found.get("junit.xml") else {
+        let cause = "the test stage left no reports/junit.xml";
+        return Ok(Outcome::failed(
+            cause,
+            "write a JUnit report to reports/junit.xml",
+        ));
+    };
+    let tests = reports::junit(junit).map_err(Error::git("read junit.xml"))?;
+    let mut evidence = vec![log];
+    let mut message = format!("{} tests, {} failed", tests.total, tests.failed);
+    evidence.push(keep(commit, context, "junit", junit, message.clone()).await?);
+    if let Some((name, bytes)) = coverage(&found) {
+        let coverage = if name == "lcov.info" {
+            reports::lcov(bytes)
+        } else {
+            reports::cobertura(bytes)
+        };
+        let coverage = coverage.map_err(Error::git("read the coverage report"))?;
+        let text = format!("coverage {:.1} %", coverage.permille() as f64 / 10.0);
+        message = format!("{message}, {text}");
+        evidence.push(keep(commit, context, "coverage", bytes, text).await?);
+    }
+    if tests.failed > 0 {
+        let mut outcome = Outcome::failed(message, "make the failing tests pass");
+        if let Outcome::Failed { evidence: kept, .. } = &mut outcome {
+            *kept = evidence;
+        }
+        return Ok(outcome);
+    }
+    Ok(Outcome::Passed { message, evidence })
+}
+
+fn has_stage(commit: &Commit) -> Result<bool, Error> {
+    let files = commit.files()?;
+    let Some(bytes) = files.get(&commit.repository.spec.dockerfile) else {
+        return Ok(false);
+    };
+    let text = String::from_utf8_lossy(bytes);
+    // A Dockerfile that cannot be read was refused by the build gate.
+    let Ok(dockerfile) = Dockerfile::parse(&text) else {
+        return Ok(false);
+    };
+    let named = |stage: &Vec<Instruction>| {
+        let from = stage.first().map(|first| &first.kind);
+        matches!(from, Some(Kind::From { name: Some(name), .. }) if name.as_str() == STAGE)
+    };
+    Ok(dockerfile.stages.iter().any(named))
+}
+
+fn coverage(found: &BTreeMap<String, Vec<u8>>) -> Option<(&str, &[u8])> {
+    let names = ["coverage.xml", "cobertura.xml", "lcov.info"];
+    names
+        .into_iter()
+        .find_map(|name| Some((name, found.get(name)?.as_slice())))
+}
+
+async fn keep(
+    commit: &Commit,
+    context: &Context,
+    kind: &'static str,
+    bytes: &[u8],
+    summary: String,
+) -> Result<Evidence, Error> {
+    let media_type = "application/xml";
+    let document = Document {
+        kind,
+        media_type,
+        bytes: bytes.to_vec(),
+        summary,
+    };
+    evidence::keep(
+        context,
+        &commit.image_path(),
+        &commit.delivery,
+        GateName::Test,
+        document,
+    )
+    .await
+}
+
+/// Reports in the layers of an image, by file name; a later layer wins.
+async fn find(
+    commit: &Commit,
+    manifest: &Digest,
+    context: &Context,
+) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+    let path = commit.image_path();
+    let (_, bytes) = context
+        .registry
+        .manifest(&path, &manifest.to_string())
+        .await
+        .map_err(Error::registry("read the test image"))?;
+    let manifest: Manifest =
+        serde_json::from_slice(&bytes).map_err(|_| Error::Malformed("image manifest"))?;
+    let mut found = BTreeMap::new();
+    for layer in manifest
+        .layers
+        .into_iter()
+        .filter(|l| l.size <= LAYER_BYTES_MAX)
+    {
+        let bytes = context
+            .registry
+            .blob(&path, &layer.digest, LAYER_BYTES_MAX)
+            .await
+            .map_err(Error::registry("read a layer of the test image"))?;
+        let search = tokio::task::spawn_blocking(move || reports_in(&bytes));
+        let reports = search.await.map_err(Error::git("search a layer"))?;
+        found.extend(reports.map_err(Error::git("search a layer"))?);
+    }
+    Ok(found)
+}
+
+fn reports_in(layer: &[u8]) -> std::io::Result<BTreeMap<String, Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    let mut archive = tar::Archive::new(GzDecoder::new(layer));
+    for entry in archive.entries()?.take(ENTRIES_MAX) {
+        let entry = entry?;
+        let path = entry.path()?.into_owned();
+        let folder = path.parent().and_then(|p| p.file_name());
+        let in_reports = folder.is_some_and(|name| name == "reports");
+        let Some(name) = path.file_name().and_then(|n| n.to_str()) else {
+            continue;
+        };
+        if !in_reports || !entry.header().entry_type().is_file() {
+            continue;
+        }
+        let name = name.to_owned();
+        let mut bytes = Vec::new();
+        entry.take(REPORT_BYTES_MAX).read_to_end(&mut bytes)?;
+        found.insert(name, bytes);
+    }
+    Ok(found)
+}

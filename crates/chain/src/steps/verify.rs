@@ -1,0 +1,100 @@
+//! Verify: the image's own configuration, and the chart as every environment would get it.
+
+use kube::ResourceExt;
+use kube::api::ListParams;
+use pilotis_check::Options;
+use pilotis_kinds::names::check_environment;
+use pilotis_kinds::pilotis::{DeliveryStatus, GateName};
+use pilotis_oci::{Image, Manifest};
+
+use crate::Context;
+use crate::api::{self, Error};
+use crate::gates::Outcome;
+use crate::steps::{Commit, inspect};
+
+/// Largest image configuration read.
+const CONFIG_BYTES_MAX: u64 = 1 << 20;
+
+pub(crate) async fn run(
+    commit: &Commit,
+    status: &DeliveryStatus,
+    context: &Context,
+) -> Result<Outcome, Error> {
+    if let Some(outcome) = image(commit, status, context).await? {
+        return Ok(outcome);
+    }
+    let chart = format!("{}/", commit.repository.spec.chart);
+    let mut files = commit.files()?;
+    files.retain(|path, _| path.starts_with(&chart));
+    if files.is_empty() {
+        let cause = format!("the commit has no chart in {chart}");
+        let fix = "add a Helm chart, or set spec.chart of the Repository";
+        return Ok(Outcome::failed(cause, fix));
+    }
+    let report = inspect::judge(files, &Options::default()).await?;
+    inspect::judged(commit, context, GateName::Verify, &report).await
+}
+
+/// What the image itself must hold; `None` when nothing stops it.
+async fn image(
+    commit: &Commit,
+    status: &DeliveryStatus,
+    context: &Context,
+) -> Result<Option<Outcome>, Error> {
+    let path = commit.image_path();
+    let digest = digest(status).ok_or(Error::Malformed("image reference"))?;
+    let (_, bytes) = context
+        .registry
+        .manifest(&path, digest)
+        .await
+        .map_err(Error::registry("read the image"))?;
+    let manifest: Manifest =
+        serde_json::from_slice(&bytes).map_err(|_| Error::Malformed("image manifest"))?;
+    let config = context
+        .registry
+        .blob(&path, &manifest.config.digest, CONFIG_BYTES_MAX)
+        .await
+        .map_err(Error::registry("read the image's configuration"))?;
+    let image: Image =
+        serde_json::from_slice(&config).map_err(|_| Error::Malformed("image configuration"))?;
+    let user = image.config.user.clone().unwrap_or_default();
+    let name = user.split(':').next().unwrap_or_default();
+    if matches!(name, "" | "0" | "root") {
+        let mut outcome = Outcome::failed(
+            "l'image s'exécute en tant que root",
+            "ajouter `USER 65532` à la dernière étape du Dockerfile",
+        );
+        if let Outcome::Failed { blocked, .. } = &mut outcome {
+            blocked.requirement = Some("EXI-ARCH-18".to_owned());
+            blocked.rule = Some("image-root-user".to_owned());
+            blocked.file = Some(commit.repository.spec.dockerfile.clone());
+        }
+        return Ok(Some(outcome));
+    }
+    Ok(None)
+}
+
+/// The digest part of the image a delivery built.
+pub(crate) fn digest(status: &DeliveryStatus) -> Option<&str> {
+    status
+        .image
+        .as_deref()?
+        .rsplit_once('@')
+        .map(|(_, digest)| digest)
+}
+
+/// Names of the project's environments, production last.
+pub(crate) async fn environments(commit: &Commit, context: &Context) -> Result<Vec<String>, Error> {
+    let api = api::environments(&context.client, &commit.namespace);
+    let list = api
+        .list(&ListParams::default())
+        .await
+        .map_err(Error::api("list environments"))?;
+    let mut found: Vec<(bool, String)> = list
+        .iter()
+        .map(|e| (e.spec.production, e.name_any()))
+        .collect();
+    found.retain(|(_, name)| check_environment(name).is_ok());
+    found.sort();
+    Ok(found.into_iter().map(|(_, name)| name).collect())
+}

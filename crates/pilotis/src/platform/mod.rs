@@ -1,0 +1,206 @@
+//! The order in which an instance starts and stops: what is below the seam first, then what stands
+//! on it. Every part is a task with a name; when one ends by itself, the instance stops.
+
+pub mod bootstrap;
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use kube::Client;
+use pilotis_apiserver::{ApiServer, Hooks, Identity};
+use pilotis_kinds::names::SYSTEM_NAMESPACE;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{Outcome, Up};
+use crate::doctor;
+use crate::lifecycle::{self, Endpoints, Lock};
+use crate::settings::{Ports, Settings};
+
+/// Name of the only node.
+const NODE: &str = "pilotis";
+
+/// The running parts, by name.
+pub struct Parts {
+    tasks: JoinSet<(&'static str, Result<()>)>,
+    stop: CancellationToken,
+}
+
+impl Parts {
+    fn new(stop: CancellationToken) -> Self {
+        Self {
+            tasks: JoinSet::new(),
+            stop,
+        }
+    }
+
+    /// Starts a part.
+    pub fn start<E>(
+        &mut self,
+        name: &'static str,
+        work: impl Future<Output = Result<(), E>> + Send + 'static,
+    ) where
+        E: Into<anyhow::Error>,
+    {
+        self.tasks
+            .spawn(async move { (name, work.await.map_err(Into::into)) });
+    }
+
+    /// Waits for a signal or the end of any part, then for all.
+    async fn wait(mut self) -> Result<()> {
+        let mut failure = None;
+        tokio::select! {
+            () = signalled() => tracing::info!("stopping"),
+            ended = self.tasks.join_next() => failure = Some(describe(ended)),
+        }
+        self.stop.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Ok((name, Err(error))) = ended {
+                tracing::error!(part = name, error = %format!("{error:#}"), "part failed");
+            }
+        }
+        match failure {
+            Some(text) => bail!("{text}"),
+            None => Ok(()),
+        }
+    }
+}
+
+type Ended = Option<Result<(&'static str, Result<()>), tokio::task::JoinError>>;
+
+fn describe(ended: Ended) -> String {
+    match ended {
+        Some(Ok((name, Err(error)))) => format!("{name} failed: {error:#}"),
+        Some(Ok((name, Ok(())))) => format!("{name} ended by itself"),
+        Some(Err(error)) => format!("a part panicked: {error}"),
+        None => "nothing was started".to_owned(),
+    }
+}
+
+/// `pilotis up`.
+///
+/// # Errors
+/// When the instance cannot start, or a part of it fails.
+pub fn up(arguments: &Up) -> Result<Outcome> {
+    let ports = Ports::from(&arguments.ports);
+    let settings = Settings::resolve(&arguments.data_dir, arguments.config.as_deref(), &ports)?;
+    if lifecycle::endpoints(&settings.data_dir).is_none() && !Lock::is_held(&settings.data_dir) {
+        let checks = doctor::before_start(&settings, arguments.no_containers);
+        if !checks.is_empty() {
+            eprint!("{}", doctor::describe(&checks));
+            return Ok(Outcome::Failure);
+        }
+    }
+    if arguments.detach {
+        let words: Vec<String> = std::env::args()
+            .skip(1)
+            .filter(|w| w != "--detach")
+            .collect();
+        return lifecycle::detach(&settings.data_dir, &words);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(run(settings, arguments.clone()))?;
+    Ok(Outcome::Done)
+}
+
+async fn run(settings: Settings, arguments: Up) -> Result<()> {
+    let _lock = Lock::take(&settings.data_dir)?;
+    lifecycle::withdraw(&settings.data_dir);
+    lifecycle::note_pid(&settings.data_dir)?;
+    tracing::info!(instance = %settings.instance, pods = %settings.pod_cidr, "starting");
+    let stop = CancellationToken::new();
+    let mut parts = Parts::new(stop.clone());
+    lifecycle::phase(&settings.data_dir, "API server");
+    // Listeners outlive the parts, so that these can say goodbye to the API.
+    let api_stop = CancellationToken::new();
+    let server = api_server(&settings, api_stop.clone()).await?;
+    let admin = server.client(Identity::Administrator);
+    publish_ca(&settings.data_dir, server.ca_pem())?;
+    bootstrap::install(&admin, &[("controllers", pilotis_controllers::ROLE)], false).await?;
+    lifecycle::phase(&settings.data_dir, "controllers");
+    let controllers = pilotis_controllers::Settings {
+        pretend_node: arguments.no_containers.then(|| NODE.to_owned()),
+        root_certificate: server.ca_pem().to_owned(),
+    };
+    let client = service_client(&server, "controllers");
+    parts.start(
+        "controllers",
+        pilotis_controllers::run(client, controllers, stop.clone()),
+    );
+    let endpoints = Endpoints {
+        api: format!("https://{}", server.endpoint()),
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..Endpoints::default()
+    };
+    lifecycle::announce(&settings.data_dir, &endpoints)?;
+    tracing::info!(api = %endpoints.api, "ready");
+    let ended = parts.wait().await;
+    lifecycle::withdraw(&settings.data_dir);
+    api_stop.cancel();
+    server.stopped().await;
+    ended
+}
+
+async fn api_server(settings: &Settings, stop: CancellationToken) -> Result<ApiServer> {
+    let (base, prefix) = range(&settings.service_cidr)?;
+    let api = pilotis_apiserver::Settings {
+        data_dir: settings.data_dir.clone(),
+        listen: settings.address("api"),
+        names: Vec::new(),
+        service_base: base,
+        service_prefix: prefix,
+    };
+    Ok(ApiServer::start(api, Hooks::default(), stop).await?)
+}
+
+/// A client acting as a service of the platform.
+fn service_client(server: &ApiServer, name: &str) -> Client {
+    server.client(Identity::ServiceAccount {
+        namespace: SYSTEM_NAMESPACE.to_owned(),
+        name: name.to_owned(),
+    })
+}
+
+fn range(cidr: &str) -> Result<(Ipv4Addr, u8)> {
+    let (address, prefix) = cidr
+        .split_once('/')
+        .context("an address range has the form A/N")?;
+    let address = address
+        .parse()
+        .with_context(|| format!("{cidr} is not an address range"))?;
+    let prefix = prefix
+        .parse()
+        .with_context(|| format!("{cidr} is not an address range"))?;
+    Ok((address, prefix))
+}
+
+/// The authority's certificate, for clients that are not Kubernetes clients.
+fn publish_ca(data_dir: &Path, pem: &str) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let path = data_dir.join("ca.crt");
+    std::fs::write(&path, pem).with_context(|| format!("cannot write {}", path.display()))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644))?;
+    Ok(())
+}
+
+/// Waits for the first signal that asks to stop; the terminal's hang-up does not.
+async fn signalled() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return;
+    };
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return,
+            _ = tokio::signal::ctrl_c() => return,
+            _ = hangup.recv() => {}
+        }
+    }
+}

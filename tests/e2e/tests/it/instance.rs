@@ -1,0 +1,102 @@
+//! A `pilotis` process of a test's own.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, bail};
+use pilotis_testkit::{judge, pilotis_binary};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// An instance in a temporary folder; purged when the value is dropped.
+pub struct Instance {
+    dir: TempDir,
+}
+
+impl Instance {
+    /// Starts an instance and waits until it is ready.
+    pub fn up(flags: &[&str]) -> Result<Self> {
+        let instance = Self {
+            dir: tempfile::tempdir()?,
+        };
+        instance.start(flags)?;
+        Ok(instance)
+    }
+
+    /// Starts the instance again in the same folder.
+    pub fn start(&self, flags: &[&str]) -> Result<()> {
+        let mut words = vec!["up", "--detach"];
+        words.extend(flags);
+        self.pilotis(&words).map(|_| ())
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Runs a command of the binary on this instance; its standard error becomes the error.
+    pub fn pilotis(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.try_pilotis(arguments)?;
+        if !output.status.success() {
+            bail!(
+                "pilotis {arguments:?} ended with {}: {}{}",
+                output.status,
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Runs a command of the binary on this instance, however it ends.
+    pub fn try_pilotis(&self, arguments: &[&str]) -> Result<Output> {
+        Command::new(pilotis_binary()?)
+            .args(arguments)
+            .arg("--data-dir")
+            .arg(self.path())
+            .stdin(Stdio::null())
+            .output()
+            .context("cannot run pilotis")
+    }
+
+    /// The output of kubectl on this instance.
+    pub fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+        let output = Command::new(judge("kubectl"))
+            .arg("--kubeconfig")
+            .arg(self.path().join("kubeconfig"))
+            .arg("--cache-dir")
+            .arg(self.path().join("kubectl-cache"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()?;
+        if !output.status.success() {
+            bail!(
+                "kubectl {arguments:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// What `endpoints.json` says.
+    pub fn endpoints(&self) -> Result<Value> {
+        let text = std::fs::read(self.path().join("endpoints.json"))?;
+        Ok(serde_json::from_slice(&text)?)
+    }
+
+    /// Kills the server without warning.
+    pub fn kill(&self) -> Result<()> {
+        let pid = self.endpoints()?["pid"].to_string();
+        let status = Command::new("kill").args(["-9", &pid]).status()?;
+        if !status.success() {
+            bail!("cannot kill process {pid}");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let _ = self.try_pilotis(&["down", "--purge"]);
+    }
+}

@@ -1,0 +1,7 @@
+//! The whole product, driven as its users drive it: the `pilotis` binary, kubectl, Helm, Git.
+//!
+//! One binary, one file per story. Every test has its own data directory and ports.
+
+mod instance;
+
+mod api;
