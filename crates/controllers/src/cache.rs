@@ -144,21 +144,23 @@ where
 
     /// Records that we deleted an object and that it is gone.
     pub(crate) fn forget(&self, object: &K) {
-        let uid = object.uid().unwrap_or_default();
-        self.remove(object, |gone| {
+        self.remove(object, |gone, uid| {
             gone.insert(uid);
         });
     }
 
-    fn remove(&self, object: &K, note: impl FnOnce(&mut BTreeSet<String>)) {
+    /// Takes an object out; `note` says what becomes of the memory of its unique id.
+    fn remove(&self, object: &K, note: impl FnOnce(&mut BTreeSet<String>, String)) {
         let key = key_of(object);
+        let uid = object.uid().unwrap_or_default();
         let old = {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-            note(&mut state.gone);
             let is_same = |known: &Arc<K>| known.meta().uid == object.meta().uid;
             if !state.objects.get(&key).is_some_and(is_same) {
+                state.gone.remove(&uid);
                 return;
             }
+            note(&mut state.gone, uid);
             state.objects.remove(&key)
         };
         self.tell(&Change { old, new: None });
@@ -204,12 +206,7 @@ where
                     self.synced.send_replace(true);
                 }
                 Some(Ok(Event::Apply(object))) => self.saw(object),
-                Some(Ok(Event::Delete(object))) => {
-                    let uid = object.uid().unwrap_or_default();
-                    self.remove(&object, |gone| {
-                        gone.remove(&uid);
-                    });
-                }
+                Some(Ok(Event::Delete(object))) => self.remove(&object, |_, _| {}),
             }
         }
     }
@@ -226,8 +223,43 @@ where
                 .map(|(_, object)| Arc::clone(object))
                 .collect::<Vec<_>>()
         });
+        // A new watch starts here: events of what we deleted before will not come any more.
+        self.state
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .gone
+            .clear();
         for object in missing {
-            self.remove(&object, |_| {});
+            self.remove(&object, |_, _| {});
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::core::v1::Pod;
+
+    fn pod(uid: &str, version: &str) -> Pod {
+        let meta = serde_json::json!({"name": "p", "namespace": "n", "uid": uid,
+            "resourceVersion": version});
+        serde_json::from_value(serde_json::json!({ "metadata": meta })).unwrap()
+    }
+
+    #[test]
+    fn older_events_do_not_undo_what_we_wrote() {
+        let cache: Arc<Cache<Pod>> = Cache::new();
+        let key = ("n".to_owned(), "p".to_owned());
+        let version = || cache.get(&key).and_then(|pod| pod.resource_version());
+        cache.saw(pod("a", "10"));
+        cache.saw(pod("a", "9"));
+        assert_eq!(version().as_deref(), Some("10"));
+        cache.forget(&pod("a", "10"));
+        cache.saw(pod("a", "11"));
+        assert_eq!(version(), None);
+        cache.remove(&pod("a", "12"), |_, _| {});
+        assert!(cache.read(|state| state.gone.is_empty()));
+        cache.saw(pod("b", "13"));
+        assert_eq!(version().as_deref(), Some("13"));
     }
 }

@@ -1,7 +1,8 @@
 //! Namespaces: deletes everything in a namespace that is going away, then lets it go.
 //!
 //! The API refuses new objects in such a namespace, so what is counted only shrinks. What stays
-//! (finalizers, pods that end gracefully) is told in the namespace's conditions, in upstream's words.
+//! (finalizers, pods that end gracefully) is told in the namespace's conditions, in the words of
+//! upstream.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! A place in an object, as `managedFields` names it: by field, by the keys of a list item, by value.
+//! A place in an object, as `managedFields` names it: by field, by the keys of a list item, by
+//! value.
 //!
 //! The order of elements is part of the format: it decides how a set is written, and therefore
 //! whether two servers agree byte for byte. The trap: numbers compare by value, so `1` and `1.0`
