@@ -1,7 +1,7 @@
 //! Deleting what an application deployed, before the application itself goes.
 //!
-//! Waves go in reverse, one at a time; definitions of kinds stay, because deleting one deletes every
-//! object of the kind. Bounded by the finalizer: without it the objects are left alone.
+//! Waves go in reverse, one at a time; definitions of kinds stay, because deleting one deletes
+//! every object of the kind. Bounded by the finalizer: without it the objects are left alone.
 
 use pilotis_kinds::argo::{RESOURCES_FINALIZER, RESOURCES_FINALIZER_BACKGROUND};
 use pilotis_sync::object::{self, Key};

@@ -1,8 +1,8 @@
 //! A synchronisation, step by step, on the cluster.
 //!
-//! The steps are decided in `pilotis_sync::step` from what is remembered in the application's status;
-//! here they are carried out. Nothing is applied before a dry run of everything succeeded, so a
-//! missing right or an invalid object leaves the cluster as it was.
+//! The steps are decided in `pilotis_sync::step` from what is remembered in the application's
+//! status; here they are carried out. Nothing is applied before a dry run of everything succeeded,
+//! so a missing right or an invalid object leaves the cluster as it was.
 
 use std::time::Duration;
 

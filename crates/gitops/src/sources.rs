@@ -1,8 +1,9 @@
 //! Repositories: a URL to a mirror on disk, fetched with the credentials of a Secret.
 //!
 //! Mirrors are disposable. A repository is fetched by one task at a time; those who want it fresh
-//! wait, those who are content with what is here do not. Credentials are Secrets with upstream's label, read by the watch of this namespace:
-//! `repository` for one URL, `repo-creds` for a prefix; `project` limits who may use them.
+//! wait, those who are content with what is here do not. Credentials are Secrets with upstream's
+//! label, read by the watch of this namespace: `repository` for one URL, `repo-creds` for a
+//! prefix; `project` limits who may use them.
 
 use std::collections::HashMap;
 use std::io::Write;

@@ -1,7 +1,7 @@
 //! `argoproj.io/v1alpha1`: `Application` and `AppProject`, with upstream's names and meaning.
 //!
-//! Plain data. Fields Pilotis does not act on yet (jsonnet, kustomize, plugin, hydrator) are kept as
-//! JSON so that reading and writing an object loses nothing. `Application` has no status
+//! Plain data. Fields Pilotis does not act on yet (jsonnet, kustomize, plugin, hydrator) are kept
+//! as JSON so that reading and writing an object loses nothing. `Application` has no status
 //! subresource upstream: its status is a merge patch of the object itself.
 
 use std::collections::BTreeMap;

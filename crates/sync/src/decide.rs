@@ -1,7 +1,7 @@
 //! Whether to start a synchronisation without being asked, when to repair, when to retry.
 //!
-//! Repairs: the first is immediate. Pauses grow only while the same manager writes the same field of
-//! the same object again right after each repair; a person who edits twice is not slowed down.
+//! Repairs: the first is immediate. Pauses grow only while the same manager writes the same field
+//! of the same object again right after each repair; a person who edits twice is not slowed down.
 
 use std::collections::{BTreeMap, BTreeSet};
 

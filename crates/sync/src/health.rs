@@ -1,8 +1,8 @@
 //! Health of the built-in kinds, from an object's own status, with upstream's rules.
 //!
-//! A kind without a rule has no health and is not waited for. Stale status never counts as good: the
-//! observed generation is looked at first. Scripts for custom kinds come later, before the built-in
-//! rules.
+//! A kind without a rule has no health and is not waited for. Stale status never counts as good:
+//! the observed generation is looked at first. Scripts for custom kinds come later, before the
+//! built-in rules.
 
 mod workload;
 

@@ -60,8 +60,8 @@ impl Ignore {
         self.rules.iter().any(|rule| rule.selects(object))
     }
 
-    /// Removes from `object` the parts that do not count. `live` is the object on the cluster, whose
-    /// field sets say what belongs to whom.
+    /// Removes from `object` the parts that do not count. `live` is the object on the cluster,
+    /// whose field sets say what belongs to whom.
     pub fn strip(&self, object: &mut Value, live: &Value) {
         for rule in self.rules.iter().filter(|rule| rule.selects(live)) {
             for path in &rule.paths {

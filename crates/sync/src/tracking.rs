@@ -1,7 +1,8 @@
 //! Which objects belong to which application: the `tracking-id` annotation.
 //!
-//! `<application>:<group>/<kind>:<namespace>/<name>`. It names its own object, so that a copy made by
-//! somebody (a template, an operator copying annotations) is recognised as a copy and never pruned.
+//! `<application>:<group>/<kind>:<namespace>/<name>`. It names its own object, so that a copy made
+//! by somebody (a template, an operator copying annotations) is recognised as a copy and never
+//! pruned.
 
 use pilotis_kinds::argo::TRACKING_ID;
 use serde_json::Value;

@@ -1,9 +1,9 @@
 //! A Helm chart in a repository: its values by upstream's precedence, its objects and hooks.
 //!
-//! Parameters win over `valuesObject` or `values`, these over `valueFiles`, these over the chart. The
-//! rendering is a function of commit and settings: the clock stands at the commit, and random values
-//! come from a secret seed and the application's name. So a chart that generates a password keeps
-//! it, and no rendering differs from the one before for no reason.
+//! Parameters win over `valuesObject` or `values`, these over `valueFiles`, these over the chart.
+//! The rendering is a function of commit and settings: the clock stands at the commit, and random
+//! values come from a secret seed and the application's name. So a chart that generates a password
+//! keeps it, and no rendering differs from the one before for no reason.
 
 use std::sync::Mutex;
 

@@ -315,8 +315,10 @@ pub(crate) async fn deletion_takes_the_objects_along(world: Arc<World>) {
 pub(crate) async fn charts_take_values_from_several_places(world: Arc<World>) {
     let place = world.place("charts", json!({})).await;
     let template = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}-map\n\
-                    data:\n  chart: {{ .Values.chart | quote }}\n  file: {{ .Values.file | quote }}\n  \
-                    other: {{ .Values.other | quote }}\n  object: {{ .Values.object | quote }}\n  \
+                    data:\n  chart: {{ .Values.chart | quote }}\n  \
+                    file: {{ .Values.file | quote }}\n  \
+                    other: {{ .Values.other | quote }}\n  \
+                    object: {{ .Values.object | quote }}\n  \
                     parameter: {{ .Values.parameter | quote }}\n  \
                     batch: {{ .Capabilities.APIVersions.Has \"batch/v1/Job\" | quote }}\n";
     let hook = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: first\n  annotations:\n    \

@@ -1,7 +1,7 @@
 //! Hooks: objects created at a phase instead of being kept in sync.
 //!
-//! Both notations are read: `argocd.argoproj.io/hook` and Helm's `helm.sh/hook`, whose phases map to
-//! ours. A hook whose type is not understood is ignored, never applied as an ordinary object.
+//! Both notations are read: `argocd.argoproj.io/hook` and Helm's `helm.sh/hook`, whose phases map
+//! to ours. A hook whose type is not understood is ignored, never applied as an ordinary object.
 
 use pilotis_kinds::argo::{HOOK, HOOK_DELETE_POLICY, SyncPhase};
 use serde_json::Value;
