@@ -14,6 +14,9 @@ use crate::cluster::Problem;
 use crate::comparison::watch_known;
 use crate::reconcile::Context;
 
+/// Waves deleted without giving others a turn.
+const WAVES_MAX: usize = 100;
+
 /// Whether a finalizer of ours asks for the objects to be deleted.
 fn is_ours(finalizer: &str) -> bool {
     finalizer == RESOURCES_FINALIZER
@@ -40,38 +43,53 @@ pub(crate) async fn advance(
         &application.status.resources,
     )
     .await?;
-    let left: Vec<_> = context
-        .watches
-        .of_application(instance)
-        .into_iter()
-        .filter(|object| goes(object))
-        .collect();
-    let Some(wave) = left.iter().map(|object| order::wave(object)).max() else {
-        return release(context, application, &finalizers)
-            .await
-            .map(|()| true);
-    };
     let background = ours == RESOURCES_FINALIZER_BACKGROUND;
     let propagation = if background {
         "Background"
     } else {
         "Foreground"
     };
-    for live in left.iter().filter(|object| order::wave(object) == wave) {
-        if object::is_terminating(live) {
-            continue;
+    for _ in 0..WAVES_MAX {
+        let objects = context.watches.of_application(instance);
+        let left: Vec<_> = objects.into_iter().filter(|object| goes(object)).collect();
+        let Some(wave) = left.iter().map(|object| order::wave(object)).max() else {
+            return release(context, application, &finalizers)
+                .await
+                .map(|()| true);
+        };
+        let mut gone = true;
+        for live in left.iter().filter(|object| order::wave(object) == wave) {
+            gone &=
+                !object::is_terminating(live) && delete(context, live, (propagation, user)).await?;
         }
-        let kind = context.cluster.kind_of(live).await?;
-        match context
-            .cluster
-            .delete(&kind, live, propagation, user)
-            .await?
-        {
-            Some(going) => context.watches.wrote(going),
-            None => context.watches.deleted(&Key::of(live)),
+        if !gone {
+            break;
         }
     }
     Ok(false)
+}
+
+/// Deletes an object; `true` when it is gone.
+async fn delete(
+    context: &Context,
+    live: &Value,
+    (propagation, user): (&str, Option<&str>),
+) -> Result<bool, Problem> {
+    let kind = context.cluster.kind_of(live).await?;
+    match context
+        .cluster
+        .delete(&kind, live, propagation, user)
+        .await?
+    {
+        Some(going) => {
+            context.watches.wrote(going);
+            Ok(false)
+        }
+        None => {
+            context.watches.deleted(&Key::of(live));
+            Ok(true)
+        }
+    }
 }
 
 /// Whether an object goes with its application.
