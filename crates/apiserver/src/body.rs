@@ -63,6 +63,20 @@ pub(crate) fn yaml(body: &[u8]) -> Outcome<Value> {
     }
 }
 
+/// An apply configuration (YAML, so also JSON), and what upstream says about repeated keys in it.
+pub(crate) fn configuration(body: &[u8]) -> Outcome<(Value, Option<String>)> {
+    let text = std::str::from_utf8(body)
+        .map_err(|_| Failure::bad_request("the request body is not UTF-8"))?;
+    let wrong = |e: pilotis_yaml::Error| {
+        Failure::bad_request(format!("error decoding YAML: {}", e.message))
+    };
+    let node = pilotis_yaml::parse_first(text).map_err(wrong)?;
+    let node = node.ok_or_else(|| Failure::bad_request("the apply configuration is empty"))?;
+    let value = pilotis_yaml::to_json(&node).map_err(wrong)?;
+    let repeated = pilotis_yaml::to_json_strict(&node).err().map(|e| e.message);
+    Ok((value, repeated))
+}
+
 /// Drops unknown fields and brings values to canonical form; the second part names what was wrong.
 pub(crate) fn fit(kind: &Kind, document: Node) -> Outcome<(Value, Vec<String>)> {
     if let Some(custom) = &kind.custom {

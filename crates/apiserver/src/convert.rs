@@ -7,6 +7,7 @@ use bytes::Bytes;
 use pilotis_store::Entry;
 use serde_json::{Map, Value};
 
+use crate::crd::prune;
 use crate::failure::Outcome;
 use crate::kind::Kind;
 
@@ -23,7 +24,7 @@ const EVENT_FIELDS: &[(&str, &str)] = &[
 
 /// The bytes of `entry` as `kind` shows them; no copy when it is the stored version.
 pub(crate) fn served_bytes(kind: &Kind, entry: &Entry) -> Bytes {
-    if !kind.is_converted() {
+    if kind.is_shown_as_stored() {
         return entry.bytes.clone();
     }
     match served(kind, entry) {
@@ -46,6 +47,9 @@ pub(crate) fn to_served(kind: &Kind, object: &mut Value) {
             rename(object, EVENT_FIELDS.iter().map(|(core, new)| (*core, *new)));
         }
         object["apiVersion"] = kind.api_version().into();
+    }
+    if let Some(custom) = kind.custom.as_ref().filter(|c| c.has_defaults) {
+        prune::default(&custom.schema, object);
     }
 }
 

@@ -115,6 +115,11 @@ impl Kind {
         self.stored_api_version != self.api_version()
     }
 
+    /// Stored bytes are exactly what a client of this version is shown.
+    pub(crate) fn is_shown_as_stored(&self) -> bool {
+        !self.is_converted() && !self.custom.as_ref().is_some_and(|c| c.has_defaults)
+    }
+
     pub(crate) fn is(&self, group: &str, plural: &str) -> bool {
         self.group == group && self.plural == plural
     }

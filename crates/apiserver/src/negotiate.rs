@@ -67,8 +67,13 @@ pub(crate) fn form(accept: &str) -> Outcome<Form> {
             _ => {}
         }
     }
+    Err(not_acceptable())
+}
+
+/// None of the forms asked for can be given.
+pub(crate) fn not_acceptable() -> Failure {
     let message = "only the following media types are accepted: application/json, application/yaml";
-    Err(Failure::new(406, "NotAcceptable", message))
+    Failure::new(406, "NotAcceptable", message)
 }
 
 #[cfg(test)]

@@ -57,10 +57,15 @@ impl Patch {
                            is required for apply patch";
             return Err(Failure::new(422, "Invalid", message));
         }
-        let configuration = match Node::parse(body) {
-            Ok(node) => Value::from(node),
-            Err(_) => body::yaml(body)?,
-        };
+        let (configuration, repeated) = body::configuration(body)?;
+        match (repeated, context.query.get("fieldValidation")) {
+            (Some(text), Some("Strict")) => {
+                let message = format!("error strict decoding YAML: {text}");
+                return Err(Failure::bad_request(message));
+            }
+            (Some(text), None | Some("Warn")) => context.warn(text),
+            _ => {}
+        }
         Ok(Self::Apply {
             configuration,
             force: context.query.flag("force"),
@@ -183,8 +188,6 @@ fn prepared(context: &Context, kind: &Kind, configuration: &Value) -> Outcome<Va
         ));
     }
     let mut configuration = configuration.clone();
-    let (_, strict) = body::fit(kind, Node::from(configuration.clone()))?;
-    body::report(context, kind, &strict)?;
     let given = meta::name(&configuration).to_owned();
     if !given.is_empty() && given != context.info.name {
         return Err(Failure::bad_request(format!(

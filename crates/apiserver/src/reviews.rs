@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::kind::Kind;
 use crate::meta;
+use crate::negotiate::{self, Form};
 use crate::respond::{self, Answer};
 
 /// Answers a `POST` of a review kind; `None` for any other kind.
@@ -43,6 +44,9 @@ pub(crate) fn create(context: &Context, kind: &Kind, body: &[u8]) -> Outcome<Opt
             }
             _ => return Ok(None),
         };
+    if matches!(context.form()?, Form::Table(_) | Form::Metadata(_)) {
+        return Err(negotiate::not_acceptable());
+    }
     let mut review = body::object(context, kind, body)?;
     let status = answer(context, &review)?;
     meta::set(&mut review, &["metadata", "creationTimestamp"], Value::Null);

@@ -319,6 +319,14 @@ pub(crate) fn header_of_bytes(table: &str, bytes: &[u8]) -> Header {
 fn field_text(object: &Value, path: &str, absent: &str) -> String {
     let path = match path {
         "status.successful" => "status.succeeded",
+        "source"
+            if object["source"]["component"]
+                .as_str()
+                .unwrap_or("")
+                .is_empty() =>
+        {
+            "reportingComponent"
+        }
         "source" => "source.component",
         "reportingComponent"
             if object["reportingComponent"]

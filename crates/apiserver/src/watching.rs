@@ -302,7 +302,7 @@ struct Shape {
 
 impl Shape {
     fn event(&mut self, event: &Event) -> Bytes {
-        if self.form == Form::Json && !self.kind.is_converted() {
+        if self.form == Form::Json && self.kind.is_shown_as_stored() {
             return event.line().clone();
         }
         self.line(event.kind.word(), &event.entry)

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -129,6 +130,8 @@ pub struct Event {
     /// The state before; a selector may have matched only that.
     pub previous: Option<Entry>,
     line: OnceLock<Bytes>,
+    /// When it became visible.
+    pub(crate) since: Instant,
 }
 
 impl Event {
@@ -138,6 +141,7 @@ impl Event {
             entry,
             previous,
             line: OnceLock::new(),
+            since: Instant::now(),
         }
     }
 

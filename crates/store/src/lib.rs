@@ -19,6 +19,7 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use disk::{OpenError, Sealer};
 pub use entry::{Entry, Event, EventKind, Header, Key};
@@ -39,6 +40,8 @@ pub struct Options {
     pub log_count_max: usize,
     /// Bytes of events kept per table, whichever limit is met first.
     pub log_size_max: usize,
+    /// Lists of a state older than this expire even if the log still reaches back.
+    pub list_age_max: Duration,
     /// Writes waiting for the disk before callers are turned away.
     pub queue_count_max: usize,
 }
@@ -50,6 +53,7 @@ impl Default for Options {
             sealer: None,
             log_count_max: 4096,
             log_size_max: 32 << 20,
+            list_age_max: Duration::from_secs(300),
             queue_count_max: 4096,
         }
     }

@@ -88,7 +88,7 @@ impl Memory {
                 remaining: 0,
             });
         };
-        let undone = undone_since(&inner, table, revision)?;
+        let undone = self.undone_since(&inner, table, revision)?;
         let mut page = Page {
             revision,
             entries: Vec::new(),
@@ -101,27 +101,43 @@ impl Memory {
         );
         Ok(page)
     }
+
+    /// For every key changed after `revision`: what was there at that time.
+    fn undone_since(
+        &self,
+        inner: &Inner,
+        table: &Table,
+        revision: u64,
+    ) -> Result<Undone, ListError> {
+        let mut undone = Undone::new();
+        if revision == inner.revision {
+            return Ok(undone);
+        }
+        let position = table.position_after(revision);
+        let forgotten = revision < table.floor;
+        let aged = table
+            .log
+            .get(position)
+            .is_some_and(|e| e.since.elapsed() > self.list_age_max);
+        if forgotten || aged {
+            let oldest = if forgotten {
+                table.floor
+            } else {
+                inner.revision
+            };
+            return Err(ListError::Expired {
+                wanted: revision,
+                oldest,
+            });
+        }
+        for event in table.log.iter().skip(position).rev() {
+            undone.insert(Arc::clone(event.entry.key.path()), event.previous.clone());
+        }
+        Ok(undone)
+    }
 }
 
 type Undone = BTreeMap<Arc<str>, Option<Entry>>;
-
-/// For every key changed after `revision`: what was there at that time.
-fn undone_since(inner: &Inner, table: &Table, revision: u64) -> Result<Undone, ListError> {
-    let mut undone = Undone::new();
-    if revision == inner.revision {
-        return Ok(undone);
-    }
-    if revision < table.floor {
-        return Err(ListError::Expired {
-            wanted: revision,
-            oldest: table.floor,
-        });
-    }
-    for event in table.log.iter().skip(table.position_after(revision)).rev() {
-        undone.insert(Arc::clone(event.entry.key.path()), event.previous.clone());
-    }
-    Ok(undone)
-}
 
 /// Entries of the wanted state, in key order, from where the page starts.
 fn candidates<'a>(

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -15,6 +16,7 @@ pub(crate) struct Memory {
     inner: RwLock<Inner>,
     log_count_max: usize,
     log_size_max: usize,
+    pub(crate) list_age_max: Duration,
 }
 
 pub(crate) struct Inner {
@@ -81,6 +83,7 @@ impl Memory {
             inner: RwLock::new(inner),
             log_count_max: options.log_count_max,
             log_size_max: options.log_size_max,
+            list_age_max: options.list_age_max,
         }
     }
 

@@ -37,7 +37,7 @@ pub(crate) struct Request<'a> {
 /// Steps that may change the object.
 pub(crate) async fn mutate(request: &Request<'_>, object: &mut Value) -> Outcome<()> {
     namespace::check(request, Some(object))?;
-    service_account::mutate(request, object)?;
+    service_account::mutate(request, object).await?;
     webhook::mutate(request, object).await
 }
 

@@ -1,5 +1,7 @@
 //! `ServiceAccount`: every pod has an account, its pull secrets, and a token it can read.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{Operation, Request};
@@ -8,8 +10,10 @@ use crate::meta;
 
 const MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const TOKEN_SECONDS: i64 = 3607;
+/// How long a pod waits for its account.
+const PATIENCE: Duration = Duration::from_secs(1);
 
-pub(super) fn mutate(request: &Request<'_>, pod: &mut Value) -> Outcome<()> {
+pub(super) async fn mutate(request: &Request<'_>, pod: &mut Value) -> Outcome<()> {
     if &*request.kind.table != "/pods"
         || request.operation != Operation::Create
         || !request.subresource.is_empty()
@@ -23,7 +27,7 @@ pub(super) fn mutate(request: &Request<'_>, pod: &mut Value) -> Outcome<()> {
     };
     meta::set(pod, &["spec", "serviceAccountName"], name.clone().into());
     meta::set(pod, &["spec", "serviceAccount"], name.clone().into());
-    let account = find(request, &name).ok_or_else(|| {
+    let account = wait_for(request, &name).await.ok_or_else(|| {
         let why = format!(
             "error looking up service account {}/{name}: serviceaccount \"{name}\" not found",
             request.namespace
@@ -46,6 +50,22 @@ pub(super) fn mutate(request: &Request<'_>, pod: &mut Value) -> Outcome<()> {
         mount_token(pod);
     }
     Ok(())
+}
+
+/// The account; one of a namespace just made is given a moment to appear.
+async fn wait_for(request: &Request<'_>, name: &str) -> Option<Value> {
+    let store = &request.context.api.store;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let mut watch = store.watch("/serviceaccounts", store.revision()).ok()?;
+    loop {
+        if let Some(account) = find(request, name) {
+            return Some(account);
+        }
+        tokio::time::timeout_at(deadline, watch.next())
+            .await
+            .ok()?
+            .ok()?;
+    }
 }
 
 fn find(request: &Request<'_>, name: &str) -> Option<Value> {

@@ -28,6 +28,8 @@ pub(crate) struct Custom {
     pub(crate) scale: Option<ScalePaths>,
     /// `openAPIV3Schema`, `{}` if there is none.
     pub(crate) schema: Value,
+    /// The schema declares defaults, which older stored objects may lack.
+    pub(crate) has_defaults: bool,
 }
 
 /// Where a custom kind keeps its replicas.
@@ -137,6 +139,7 @@ fn kind_of(definition: &Value, version: &Value, stored: &str) -> Option<Kind> {
             .collect(),
         columns,
         scale: scale_paths(&version["subresources"]["scale"]),
+        has_defaults: prune::has_defaults(&root),
         schema: root,
     };
     let below = subresources(

@@ -104,6 +104,19 @@ pub(crate) fn duplicates(node: &Node, path: &mut String, strict: &mut Vec<String
     }
 }
 
+/// Whether a schema declares any default.
+pub(crate) fn has_defaults(schema: &Value) -> bool {
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    let below = [&schema["items"], &schema["additionalProperties"]];
+    schema.get("default").is_some()
+        || properties
+            .into_iter()
+            .any(|(_, property)| has_defaults(property))
+        || below
+            .into_iter()
+            .any(|schema| schema.is_object() && has_defaults(schema))
+}
+
 /// Fills in the defaults a schema declares; an explicit null of a field that may not be null counts
 /// as absent.
 pub(crate) fn default(schema: &Value, value: &mut Value) {

@@ -97,6 +97,18 @@ async fn a_definition_makes_a_kind_like_any_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_new_default_shows_in_objects_stored_before_it() {
+    let world = World::new().await;
+    let before = DEFINITION.replace(", default: 3", "");
+    world.says("apply -f -", &before, "created").await;
+    world.says("apply -f -", SHIP, "created").await;
+    world.says("apply -f -", DEFINITION, "configured").await;
+    world
+        .says("get ship argo -o jsonpath={.spec.crew}", "", "3")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn objects_go_with_their_definition() {
     let world = World::new().await;
     world.says("apply -f -", DEFINITION, "created").await;

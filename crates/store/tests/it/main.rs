@@ -204,6 +204,38 @@ async fn objects_and_revision_survive_a_restart() {
     assert!(store.watch("/configmaps", revision).is_ok());
 }
 
+#[tokio::test]
+async fn a_state_older_than_the_limit_can_no_longer_be_listed() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options {
+        list_age_max: std::time::Duration::ZERO,
+        ..Options::default()
+    };
+    let store = Store::open(&directory.path().join("s"), options).unwrap();
+    let start = store.revision();
+    store.write(put("a", Expect::Absent, "")).await.unwrap();
+    assert!(
+        list(
+            &store,
+            &Query {
+                revision: Some(start),
+                ..all()
+            }
+        )
+        .is_err()
+    );
+    assert!(
+        list(
+            &store,
+            &Query {
+                revision: Some(start + 1),
+                ..all()
+            }
+        )
+        .is_ok()
+    );
+}
+
 struct Reverse;
 
 impl Sealer for Reverse {
