@@ -41,8 +41,9 @@ pub const SOCKET_FILE: &str = "shim.sock";
 /// Name of the file with the shim's own complaints, for whoever looks into a pod that never started.
 pub const LOG_FILE: &str = "shim.log";
 
-/// Where the shim mounts inside its own mount namespace; any existing directory would do.
-const MOUNT_POINTS: &[&str] = &["/mnt", "/media", "/tmp"];
+/// Where the shim mounts inside its own mount namespace: what lies there is hidden from it, so these
+/// are directories nobody keeps a pod's files in.
+const MOUNT_POINTS: &[&str] = &["/media", "/mnt", "/srv"];
 
 /// Runs a shim; `arguments` are those after [`ARGUMENT`]: the directory. Returns when the shim is
 /// ready (in the starter's process) or has ended (in its own).
@@ -101,7 +102,7 @@ fn serve(directory: &Path, config: PodConfig, tell: &OwnedFd) -> io::Result<()> 
     redirect(directory)?;
     prctl::set_child_subreaper(true)?;
     mounts::own_namespace()?;
-    let root = prepare_mount_root()?;
+    let root = prepare_mount_root(directory)?;
     let signals = server::block_signals()?;
     let namespaces = holder::hold(&config)?;
     let listener = listen(directory)?;
@@ -144,12 +145,12 @@ fn redirect(directory: &Path) -> io::Result<()> {
 
 /// An own small file system for mount points: reachable from any user namespace, whatever the modes
 /// of the data directory's parents.
-fn prepare_mount_root() -> io::Result<PathBuf> {
+fn prepare_mount_root(directory: &Path) -> io::Result<PathBuf> {
     let root = MOUNT_POINTS
         .iter()
         .map(Path::new)
-        .find(|path| path.is_dir())
-        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no /mnt, /media or /tmp"))?;
+        .find(|path| path.is_dir() && !directory.starts_with(path))
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no /media, /mnt or /srv"))?;
     mounts::memory(root, "mode=0755,size=4m")?;
     let shared = root.join("shm");
     fs::create_dir(&shared)?;
