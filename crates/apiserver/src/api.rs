@@ -127,7 +127,7 @@ impl Api {
             "" => return Ok(respond::json(200, &json!({"paths": root_paths(&snapshot)}))),
             path if is_health(path) => return Ok(respond::typed(200, "text/plain", "ok")),
             path if path.starts_with("/openapi/") => {
-                return self.documents.answer(&snapshot, path);
+                return self.documents.answer(&snapshot, path, accept);
             }
             _ => {}
         }

@@ -7,12 +7,15 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http::header::ETAG;
 use pilotis_kinds::openapi::{self, Described, DescribedSub, Shape};
-use serde_json::json;
 
 use crate::catalogue::Snapshot;
 use crate::failure::{Failure, Outcome};
 use crate::kind::Kind;
 use crate::respond::{self, Answer};
+
+/// What clients of version 2 call its protobuf form, and what the answer calls it.
+const GNOSTIC: &str = "com.github.proto-openapi.spec.v2";
+const GNOSTIC_TYPE: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 /// Revision of the definitions; documents and their hashes by path.
 type Kept = (u64, HashMap<String, (Bytes, String)>);
@@ -25,9 +28,14 @@ pub(crate) struct Documents {
 
 impl Documents {
     /// Answers a path under `/openapi`.
-    pub(crate) fn answer(&self, snapshot: &Arc<Snapshot>, path: &str) -> Outcome<Answer> {
+    pub(crate) fn answer(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        path: &str,
+        accept: &str,
+    ) -> Outcome<Answer> {
         if path == "/openapi/v2" {
-            return Ok(respond::json(200, &v2()));
+            return self.v2(snapshot, accept);
         }
         if path == "/openapi/v3" || path == "/openapi/v3/" {
             return Ok(self.index(snapshot));
@@ -63,16 +71,55 @@ impl Documents {
         respond::json(200, &openapi::index(pairs))
     }
 
+    /// The older document, all groups in one, as protobuf for clients that ask for it.
+    fn v2(&self, snapshot: &Arc<Snapshot>, accept: &str) -> Outcome<Answer> {
+        let packed = accept.contains(GNOSTIC);
+        let name = if packed { "v2 protobuf" } else { "v2" };
+        let bytes = match self.kept(snapshot, name) {
+            Some((bytes, _)) => bytes,
+            None => {
+                let mut documents = Vec::new();
+                for (group, version) in group_versions(snapshot) {
+                    let (bytes, _) = self.document(snapshot, &group, &version);
+                    documents.push(serde_json::from_slice(&bytes)?);
+                }
+                let merged = openapi::v2(&documents);
+                let bytes: Bytes = match packed {
+                    true => openapi::gnostic(&merged).into(),
+                    false => merged.to_string().into(),
+                };
+                self.keep(snapshot, name, (bytes.clone(), String::new()));
+                bytes
+            }
+        };
+        let content = if packed {
+            GNOSTIC_TYPE
+        } else {
+            "application/json"
+        };
+        Ok(respond::typed(200, content, bytes))
+    }
+
+    /// A document made earlier from the same definitions.
+    fn kept(&self, snapshot: &Snapshot, name: &str) -> Option<(Bytes, String)> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.0 != snapshot.revision {
+            *kept = (snapshot.revision, HashMap::new());
+        }
+        kept.1.get(name).cloned()
+    }
+
+    fn keep(&self, snapshot: &Snapshot, name: &str, document: (Bytes, String)) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.0 == snapshot.revision {
+            kept.1.insert(name.to_owned(), document);
+        }
+    }
+
     fn document(&self, snapshot: &Arc<Snapshot>, group: &str, version: &str) -> (Bytes, String) {
         let path = openapi::path(group, version);
-        {
-            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            if kept.0 != snapshot.revision {
-                *kept = (snapshot.revision, HashMap::new());
-            }
-            if let Some(found) = kept.1.get(&path) {
-                return found.clone();
-            }
+        if let Some(found) = self.kept(snapshot, &path) {
+            return found;
         }
         let described: Vec<Described<'_>> = snapshot
             .of_version(group, version)
@@ -80,10 +127,7 @@ impl Documents {
             .collect();
         let bytes = Bytes::from(openapi::v3(group, version, &described).to_string());
         let hash = openapi::content_hash(&bytes);
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.0 == snapshot.revision {
-            kept.1.insert(path, (bytes.clone(), hash.clone()));
-        }
+        self.keep(snapshot, &path, (bytes.clone(), hash.clone()));
         (bytes, hash)
     }
 }
@@ -126,12 +170,4 @@ fn describe(kind: &Kind) -> Described<'_> {
         subresources: subresources.collect(),
         shape: Shape::Custom(schema),
     }
-}
-
-/// The older document, without definitions: clients that know version 3 never need more of it.
-fn v2() -> serde_json::Value {
-    json!({
-        "swagger": "2.0", "paths": {}, "definitions": {},
-        "info": {"title": "Kubernetes", "version": crate::VERSION},
-    })
 }

@@ -109,6 +109,22 @@ async fn a_new_default_shows_in_objects_stored_before_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn both_openapi_documents_know_a_new_kind_at_once() {
+    let world = World::new().await;
+    world.says("apply -f -", DEFINITION, "created").await;
+    world
+        .says("get --raw /openapi/v2", "", "org.example.v1.Ship")
+        .await;
+    world
+        .says(
+            "get --raw /openapi/v3/apis/example.org/v1",
+            "",
+            "org.example.v1.Ship",
+        )
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn objects_go_with_their_definition() {
     let world = World::new().await;
     world.says("apply -f -", DEFINITION, "created").await;
