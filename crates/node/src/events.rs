@@ -1,7 +1,7 @@
 //! Events of pods, told to the API in the background.
 //!
-//! Telling never waits and never fails: events are for people, and a full queue drops them. The same
-//! event again raises the count of the first.
+//! Telling never waits and never fails: events are for people, and a full queue drops them. The
+//! same event again raises the count of the first.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,8 +1,8 @@
 //! Ingress: HTTP from the machine to Services by host and path.
 //!
 //! Ingress objects of class `pilotis` (or of none, when the class is marked as default) make the
-//! routes; a request goes to a ready endpoint of the backend Service. Bodies are streamed both ways,
-//! upgrades (WebSocket) become plain tunnels. No TLS here yet. [`Routes::find`] is pure.
+//! routes; a request goes to a ready endpoint of the backend Service. Bodies are streamed both
+//! ways, upgrades (WebSocket) become plain tunnels. No TLS here yet. [`Routes::find`] is pure.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -104,7 +104,10 @@ pub async fn run(
         tokio::spawn(async move {
             let service = service_fn(move |request| {
                 let (network, routes) = (network.clone(), routes.clone());
-                async move { Ok::<_, Infallible>(answer(&network, &routes, from.ip(), request).await) }
+                async move {
+                    let response = answer(&network, &routes, from.ip(), request).await;
+                    Ok::<_, Infallible>(response)
+                }
             });
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())

@@ -1,13 +1,14 @@
 //! The node: pods become processes, Services become addresses, host names become routes.
 //!
 //! One [`Node`] is everything below the API on one machine: kubelet, service proxy, name server and
-//! ingress. It talks to the rest through [`kube::Client`] only; the one exception is streams of bytes
-//! ([`Node::logs`], [`Network::connect`]). The invariant: what runs on the machine is a function of
-//! the API and of the node's directory, so a killed server finds its pods again, running.
+//! ingress. It talks to the rest through [`kube::Client`] only; the one exception is streams of
+//! bytes ([`Node::logs`], [`Network::connect`]). The invariant: what runs on the machine is a
+//! function of the API and of the node's directory, so a killed server finds its pods again,
+//! running.
 //!
-//! It deliberately does not schedule, balance load from outside, or reach the machine's networks from
-//! pods. The trap: [`Node::open`] must come before the API server's pod-side listener, because the
-//! network namespace it makes is where that listener lives.
+//! It deliberately does not schedule, balance load from outside, or reach the machine's networks
+//! from pods. The trap: [`Node::open`] must come before the API server's pod-side listener, because
+//! the network namespace it makes is where that listener lives.
 
 pub mod cleanup;
 pub mod dns;

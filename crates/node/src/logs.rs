@@ -94,7 +94,8 @@ pub(crate) fn open(
     let (sender, receiver) = mpsc::channel(QUEUE);
     tokio::task::spawn_blocking(move || {
         let mut reader = reader;
-        // A reader that went away, or a log that was removed, ends the stream; no one is left to tell.
+        // A reader that went away, or a log that was removed, ends the stream; no one is left to
+        // tell.
         let _ = reader.run(&sender);
     });
     Ok(Box::pin(futures::stream::unfold(

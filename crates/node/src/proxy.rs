@@ -1,8 +1,9 @@
 //! Services become addresses: from Services and EndpointSlices to nft rules.
 //!
 //! [`rules`] is pure: the whole table, from what is, every time; [`run`] applies it when it differs
-//! from what was applied last. Balancing is random per connection. Only TCP and UDP, ClusterIP only.
-//! A Service without ready endpoints refuses connections at once instead of letting them wait.
+//! from what was applied last. Balancing is random per connection. Only TCP and UDP, ClusterIP
+//! only. A Service without ready endpoints refuses connections at once instead of letting them
+//! wait.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

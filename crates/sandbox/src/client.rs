@@ -1,7 +1,8 @@
 //! The server's side of a shim: starting one, finding one again, asking it.
 //!
-//! A [`Shim`] holds no connection, only a directory: every call connects anew, so a restarted server
-//! has nothing to restore. A missing shim is a value ([`ClientError::Gone`]), not a surprise.
+//! A [`Shim`] holds no connection, only a directory: every call connects anew, so a restarted
+//! server has nothing to restore. A missing shim is a value ([`ClientError::Gone`]), not a
+//! surprise.
 
 use std::fs::{self, File};
 use std::io;

@@ -23,7 +23,8 @@ pub struct PodConfig {
     pub network: Network,
     /// Whether containers see one another's processes.
     pub share_processes: bool,
-    /// First host id of the pod's own user namespace (of [`USER_IDS`] ids); `None` shares the host's.
+    /// First host id of the pod's own user namespace (of [`USER_IDS`] ids); `None` shares the
+    /// host's.
     pub user_namespace: Option<u32>,
 }
 

@@ -1,8 +1,8 @@
 //! Mounts: a container's root file system, id-mapped binds, and taking everything down again.
 //!
-//! The shim mounts inside its own mount namespace, so that nothing of a pod shows on the machine and
-//! all of it vanishes with the shim. [`below`] and [`unmount_below`] are for what the node mounts
-//! outside (its network namespace, its file system of secrets).
+//! The shim mounts inside its own mount namespace, so that nothing of a pod shows on the machine
+//! and all of it vanishes with the shim. [`below`] and [`unmount_below`] are for what the node
+//! mounts outside (its network namespace, its file system of secrets).
 
 use std::ffi::CString;
 use std::fs;

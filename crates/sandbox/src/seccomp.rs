@@ -1,5 +1,5 @@
-//! The system call filter `RuntimeDefault`, compiled by us: libcontainer can only filter through the
-//! C library libseccomp, which we do not link.
+//! The system call filter `RuntimeDefault`, compiled by us: libcontainer can only filter through
+//! the C library libseccomp, which we do not link.
 //!
 //! The filter is an allow-list (everything else fails with `EPERM`), installed by [`Confined`] in
 //! the container's own process as the last thing before `execve`: libcontainer calls the executor
@@ -7,9 +7,9 @@
 //! the container too, so no code of the container ever runs without it. Capabilities widen it as
 //! container runtimes do: `mount` is of no use without `CAP_SYS_ADMIN`, and allowed with it.
 //!
-//! Two filters are stacked: the first turns `clone3` into `ENOSYS`, so that the C library falls back
-//! to `clone`, whose flags a filter can read. Other architectures' system calls (32-bit on a 64-bit
-//! machine) kill the process.
+//! Two filters are stacked: the first turns `clone3` into `ENOSYS`, so that the C library falls
+//! back to `clone`, whose flags a filter can read. Other architectures' system calls (32-bit on a
+//! 64-bit machine) kill the process.
 
 use std::collections::BTreeMap;
 
@@ -80,7 +80,8 @@ fn argument(index: u8, op: SeccompCmpOp, value: u64) -> Result<SeccompRule, Back
     )?])
 }
 
-/// `clone` is refused with any flag that makes a namespace (mount, cgroup, uts, ipc, user, pid, net).
+/// `clone` is refused with any flag that makes a namespace (mount, cgroup, uts, ipc, user, pid,
+/// net).
 fn no_namespace_flags() -> Result<SeccompRule, BackendError> {
     const NAMESPACES: u64 = 0x7E02_0000;
     argument(0, SeccompCmpOp::MaskedEq(NAMESPACES), 0)

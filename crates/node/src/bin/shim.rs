@@ -1,4 +1,5 @@
-//! The shim alone, as a program: what `pilotis __shim` runs, for tests that have no `pilotis` at hand.
+//! The shim alone, as a program: what `pilotis __shim` runs, for tests that have no `pilotis` at
+//! hand.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,7 @@
 //! Images on this machine: names, configurations and unpacked layers, all checked by digest.
 //!
-//! Layout below the store's directory: `layers/<hex>` (one directory per unpacked layer, named by the
-//! digest of its uncompressed archive, present only when complete), `configs/<hex>.json`, and
+//! Layout below the store's directory: `layers/<hex>` (one directory per unpacked layer, named by
+//! the digest of its uncompressed archive, present only when complete), `configs/<hex>.json`, and
 //! `names.json`. Images come from [`Images::pull`] (registries named in the settings, nothing else)
 //! or from [`Images::import`] (OCI layouts and docker archives). An image already here is never
 //! fetched again by tag unless the pod says `imagePullPolicy: Always`.
@@ -181,7 +181,8 @@ impl Images {
         self.remember(&name, fetched)
     }
 
-    /// Takes the images of an OCI layout (directory or tar) or a docker archive; returns their names.
+    /// Takes the images of an OCI layout (directory or tar) or a docker archive; returns their
+    /// names.
     ///
     /// # Errors
     /// When the archive cannot be read or is not what its digests say.

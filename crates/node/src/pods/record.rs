@@ -1,8 +1,8 @@
 //! What the node remembers of a pod, and what it does next: the pure half of a pod worker.
 //!
-//! [`Record`] is saved in the pod's directory after every change, so that a restarted server goes on
-//! with the same restart counts and back-offs. [`next`] looks at what is and names one step; it never
-//! replays what happened.
+//! [`Record`] is saved in the pod's directory after every change, so that a restarted server goes
+//! on with the same restart counts and back-offs. [`next`] looks at what is and names one step; it
+//! never replays what happened.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

@@ -1,4 +1,5 @@
-//! The status of a pod as the API shows it, computed from the pod and what the node remembers. Pure.
+//! The status of a pod as the API shows it, computed from the pod and what the node remembers.
+//! Pure.
 
 use std::net::Ipv4Addr;
 

@@ -1,10 +1,10 @@
 //! Volumes of a pod: made on disk before its containers start, kept in step afterwards.
 //!
 //! Files of a ConfigMap, Secret, projected or downward volume live in a directory of their own per
-//! version; `..data` points to the current one and is replaced atomically, so that a reader sees the
-//! old files or the new ones, never half of each (as upstream). Secrets and tokens are kept on a
-//! file system of memory. What a volume refers to and cannot be found is an error the pod waits on,
-//! unless it is optional.
+//! version; `..data` points to the current one and is replaced atomically, so that a reader sees
+//! the old files or the new ones, never half of each (as upstream). Secrets and tokens are kept on
+//! a file system of memory. What a volume refers to and cannot be found is an error the pod waits
+//! on, unless it is optional.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -443,7 +443,8 @@ impl Worker {
         }
     }
 
-    /// Ends one container in the background: signal, grace, kill. Its exit is an event as any other.
+    /// Ends one container in the background: signal, grace, kill. Its exit is an event as any
+    /// other.
     fn end_container(&mut self, run_id: &str, name: &str, grace: Duration) {
         self.end_tasks(run_id);
         let (shim, run_id) = (self.shim.clone(), run_id.to_owned());

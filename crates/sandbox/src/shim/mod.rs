@@ -38,11 +38,12 @@ pub const POD_FILE: &str = "pod.json";
 /// Name of the socket in a shim's directory.
 pub const SOCKET_FILE: &str = "shim.sock";
 
-/// Name of the file with the shim's own complaints, for whoever looks into a pod that never started.
+/// Name of the file with the shim's own complaints, for whoever looks into a pod that never
+/// started.
 pub const LOG_FILE: &str = "shim.log";
 
-/// Where the shim mounts inside its own mount namespace: what lies there is hidden from it, so these
-/// are directories nobody keeps a pod's files in.
+/// Where the shim mounts inside its own mount namespace: what lies there is hidden from it, so
+/// these are directories nobody keeps a pod's files in.
 const MOUNT_POINTS: &[&str] = &["/media", "/mnt", "/srv"];
 
 /// Runs a shim; `arguments` are those after [`ARGUMENT`]: the directory. Returns when the shim is
