@@ -139,6 +139,11 @@ impl DeliveryView {
         !self.live && !self.status.finished
     }
 
+    /// Whether no environment has received anything of this delivery.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.environments.iter().all(|row| row.commit.is_none())
+    }
+
     /// Caption of the table of evidence.
     pub(crate) fn evidence_caption(&self) -> String {
         let total = words::count(self.evidence.len(), "preuve");
