@@ -52,6 +52,8 @@ pub(crate) struct DeliveryView {
     pub(crate) evidence: Vec<EvidenceRow>,
     pub(crate) environments: Vec<EnvironmentRow>,
     pub(crate) live: bool,
+    /// The pillar the reader chose; without one, the open panel follows the progress.
+    pub(crate) chosen: Option<&'static str>,
     pub(crate) clock: String,
 }
 
@@ -197,6 +199,7 @@ pub(crate) fn view(
         evidence: status.gates.iter().flat_map(evidence_rows).collect(),
         environments: environments(&status, &served, look.now),
         live: look.live && !line.finished,
+        chosen: look.door.map(Door::id),
         clock: words::clock(look.now),
         commit,
         served,
