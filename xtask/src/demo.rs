@@ -19,7 +19,7 @@ use crate::run::{as_root, output, root, run, step, target_dir};
 /// The sample's project.
 const PROJECT: &str = "bonjour";
 /// The sample's repository.
-const REPOSITORY: &str = "app";
+const REPOSITORY: &str = "bonjour";
 /// Data directory, as `pilotis` itself has it.
 const DATA_DIR: &str = "/var/lib/pilotis";
 /// Longest wait for production to answer after the last gate.
@@ -287,7 +287,9 @@ impl Pilotis {
     fn last_lines(&self, application: Option<&str>) -> Result<()> {
         if let Some(url) = application {
             println!("application  {url}");
-            println!("console      {}", self.output(&["login"])?);
+            if self.endpoint("console").is_ok() {
+                println!("console      {}", self.output(&["login"])?);
+            }
         }
         println!("kubeconfig   {}/kubeconfig", self.data_dir);
         Ok(())

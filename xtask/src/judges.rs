@@ -17,6 +17,10 @@ const KUBERNETES: &str = "1.35.4";
 const STAGING: &str = "0.35.4";
 /// etcd under kube-apiserver.
 const ETCD: &str = "v3.7.3";
+/// Verifies what we sign.
+const COSIGN: &str = "v3.1.3";
+/// An OCI client beside skopeo.
+const CRANE: &str = "latest";
 /// Default Helm profile.
 const HELM: &str = "v4.2.4";
 
@@ -44,7 +48,19 @@ pub fn required() -> Result<()> {
     step(&format!("judge kubectl {KUBERNETES}"), || {
         kubernetes("kubectl")
     })?;
-    step(&format!("judge helm {HELM}"), helm)
+    step(&format!("judge helm {HELM}"), helm)?;
+    step(&format!("judge cosign {COSIGN}"), || {
+        install(
+            "cosign",
+            &format!("github.com/sigstore/cosign/v3/cmd/cosign@{COSIGN}"),
+        )
+    })?;
+    step(&format!("judge crane {CRANE}"), || {
+        install(
+            "crane",
+            &format!("github.com/google/go-containerregistry/cmd/crane@{CRANE}"),
+        )
+    })
 }
 
 /// Where the judges are.
@@ -87,6 +103,13 @@ fn etcd() -> Result<()> {
         &["get", &format!("go.etcd.io/etcd/server/v3@{ETCD}")],
     ))?;
     build(&dir, &["build"], &target, "go.etcd.io/etcd/server/v3")
+}
+
+fn install(program: &str, package: &str) -> Result<()> {
+    if bin().join(program).exists() {
+        return Ok(());
+    }
+    run(&mut go(&base(), &["install", package]))
 }
 
 fn helm() -> Result<()> {

@@ -4,6 +4,7 @@
 
 mod demo;
 mod judges;
+mod kinds;
 mod packages;
 mod run;
 mod test;
@@ -19,7 +20,7 @@ type Command = (
     fn(&[String]) -> anyhow::Result<()>,
 );
 
-const COMMANDS: [Command; 5] = [
+const COMMANDS: [Command; 6] = [
     (
         "demo",
         "[--until N | --broken]",
@@ -44,6 +45,12 @@ const COMMANDS: [Command; 5] = [
         "",
         "install the real programs tests compare with",
         judges::main,
+    ),
+    (
+        "kinds",
+        "[--check]",
+        "generate the tables of built-in kinds",
+        |_| kinds::generate(),
     ),
 ];
 

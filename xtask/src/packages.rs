@@ -19,7 +19,8 @@ pub const PLATFORM: [Package; 4] = [
 ];
 
 /// What tests use beside it.
-pub const TESTS: [Package; 5] = [
+pub const TESTS: [Package; 6] = [
+    ("buildah", "buildah"),
     ("busybox-static", "busybox"),
     ("skopeo", "skopeo"),
     ("chromium", "chromium"),

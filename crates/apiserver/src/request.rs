@@ -11,6 +11,9 @@ use crate::failure::{Failure, Outcome};
 /// A request on a resource, or `None` for any other path.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Info {
+    /// The one object a list or watch is limited to by `metadata.name`; like upstream, rights given
+    /// by name cover it.
+    pub(crate) selected: String,
     /// Kubernetes verb: `get`, `list`, `watch`, `create`, …
     pub(crate) verb: &'static str,
     pub(crate) group: String,
@@ -62,6 +65,9 @@ impl Info {
             }
         }
         info.verb = verb(method, &info, legacy_watch || query.flag("watch"));
+        if info.name.is_empty() {
+            info.selected = selected(query.get("fieldSelector").unwrap_or_default());
+        }
         Some(info)
     }
 
@@ -80,6 +86,18 @@ impl Info {
             Cow::Owned(format!("{}/{}", self.resource, self.subresource))
         }
     }
+}
+
+/// The name in `metadata.name=NAME`, alone or among other requirements.
+fn selected(fields: &str) -> String {
+    let mut parts = fields
+        .split(',')
+        .filter_map(|part| part.trim().strip_prefix("metadata.name="));
+    parts
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches('=')
+        .to_owned()
 }
 
 fn verb(method: &Method, info: &Info, watch: bool) -> &'static str {

@@ -15,12 +15,15 @@ use serde_json::json;
 use crate::Settings;
 use crate::api::{self, Error};
 
-/// First path segment of zone repositories; reserved as a slug by its length alone.
+/// First path segment of zone repositories; reserved as a slug.
 pub(crate) const PATH: &str = "zones";
 /// The zone of a machine on its own.
 pub(crate) const DEFAULT: &str = "default";
 /// The branch GitOps follows.
 pub(crate) const BRANCH: &str = "main";
+
+/// Who writes the Applications of a zone: may do that and nothing else.
+const ACCOUNT: &str = "pilotis-system:zone-deployer";
 
 /// Folder of a zone's bare repository.
 pub(crate) fn directory(settings: &Settings, zone: &str) -> PathBuf {
@@ -67,7 +70,13 @@ fn objects(settings: &Settings) -> [serde_json::Value; 4] {
             "metadata": {"name": "zones", "namespace": SYSTEM_NAMESPACE},
             "spec": {
                 "sourceRepos": [url],
-                "destinations": [{"server": server, "namespace": "project-*"}],
+                "destinations": [
+                    {"server": server, "namespace": "project-*"},
+                    {"server": server, "namespace": SYSTEM_NAMESPACE},
+                ],
+                "destinationServiceAccounts": [
+                    {"server": server, "namespace": "*", "defaultServiceAccount": ACCOUNT},
+                ],
                 "clusterResourceWhitelist": [],
                 "namespaceResourceWhitelist": [{"group": "argoproj.io", "kind": "Application"}],
             },

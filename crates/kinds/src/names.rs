@@ -34,8 +34,8 @@ pub const SLUG_CHARS_MAX: usize = 20;
 pub const ENVIRONMENT_CHARS_MAX: usize = 11;
 /// Longest repository name.
 pub const REPOSITORY_CHARS_MAX: usize = 20;
-/// Slugs that would shadow namespaces of Kubernetes or of the platform.
-pub const RESERVED_SLUGS: [&str; 4] = ["kube", "project", "pilotis", "default"];
+/// Slugs that would shadow namespaces of Kubernetes, or names of the platform in Git and registry.
+pub const RESERVED_SLUGS: [&str; 6] = ["kube", "project", "pilotis", "default", "base", "zones"];
 
 /// Why a name is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -64,11 +64,21 @@ pub fn describe(checks: &[Check]) -> String {
     out
 }
 
-fn checks(settings: &Settings, _no_containers: bool) -> Vec<Check> {
-    LISTENERS
+fn checks(settings: &Settings, no_containers: bool) -> Vec<Check> {
+    let mut all: Vec<Check> = LISTENERS
         .iter()
         .map(|(name, _)| port(settings, name))
-        .collect()
+        .collect();
+    if !no_containers {
+        let node = pilotis_node::preflight::checks(&settings.data_dir, &[]);
+        all.extend(node.into_iter().map(|check| Check {
+            name: check.name.to_owned(),
+            ok: check.ok,
+            detail: check.detail,
+            fix: check.fix,
+        }));
+    }
+    all
 }
 
 fn port(settings: &Settings, name: &str) -> Check {

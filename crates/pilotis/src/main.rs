@@ -16,6 +16,9 @@ use tracing_subscriber::EnvFilter;
 use cli::{Arguments, Command, Down, Outcome};
 
 fn main() -> ExitCode {
+    if let Some(code) = other_life() {
+        return code;
+    }
     let arguments = Arguments::parse();
     let level = EnvFilter::try_from_env("PILOTIS_LOG").unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt()
@@ -33,6 +36,24 @@ fn main() -> ExitCode {
     }
 }
 
+/// The program under another name: a pod's shim, the builder pod, one step of a build. Decided
+/// before any thread starts.
+fn other_life() -> Option<ExitCode> {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let (first, rest) = arguments.split_first()?;
+    if first == pilotis_node::SHIM_ARGUMENT {
+        return Some(pilotis_node::shim_main(rest));
+    }
+    if first == platform::images::BUILDER_ARGUMENT {
+        return Some(pilotis_build::pod::main());
+    }
+    if first == pilotis_build::step::ARGUMENT {
+        let file = rest.first()?;
+        return Some(pilotis_build::step::main(std::path::Path::new(file)));
+    }
+    None
+}
+
 fn run(command: Command) -> Result<Outcome> {
     match command {
         Command::Up(arguments) => platform::up(&arguments),
@@ -42,6 +63,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Check(arguments) => cli::check::run(&arguments),
         Command::Project(command) => block_on(cli::project::project(command)),
         Command::Repository(command) => block_on(cli::project::repository(command)),
+        Command::Login(arguments) => block_on(cli::access::login(arguments)),
         Command::Deliver(command) => block_on(cli::deliver::run(command)),
     }
 }
@@ -59,6 +81,7 @@ fn down(arguments: &Down) -> Result<Outcome> {
     } else {
         eprintln!("nothing runs in {}", arguments.data_dir.display());
     }
+    platform::node::clean(&arguments.data_dir, arguments.purge)?;
     if arguments.purge && arguments.data_dir.join("instance").exists() {
         std::fs::remove_dir_all(&arguments.data_dir)?;
         eprintln!("removed {}", arguments.data_dir.display());

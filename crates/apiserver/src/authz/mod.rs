@@ -46,7 +46,11 @@ impl Attributes {
             resource: info.resource.clone(),
             subresource: info.subresource.clone(),
             namespace: info.namespace.clone(),
-            name: info.name.clone(),
+            name: if info.name.is_empty() {
+                info.selected.clone()
+            } else {
+                info.name.clone()
+            },
             path: None,
         }
     }

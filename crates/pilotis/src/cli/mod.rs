@@ -3,6 +3,7 @@
 //! Data goes to standard output, talk to standard error. Exit codes: 0 done, 1 findings or a
 //! blocked delivery, 2 wrong input, 3 our own failure or something only a person can mend.
 
+pub mod access;
 pub mod check;
 pub mod deliver;
 pub mod project;
@@ -116,6 +117,8 @@ pub enum Command {
     /// Work with repositories
     #[command(subcommand)]
     Repository(project::Repository),
+    /// Print a one-time address of the console
+    Login(access::Login),
     /// Follow commits through the gates
     #[command(subcommand)]
     Deliver(deliver::Deliver),

@@ -33,14 +33,22 @@ pub async fn install(client: &Client, accounts: &[Account], platform: bool) -> R
     });
     apply(client, &namespace).await?;
     if platform {
+        apply(client, &ingress_class()).await?;
         install_kinds(client).await?;
         for object in documents(pilotis_tenancy::PROJECT_ROLES)? {
             apply(client, &object).await?;
         }
-        apply(client, &git_reader()).await?;
+        for object in [git_reader(), zone_account(), zone_deployer()] {
+            apply(client, &object).await?;
+        }
         apply(
             client,
             &binding("pilotis:git-reader", "gitops", "git-reader"),
+        )
+        .await?;
+        apply(
+            client,
+            &binding("pilotis:zone-deployer", "zone-deployer", "zone-deployer"),
         )
         .await?;
     }
@@ -81,6 +89,16 @@ async fn install_kinds(client: &Client) -> Result<()> {
     Ok(())
 }
 
+/// The class the node's ingress serves, for Ingresses that name none.
+fn ingress_class() -> Value {
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
+        "metadata": {"name": "pilotis",
+            "annotations": {"ingressclass.kubernetes.io/is-default-class": "true"}},
+        "spec": {"controller": "pilotis.dev/ingress"},
+    })
+}
+
 /// What GitOps may read over HTTP.
 fn git_reader() -> Value {
     json!({
@@ -88,6 +106,24 @@ fn git_reader() -> Value {
         "metadata": {"name": "pilotis:git-reader"},
         "rules": [{"apiGroups": ["pilotis.dev"], "resources": ["repositories", "zones"],
             "verbs": ["pull"]}],
+    })
+}
+
+fn zone_account() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": {"name": "zone-deployer", "namespace": SYSTEM_NAMESPACE},
+        "automountServiceAccountToken": false,
+    })
+}
+
+/// What a zone repository may write: Applications, which then deploy as each tenant's deployer.
+fn zone_deployer() -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": {"name": "pilotis:zone-deployer"},
+        "rules": [{"apiGroups": ["argoproj.io"], "resources": ["applications"],
+            "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"]}],
     })
 }
 

@@ -1,15 +1,22 @@
 //! The order in which an instance starts and stops: what is below the seam first, then what stands
 //! on it. Every part is a task with a name; when one ends by itself, the instance stops.
 
+pub mod access;
 pub mod bootstrap;
+pub mod images;
+pub mod logs;
+pub mod node;
+pub mod services;
 
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use kube::Client;
-use pilotis_apiserver::{ApiServer, Hooks, Identity};
+use pilotis_apiserver::{ApiServer, Hooks, Identity, PodLogs};
 use pilotis_kinds::names::SYSTEM_NAMESPACE;
+use pilotis_node::Node;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -17,9 +24,6 @@ use crate::cli::{Outcome, Up};
 use crate::doctor;
 use crate::lifecycle::{self, Endpoints, Lock};
 use crate::settings::{Ports, Settings};
-
-/// Name of the only node.
-const NODE: &str = "pilotis";
 
 /// The running parts, by name.
 pub struct Parts {
@@ -110,32 +114,30 @@ async fn run(settings: Settings, arguments: Up) -> Result<()> {
     let _lock = Lock::take(&settings.data_dir)?;
     lifecycle::withdraw(&settings.data_dir);
     lifecycle::note_pid(&settings.data_dir)?;
-    tracing::info!(instance = %settings.instance, pods = %settings.pod_cidr, "starting");
+    tracing::info!(instance = %settings.instance, "starting");
     let stop = CancellationToken::new();
     let mut parts = Parts::new(stop.clone());
+    let node = if arguments.no_containers {
+        None
+    } else {
+        lifecycle::phase(&settings.data_dir, "node");
+        Some(Arc::new(node::open(&settings).await?))
+    };
     lifecycle::phase(&settings.data_dir, "API server");
-    // Listeners outlive the parts, so that these can say goodbye to the API.
+    // The API outlives the parts, so that these can say goodbye to it.
     let api_stop = CancellationToken::new();
-    let server = api_server(&settings, api_stop.clone()).await?;
-    let admin = server.client(Identity::Administrator);
+    let server = api_server(&settings, node.clone(), api_stop.clone()).await?;
     publish_ca(&settings.data_dir, server.ca_pem())?;
-    bootstrap::install(&admin, &[("controllers", pilotis_controllers::ROLE)], false).await?;
-    lifecycle::phase(&settings.data_dir, "controllers");
-    let controllers = pilotis_controllers::Settings {
-        pretend_node: arguments.no_containers.then(|| NODE.to_owned()),
-        root_certificate: server.ca_pem().to_owned(),
-    };
-    let client = service_client(&server, "controllers");
-    parts.start(
-        "controllers",
-        pilotis_controllers::run(client, controllers, stop.clone()),
-    );
-    let endpoints = Endpoints {
-        api: format!("https://{}", server.endpoint()),
-        pid: std::process::id(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        ..Endpoints::default()
-    };
+    let endpoints = start(
+        &mut parts,
+        &settings,
+        &arguments,
+        Below {
+            server: &server,
+            node,
+        },
+    )
+    .await?;
     lifecycle::announce(&settings.data_dir, &endpoints)?;
     tracing::info!(api = %endpoints.api, "ready");
     let ended = parts.wait().await;
@@ -145,7 +147,82 @@ async fn run(settings: Settings, arguments: Up) -> Result<()> {
     ended
 }
 
-async fn api_server(settings: &Settings, stop: CancellationToken) -> Result<ApiServer> {
+/// What stands below the seam.
+struct Below<'a> {
+    server: &'a ApiServer,
+    node: Option<Arc<Node>>,
+}
+
+/// Starts every part and tells where the instance listens.
+async fn start(
+    parts: &mut Parts,
+    settings: &Settings,
+    arguments: &Up,
+    below: Below<'_>,
+) -> Result<Endpoints> {
+    let (server, stop) = (below.server, parts.stop.clone());
+    let admin = server.client(Identity::Administrator);
+    let platform = !arguments.only_cluster;
+    bootstrap::install(&admin, accounts(platform), platform).await?;
+    lifecycle::phase(&settings.data_dir, "controllers");
+    let controllers = pilotis_controllers::Settings {
+        pretend_node: arguments.no_containers.then(|| node::NAME.to_owned()),
+        root_certificate: server.ca_pem().to_owned(),
+    };
+    let client = service_client(server, "controllers");
+    parts.start(
+        "controllers",
+        pilotis_controllers::run(client, controllers, stop.clone()),
+    );
+    let mut endpoints = Endpoints {
+        api: format!("https://{}", server.endpoint()),
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..Endpoints::default()
+    };
+    let mut pods = None;
+    if let Some(node) = below.node {
+        pods = Some(node::pod_side(&node)?);
+        endpoints.ingress_http = node.ingress_address().map(|a| format!("http://{a}"));
+        node::start(parts, node, service_client(server, "node"), stop.clone());
+    }
+    if platform {
+        let ground = services::Ground {
+            settings,
+            ca: server.ca(),
+            client: &|name| service_client(server, name),
+            admin,
+            pods,
+            stop,
+        };
+        services::start(parts, ground).await?;
+        endpoints.registry = Some(format!("https://{}", settings.address("registry")));
+        endpoints.git = Some(format!("https://{}", settings.address("git")));
+        endpoints.console = Some(services::console_url(settings));
+    }
+    Ok(endpoints)
+}
+
+/// Accounts of the services that will run.
+fn accounts(platform: bool) -> &'static [bootstrap::Account] {
+    const ALL: [bootstrap::Account; 8] = [
+        ("controllers", pilotis_controllers::ROLE),
+        ("node", pilotis_node::ROLE),
+        ("tenancy", pilotis_tenancy::ROLE),
+        ("registry", pilotis_registry::ROLE),
+        ("admission", pilotis_admission::ROLE),
+        ("chain", pilotis_chain::ROLE),
+        ("gitops", pilotis_gitops::ROLE),
+        ("console", pilotis_console::ROLE),
+    ];
+    if platform { &ALL } else { &ALL[..2] }
+}
+
+async fn api_server(
+    settings: &Settings,
+    node: Option<Arc<Node>>,
+    stop: CancellationToken,
+) -> Result<ApiServer> {
     let (base, prefix) = range(&settings.service_cidr)?;
     let api = pilotis_apiserver::Settings {
         data_dir: settings.data_dir.clone(),
@@ -154,7 +231,12 @@ async fn api_server(settings: &Settings, stop: CancellationToken) -> Result<ApiS
         service_base: base,
         service_prefix: prefix,
     };
-    Ok(ApiServer::start(api, Hooks::default(), stop).await?)
+    let logs = node.map(|node| Arc::new(logs::NodeLogs(node)) as Arc<dyn PodLogs>);
+    let hooks = Hooks {
+        logs,
+        ..Hooks::default()
+    };
+    Ok(ApiServer::start(api, hooks, stop).await?)
 }
 
 /// A client acting as a service of the platform.

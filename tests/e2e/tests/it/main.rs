@@ -5,3 +5,4 @@
 mod instance;
 
 mod api;
+mod delivery;

@@ -1,0 +1,74 @@
+//! Images a machine without any other registry starts with: the builder, and two certified bases.
+//!
+//! The bases come from Debian packages through the host's own apt sources, once; the builder is this
+//! very program. Both are kept by digest in the platform's registry.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use pilotis_build::debian::{BUILD_C, Recipe, STATIC};
+use pilotis_build::{Layout, debian, program, registry};
+use pilotis_transfer::Client;
+
+use crate::lifecycle;
+
+/// Repository of the builder's image.
+const BUILDER: &str = "base/builder";
+/// First argument of this program when it is the builder pod.
+pub const BUILDER_ARGUMENT: &str = "__builder";
+
+/// Makes sure the bases are there.
+///
+/// # Errors
+/// When packages cannot be had, or the registry refuses.
+pub async fn bases(client: &Client, data_dir: &Path, work: &Path) -> Result<()> {
+    for recipe in [STATIC, BUILD_C] {
+        if client.resolve(recipe.name, "latest").await?.is_some() {
+            continue;
+        }
+        let what = format!("base image {} from Debian packages", recipe.name);
+        lifecycle::phase(data_dir, &what);
+        make(client, recipe, work)
+            .await
+            .with_context(|| format!("cannot make base image {}", recipe.name))?;
+    }
+    Ok(())
+}
+
+async fn make(client: &Client, recipe: Recipe, work: &Path) -> Result<()> {
+    let folder = tempfile::tempdir_in(work)?;
+    let path = folder.path().to_owned();
+    let (layout, manifest) = tokio::task::spawn_blocking(move || -> Result<_> {
+        let layout = Layout::open(&path.join("layout"))?;
+        let manifest = debian::make(&recipe, &path.join("work"), &layout, &mut |line| {
+            tracing::info!(line, "base image")
+        })?;
+        Ok((layout, manifest))
+    })
+    .await??;
+    registry::push(client, recipe.name, &layout, &manifest, &["latest"]).await?;
+    Ok(())
+}
+
+/// Pushes this program as the builder's image; returns its reference by digest.
+///
+/// # Errors
+/// When the program cannot be read, or the registry refuses.
+pub async fn builder(client: &Client, work: &Path) -> Result<String> {
+    let folder = tempfile::tempdir_in(work)?;
+    let path = folder.path().to_owned();
+    let (layout, manifest) = tokio::task::spawn_blocking(move || -> Result<_> {
+        let layout = Layout::open(&path.join("layout"))?;
+        let manifest = program::make(&[BUILDER_ARGUMENT], &path.join("work"), &layout)?;
+        Ok((layout, manifest))
+    })
+    .await??;
+    registry::push(client, BUILDER, &layout, &manifest, &["latest"])
+        .await
+        .context("cannot push the builder's image")?;
+    Ok(format!(
+        "{}/{BUILDER}@{}",
+        client.registry(),
+        manifest.digest
+    ))
+}
