@@ -188,7 +188,7 @@ pub fn stop(data_dir: &Path) -> Result<bool> {
     };
     signal(pid, "-TERM");
     let start = Instant::now();
-    while Lock::is_held(data_dir) {
+    while Lock::is_held(data_dir) || is_alive(pid) {
         if start.elapsed() > STOP_DEADLINE {
             bail!(
                 "process {pid} does not end; log: {}",
@@ -219,6 +219,18 @@ fn pid_of(data_dir: &Path) -> Option<u32> {
         .trim()
         .parse()
         .ok()
+}
+
+/// Whether a process still runs; one that only waits to be collected by its parent does not.
+fn is_alive(pid: u32) -> bool {
+    let Ok(text) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return false;
+    };
+    let state = text
+        .rsplit(')')
+        .next()
+        .and_then(|rest| rest.trim().chars().next());
+    !matches!(state, None | Some('Z' | 'X'))
 }
 
 fn signal(pid: u32, name: &str) {

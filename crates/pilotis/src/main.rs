@@ -57,6 +57,8 @@ fn other_life() -> Option<ExitCode> {
 fn run(command: Command) -> Result<Outcome> {
     match command {
         Command::Up(arguments) => platform::up(&arguments),
+        Command::Serve(arguments) => platform::serve::serve(&arguments),
+        Command::Chart(command) => cli::chart::run(command),
         Command::Down(arguments) => down(&arguments),
         Command::Status(arguments) => lifecycle::status(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),

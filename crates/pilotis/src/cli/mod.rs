@@ -4,6 +4,7 @@
 //! blocked delivery, 2 wrong input, 3 our own failure or something only a person can mend.
 
 pub mod access;
+pub mod chart;
 pub mod check;
 pub mod deliver;
 pub mod project;
@@ -103,6 +104,8 @@ impl From<&PortFlags> for Ports {
 pub enum Command {
     /// Start the platform on this machine
     Up(Up),
+    /// Run the platform on an existing Kubernetes
+    Serve(Serve),
     /// Stop the instance
     Down(Down),
     /// Tell what runs and where
@@ -111,6 +114,9 @@ pub enum Command {
     Doctor(Doctor),
     /// Judge a source tree against the State's technical framework
     Check(check::Check),
+    /// Work with Helm charts, offline
+    #[command(subcommand)]
+    Chart(chart::Chart),
     /// Work with projects
     #[command(subcommand)]
     Project(project::Project),
@@ -122,6 +128,26 @@ pub enum Command {
     /// Follow commits through the gates
     #[command(subcommand)]
     Deliver(deliver::Deliver),
+}
+
+/// How `serve` starts.
+#[derive(Debug, Clone, Args)]
+pub struct Serve {
+    /// The cluster to run on
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: PathBuf,
+    /// Folder for blobs, Git repositories and keys
+    #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
+    pub data_dir: PathBuf,
+    /// Configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Return once the platform is ready
+    #[arg(long)]
+    pub detach: bool,
+    /// Listening ports.
+    #[command(flatten)]
+    pub ports: PortFlags,
 }
 
 /// How `down` stops.

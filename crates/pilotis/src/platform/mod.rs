@@ -6,6 +6,7 @@ pub mod bootstrap;
 pub mod images;
 pub mod logs;
 pub mod node;
+pub mod serve;
 pub mod services;
 
 use std::net::Ipv4Addr;
@@ -32,7 +33,8 @@ pub struct Parts {
 }
 
 impl Parts {
-    fn new(stop: CancellationToken) -> Self {
+    /// No part yet; all of them end with `stop`.
+    pub fn new(stop: CancellationToken) -> Self {
         Self {
             tasks: JoinSet::new(),
             stop,
@@ -52,7 +54,7 @@ impl Parts {
     }
 
     /// Waits for a signal or the end of any part, then for all.
-    async fn wait(mut self) -> Result<()> {
+    pub async fn wait(mut self) -> Result<()> {
         let mut failure = None;
         tokio::select! {
             () = signalled() => tracing::info!("stopping"),
@@ -190,7 +192,7 @@ async fn start(
         let ground = services::Ground {
             settings,
             ca: server.ca(),
-            client: &|name| service_client(server, name),
+            client: &|name| Ok(service_client(server, name)),
             admin,
             pods,
             stop,

@@ -42,7 +42,7 @@ pub struct Ground<'a> {
     /// The authority every listener's certificate comes from.
     pub ca: &'a Ca,
     /// Gives a client that acts as a service of the platform.
-    pub client: &'a dyn Fn(&str) -> kube::Client,
+    pub client: &'a dyn Fn(&str) -> Result<kube::Client>,
     /// The administrator's client, to set things up.
     pub admin: kube::Client,
     /// Address of the node inside the network of pods; none when pods are simulated.
@@ -80,7 +80,7 @@ pub async fn start(parts: &mut Parts, mut ground: Ground<'_>) -> Result<()> {
         registry: REGISTRY_NAME.to_owned(),
         sources: vec![format!("{}/{{project}}/*", git_url())],
     };
-    let client = (ground.client)("tenancy");
+    let client = (ground.client)("tenancy")?;
     parts.start(
         "tenancy",
         pilotis_tenancy::run(client, tenancy, ground.stop.clone()),
@@ -109,7 +109,7 @@ async fn console(parts: &mut Parts, ground: &Ground<'_>) -> Result<()> {
         port: ground.settings.address("console").port(),
         tls: None,
     };
-    let client = (ground.client)("console");
+    let client = (ground.client)("console")?;
     parts.start(
         "console",
         pilotis_console::run(client, settings, ground.stop.clone()),
@@ -147,7 +147,7 @@ async fn registry(
         tls: Some(tls),
         limits: pilotis_registry::Limits::default(),
     };
-    let client = (ground.client)("registry");
+    let client = (ground.client)("registry")?;
     parts.start(
         "registry",
         pilotis_registry::run(client, settings, ground.stop.clone()),
@@ -197,7 +197,7 @@ async fn admission(parts: &mut Parts, ground: &Ground<'_>, registry: Endpoint) -
         registry,
         verdict: None,
     };
-    let client = (ground.client)("admission");
+    let client = (ground.client)("admission")?;
     parts.start(
         "admission",
         pilotis_admission::run(client, settings, ground.stop.clone()),
@@ -226,7 +226,7 @@ async fn chain(parts: &mut Parts, ground: &Ground<'_>, tls: Tls, needs: Chained)
     let chain = Chain::default();
     let pushes = chain.pushes();
     parts.start("pushes", forward(pushes, needs.notify, ground.stop.clone()));
-    let client = (ground.client)("chain");
+    let client = (ground.client)("chain")?;
     parts.start("chain", chain.run(client, settings, ground.stop.clone()));
     Ok(())
 }
@@ -270,7 +270,7 @@ async fn gitops(
         }],
         certificates: Some(ground.settings.data_dir.join("ca.crt")),
     };
-    let client = (ground.client)("gitops");
+    let client = (ground.client)("gitops")?;
     parts.start(
         "gitops",
         pilotis_gitops::run(client, settings, ground.stop.clone()),

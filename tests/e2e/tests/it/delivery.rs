@@ -5,78 +5,16 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use pilotis_testkit::{eventually, pilotis_binary};
 
+use crate::git::{examples, push};
 use crate::instance::Instance;
 
 const DEADLINE: Duration = Duration::from_secs(60);
-
-fn examples(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../examples")
-        .join(name)
-}
-
-/// Commits folders laid over each other and pushes; returns the delivery's name.
-fn push(instance: &Instance, sources: &[&str]) -> Result<String> {
-    let token = instance.pilotis(&["repository", "token", "--project", "bonjour"])?;
-    let git_url = instance.endpoints()?["git"]
-        .as_str()
-        .context("no git endpoint")?
-        .to_owned();
-    let work = tempfile::tempdir()?;
-    let git = |arguments: &[&str]| -> Result<String> {
-        let output = Command::new("git")
-            .current_dir(work.path())
-            .args(["-c", "user.name=Ana", "-c", "user.email=ana@example.org"])
-            .args(arguments)
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_SSL_CAINFO", instance.path().join("ca.crt"))
-            .env("GIT_CONFIG_COUNT", "1")
-            .env("GIT_CONFIG_KEY_0", "http.extraHeader")
-            .env(
-                "GIT_CONFIG_VALUE_0",
-                format!("Authorization: Bearer {}", token.trim()),
-            )
-            .output()?;
-        if !output.status.success() {
-            bail!(
-                "git {arguments:?}: {}",
-                String::from_utf8_lossy(&output.stderr)
-            );
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    git(&[
-        "clone",
-        "--quiet",
-        &format!("{git_url}/bonjour/bonjour.git"),
-        ".",
-    ])?;
-    git(&["checkout", "--quiet", "-B", "main"])?;
-    for source in sources {
-        let from = examples(source).join(".");
-        let status = Command::new("cp")
-            .arg("-r")
-            .arg(from)
-            .arg(work.path())
-            .status()?;
-        if !status.success() {
-            bail!("cannot copy {source}");
-        }
-    }
-    git(&["add", "--all"])?;
-    git(&["commit", "--quiet", "--message", "test"])?;
-    git(&["push", "--quiet", "origin", "main"])?;
-    let commit = git(&["rev-parse", "HEAD"])?;
-    Ok(format!("bonjour-{}", &commit[..12]))
-}
 
 /// Status line and body of a GET through the ingress.
 fn get(instance: &Instance, host: &str) -> Result<(String, String)> {

@@ -14,6 +14,16 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// Starts the platform on a cluster that is already there.
+    pub fn serve(kubeconfig: &Path) -> Result<Self> {
+        let instance = Self {
+            dir: tempfile::tempdir()?,
+        };
+        let path = kubeconfig.to_string_lossy().into_owned();
+        instance.pilotis(&["serve", "--detach", "--kubeconfig", &path])?;
+        Ok(instance)
+    }
+
     /// Starts an instance and waits until it is ready.
     pub fn up(flags: &[&str]) -> Result<Self> {
         let instance = Self {

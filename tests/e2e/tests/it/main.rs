@@ -6,3 +6,5 @@ mod instance;
 
 mod api;
 mod delivery;
+mod git;
+mod seam;

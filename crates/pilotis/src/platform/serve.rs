@@ -1,0 +1,100 @@
+//! `pilotis serve`: what stands on the seam, on a Kubernetes that is already there.
+//!
+//! The same services as `up` starts, with clients that act as the same ServiceAccounts: here by
+//! impersonation, so the kubeconfig's user needs the right to impersonate and to install.
+//! Build pods need the registry to be reachable from the cluster, which is the operator's part
+//! and not yet configurable: the build gate says so.
+
+use anyhow::{Context, Result};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use pilotis_http::Ca;
+use pilotis_kinds::names::SYSTEM_NAMESPACE;
+use tokio_util::sync::CancellationToken;
+
+use super::{Parts, accounts, bootstrap, publish_ca, services};
+use crate::cli::{Outcome, Serve};
+use crate::doctor;
+use crate::lifecycle::{self, Endpoints, Lock};
+use crate::settings::{Ports, Settings};
+
+/// Runs the command.
+///
+/// # Errors
+/// When the cluster cannot be used, or a part fails.
+pub fn serve(arguments: &Serve) -> Result<Outcome> {
+    let ports = Ports::from(&arguments.ports);
+    let settings = Settings::resolve(&arguments.data_dir, arguments.config.as_deref(), &ports)?;
+    if !Lock::is_held(&settings.data_dir) {
+        let checks = doctor::before_start(&settings, true);
+        if !checks.is_empty() {
+            eprint!("{}", doctor::describe(&checks));
+            return Ok(Outcome::Failure);
+        }
+    }
+    if arguments.detach {
+        let words: Vec<String> = std::env::args()
+            .skip(1)
+            .filter(|w| w != "--detach")
+            .collect();
+        return lifecycle::detach(&settings.data_dir, &words);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(run(settings, arguments))?;
+    Ok(Outcome::Done)
+}
+
+async fn run(settings: Settings, arguments: &Serve) -> Result<()> {
+    let _lock = Lock::take(&settings.data_dir)?;
+    lifecycle::withdraw(&settings.data_dir);
+    lifecycle::note_pid(&settings.data_dir)?;
+    lifecycle::phase(&settings.data_dir, "cluster");
+    let kubeconfig = Kubeconfig::read_from(&arguments.kubeconfig)
+        .with_context(|| format!("cannot use {}", arguments.kubeconfig.display()))?;
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    let admin = Client::try_from(config.clone())?;
+    bootstrap::install(&admin, accounts(true), true).await?;
+    let ca = Ca::open(&settings.data_dir.join("pki"), "pilotis")?;
+    publish_ca(&settings.data_dir, ca.pem())?;
+    let copy = settings.data_dir.join("kubeconfig");
+    pilotis_http::write_private(&copy, &std::fs::read(&arguments.kubeconfig)?)?;
+    let stop = CancellationToken::new();
+    let mut parts = Parts::new(stop.clone());
+    let api = config.cluster_url.to_string();
+    let ground = services::Ground {
+        settings: &settings,
+        ca: &ca,
+        client: &|name| acting_as(&config, name),
+        admin: admin.clone(),
+        pods: None,
+        stop,
+    };
+    services::start(&mut parts, ground).await?;
+    lifecycle::announce(&settings.data_dir, &endpoints(&settings, api))?;
+    tracing::info!("ready");
+    let ended = parts.wait().await;
+    lifecycle::withdraw(&settings.data_dir);
+    ended
+}
+
+/// A client that acts as a service's account.
+fn acting_as(config: &Config, name: &str) -> Result<Client> {
+    let mut config = config.clone();
+    let account = format!("system:serviceaccount:{SYSTEM_NAMESPACE}:{name}");
+    config.auth_info.impersonate = Some(account);
+    Ok(Client::try_from(config)?)
+}
+
+fn endpoints(settings: &Settings, api: String) -> Endpoints {
+    Endpoints {
+        api,
+        console: Some(services::console_url(settings)),
+        registry: Some(format!("https://{}", settings.address("registry"))),
+        git: Some(format!("https://{}", settings.address("git"))),
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..Endpoints::default()
+    }
+}
