@@ -173,7 +173,8 @@ fn file_complaints(text: &str) -> Vec<String> {
     }
     for (index, line) in text.lines().enumerate() {
         let chars = line.chars().count();
-        if chars > LINE_CHARS_MAX && !line.contains('"') && !line.contains("://") {
+        let text = line.contains('"') || line.contains("://") || line.ends_with('\\');
+        if chars > LINE_CHARS_MAX && !text {
             found.push(format!("line {} has {chars} characters", index + 1));
         }
     }

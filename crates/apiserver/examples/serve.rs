@@ -1,7 +1,7 @@
 //! A bare API server over a data directory, for trying it and for tests of others.
 //!
-//! `cargo run -p pilotis-apiserver --example serve -- DIRECTORY` prints the kubeconfig's path when it
-//! is ready and runs until it is interrupted.
+//! `cargo run -p pilotis-apiserver --example serve -- DIRECTORY` prints the kubeconfig's path
+//! when it is ready and runs until it is interrupted.
 
 use pilotis_apiserver::{ApiServer, Hooks, Settings};
 use tokio_util::sync::CancellationToken;

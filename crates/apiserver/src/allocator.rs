@@ -1,4 +1,5 @@
-//! Cluster IP addresses of Services: unique, inside the service range, kept while the Service lives.
+//! Cluster IP addresses of Services: unique, inside the service range, kept while the Service
+//! lives.
 //!
 //! The Services in the store are the record of what is taken; a lock spans choosing an address and
 //! storing it, so two creations cannot choose the same one.
@@ -55,7 +56,8 @@ impl Allocator {
         Ipv4Addr::from(self.first + 1)
     }
 
-    /// Fills in `clusterIP` and what goes with it; the answer must live until the Service is stored.
+    /// Fills in `clusterIP` and what goes with it; the answer must live until the Service is
+    /// stored.
     pub(crate) fn assign(
         &self,
         store: &Store,

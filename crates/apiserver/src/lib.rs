@@ -2,8 +2,8 @@
 //!
 //! Generic for every kind: a kind is data (`pilotis_kinds` or a stored definition), and one path
 //! through the code reads, writes, watches and shows objects of all of them. Authentication, RBAC,
-//! admission and audit are on that path, also for clients inside the process. It runs no controllers
-//! and no containers.
+//! admission and audit are on that path, also for clients inside the process. It runs no
+//! controllers and no containers.
 //!
 //! Suggested reading: `api` (one request), `write` (the order of steps), `read`, `watching`.
 

@@ -1,6 +1,7 @@
 //! What a request is about, read from its path, method and query before anything is looked up.
 //!
-//! The rules are upstream's `RequestInfo`: authorisation, audit and routing all use this one reading.
+//! The rules are upstream's `RequestInfo`: authorisation, audit and routing all use this one
+//! reading.
 
 use std::borrow::Cow;
 

@@ -3,8 +3,8 @@
 //! **Noun:** a delivery. **Invariant:** a gate's outcome is written with what proves it, and a gate
 //! is never entered before the one before it has passed.
 //!
-//! Reading order: `gates` (the states, pure) → `deliveries` (which step is next) → `steps` (one file
-//! per gate) → `repositories` and `front` (how commits arrive) → `zone` (how they leave).
+//! Reading order: `gates` (the states, pure) → `deliveries` (which step is next) → `steps` (one
+//! file per gate) → `repositories` and `front` (how commits arrive) → `zone` (how they leave).
 //! Everything survives a crash at any instant: a step is a function of the commit, may be run
 //! again, and its result is one write of the Delivery's status.
 

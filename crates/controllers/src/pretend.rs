@@ -1,8 +1,8 @@
 //! A node that only pretends to run pods, for clusters without containers.
 //!
 //! It registers itself, keeps its lease, and answers for pods bound to it: they run and are ready
-//! at once (readiness gates permitting), pods of Jobs succeed, deleted pods go. Nothing is executed,
-//! so commands, probes and exit codes have no effect.
+//! at once (readiness gates permitting), pods of Jobs succeed, deleted pods go. Nothing is
+//! executed, so commands, probes and exit codes have no effect.
 
 mod life;
 

@@ -1,4 +1,5 @@
-//! The object store of the embedded API server: ordered keys, one resource version, a watchable log.
+//! The object store of the embedded API server: ordered keys, one resource version, a watchable
+//! log.
 //!
 //! Reads come from memory (serialised bytes, shared, never copied); writes go through one thread
 //! that puts many of them into one durable transaction and only then makes them visible, tells

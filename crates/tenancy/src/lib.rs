@@ -1,7 +1,7 @@
 //! Projects and environments become namespaces, roles, quotas and AppProjects.
 //!
-//! **Noun:** the tenant's walls. **Invariant:** a namespace that does not carry our project label is
-//! never adopted, and nothing a tenant can write decides where its own walls stand.
+//! **Noun:** the tenant's walls. **Invariant:** a namespace that does not carry our project label
+//! is never adopted, and nothing a tenant can write decides where its own walls stand.
 //! What should exist is computed in [`desired`] without I/O; [`reconcile`] applies it by
 //! server-side apply as one manager, so that a hand-made change is put back at the next look.
 

@@ -1,4 +1,5 @@
-//! `NamespaceLifecycle`: nothing new in a namespace that is missing or ending, and the namespaces the
+//! `NamespaceLifecycle`: nothing new in a namespace that is missing or ending, and the namespaces
+//! the
 //! cluster itself lives in cannot be deleted.
 
 use serde_json::{Value, json};

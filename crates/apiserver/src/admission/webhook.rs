@@ -2,7 +2,8 @@
 //!
 //! A webhook that cannot be reached or answers nonsense is a refusal (`failurePolicy: Fail`) or is
 //! passed over (`Ignore`). Configurations are never sent to webhooks, or nobody could repair one.
-//! `matchConditions` (CEL) are not evaluated: a webhook that has any is called for every match of its rules.
+//! `matchConditions` (CEL) are not evaluated: a webhook that has any is called for every match of
+//! its rules.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -119,7 +120,8 @@ fn namespace_matches(request: &Request<'_>, selector: &Labels, object: &Value) -
     selector.matches(|label| entry.header.label(label))
 }
 
-/// Whether a rule names this operation on this resource, in any version (`matchPolicy: Equivalent`).
+/// Whether a rule names this operation on this resource, in any version (`matchPolicy:
+/// Equivalent`).
 fn rule_matches(request: &Request<'_>, rule: &Value) -> bool {
     let holds = |field: &str, wanted: &str| {
         let mut items = rule[field]
@@ -176,7 +178,8 @@ impl Call<'_> {
         self.webhook["name"].as_str().unwrap_or("")
     }
 
-    /// The `response` of an allowance; a refusal is a failure; `None` when the webhook is passed over.
+    /// The `response` of an allowance; a refusal is a failure; `None` when the webhook is passed
+    /// over.
     async fn ask(&self, object: Option<&Value>) -> Outcome<Option<Value>> {
         if self.request.dry_run
             && !matches!(

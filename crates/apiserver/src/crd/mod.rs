@@ -1,6 +1,7 @@
 //! Custom kinds: definitions become kinds like any other, with schema, columns and subresources.
 //!
-//! Versions are not converted (strategy `None`): one stored form is shown under every served version
+//! Versions are not converted (strategy `None`): one stored form is shown under every served
+//! version
 //! with another `apiVersion`. CEL rules of schemas are stored and published but not evaluated.
 
 pub(crate) mod check;

@@ -1,7 +1,7 @@
 //! Images a machine without any other registry starts with: the builder, and two certified bases.
 //!
-//! The bases come from Debian packages through the host's own apt sources, once; the builder is this
-//! very program. Both are kept by digest in the platform's registry.
+//! The bases come from Debian packages through the host's own apt sources, once; the builder is
+//! this very program. Both are kept by digest in the platform's registry.
 
 use std::path::Path;
 

@@ -82,7 +82,8 @@ fn nothing_acknowledged_is_lost_by_kill_9() {
     }
 }
 
-/// Runs the victim until it has acknowledged `count` writes, kills it, and reads what it still said.
+/// Runs the victim until it has acknowledged `count` writes, kills it, and reads what it still
+/// said.
 fn run_and_kill(directory: &std::path::Path, count: usize) -> Vec<(String, u64)> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["crash::victim_of_the_crash_test", "--exact", "--nocapture"])
