@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::run::{root, run, step};
+use crate::run::{root, run, step, target_dir};
 use crate::{judges, packages, tidy};
 
 /// Installs what tests need, builds the binary and runs all tests, or those matching a filter.
@@ -24,7 +24,28 @@ pub fn main(arguments: &[String]) -> Result<()> {
     if let Some(filter) = arguments.first() {
         words.push(filter);
     }
-    step("tests", || cargo(&words))
+    step("tests", || cargo(&words))?;
+    if arguments.is_empty() {
+        step("the seam: the same tests on the embedded cluster", seam)?;
+    }
+    Ok(())
+}
+
+/// Tests of services that ran on a real kube-apiserver, once more on the embedded API.
+const SEAM: [&str; 3] = [
+    "applications_follow_git",
+    "a_project_becomes_namespaces_roles_and_walls",
+    "a_namespace_of_somebody_else_is_never_adopted",
+];
+
+fn seam() -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    run(Command::new(cargo)
+        .current_dir(root())
+        .args(["test", "--workspace", "--tests", "--"])
+        .args(SEAM)
+        .env("PILOTIS_TEST_CLUSTER", "embedded")
+        .env("PILOTIS_BIN", target_dir().join("debug/pilotis")))
 }
 
 /// Format, lints with warnings denied, tidy, then all tests.

@@ -117,17 +117,17 @@ pub(crate) fn has_defaults(schema: &Value) -> bool {
             .any(|schema| schema.is_object() && has_defaults(schema))
 }
 
-/// Fills in the defaults a schema declares; an explicit null of a field that may not be null counts
-/// as absent.
+/// Fills in the defaults a schema declares. An explicit null where none is allowed counts as
+/// absent, with or without a default, as upstream has it.
 pub(crate) fn default(schema: &Value, value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+                let null = fields.get(name).is_some_and(Value::is_null);
+                if null && property["nullable"] != true {
+                    fields.remove(name);
+                }
                 if let Some(default) = property.get("default") {
-                    let null = fields.get(name).is_some_and(Value::is_null);
-                    if null && property["nullable"] != true {
-                        fields.remove(name);
-                    }
                     fields
                         .entry(name.clone())
                         .or_insert_with(|| default.clone());
@@ -136,7 +136,14 @@ pub(crate) fn default(schema: &Value, value: &mut Value) {
                     self::default(property, value);
                 }
             }
-            if schema["additionalProperties"].is_object() {
+            let values = &schema["additionalProperties"];
+            if values.is_object() {
+                let named = &schema["properties"];
+                let nullable = values["nullable"] == true;
+                let kept = |name: &str, value: &Value| {
+                    nullable || !value.is_null() || named.get(name).is_some()
+                };
+                fields.retain(|name, value| kept(name, value));
                 for value in fields.values_mut() {
                     self::default(&schema["additionalProperties"], value);
                 }
@@ -193,5 +200,16 @@ mod tests {
         let mut without = json!({});
         default(&schema, &mut without);
         assert_eq!(without, json!({}));
+    }
+
+    #[test]
+    fn a_null_that_is_not_allowed_counts_as_absent() {
+        let schema = json!({"properties": {
+            "source": {"type": "object"}, "kept": {"type": "object", "nullable": true},
+            "map": {"type": "object", "additionalProperties": {"type": "string"}},
+        }});
+        let mut object = json!({"source": null, "kept": null, "map": {"a": null, "b": "x"}});
+        default(&schema, &mut object);
+        assert_eq!(object, json!({"kept": null, "map": {"b": "x"}}));
     }
 }
