@@ -1,8 +1,9 @@
 //! `cargo xtask test`: everything CI runs, in one command; and `check`, the same with lints.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 
 use crate::run::{root, run, step, target_dir};
 use crate::{judges, packages, tidy};
@@ -24,11 +25,70 @@ pub fn main(arguments: &[String]) -> Result<()> {
     if let Some(filter) = arguments.first() {
         words.push(filter);
     }
-    step("tests", || cargo(&words))?;
+    let mut total = step("tests", || counted(&mut command(&words)))?;
     if arguments.is_empty() {
-        step("the seam: the same tests on the embedded cluster", seam)?;
+        let what = "the seam: the same tests on the embedded cluster";
+        total.add(&step(what, || counted(&mut seam()))?);
     }
-    Ok(())
+    println!("{} passed, {} failed", total.passed, total.failed);
+    if total.ended_well {
+        Ok(())
+    } else {
+        bail!("tests failed")
+    }
+}
+
+/// What test runners said of themselves.
+struct Total {
+    passed: u32,
+    failed: u32,
+    ended_well: bool,
+}
+
+impl Total {
+    fn add(&mut self, other: &Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.ended_well &= other.ended_well;
+    }
+
+    /// Counts a line such as `test result: ok. 3 passed; 0 failed; …`.
+    fn count(&mut self, line: &str) {
+        let Some(rest) = line.strip_prefix("test result: ") else {
+            return;
+        };
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        for pair in words.windows(2) {
+            let number = pair[0].parse().unwrap_or(0);
+            match pair[1] {
+                "passed;" => self.passed += number,
+                "failed;" => self.failed += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Runs tests, shows their output as it comes, and counts.
+fn counted(command: &mut Command) -> Result<Total> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot run cargo")?;
+    let mut total = Total {
+        passed: 0,
+        failed: 0,
+        ended_well: true,
+    };
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).lines() {
+            let line = line?;
+            total.count(&line);
+            println!("{line}");
+        }
+    }
+    total.ended_well = child.wait()?.success();
+    Ok(total)
 }
 
 /// Tests of services that ran on a real kube-apiserver, once more on the embedded API.
@@ -38,14 +98,13 @@ const SEAM: [&str; 3] = [
     "a_namespace_of_somebody_else_is_never_adopted",
 ];
 
-fn seam() -> Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    run(Command::new(cargo)
-        .current_dir(root())
-        .args(["test", "--workspace", "--tests", "--"])
+fn seam() -> Command {
+    let mut command = command(&["test", "--workspace", "--tests", "--"]);
+    command
         .args(SEAM)
         .env("PILOTIS_TEST_CLUSTER", "embedded")
-        .env("PILOTIS_BIN", target_dir().join("debug/pilotis")))
+        .env("PILOTIS_BIN", target_dir().join("debug/pilotis"));
+    command
 }
 
 /// Format, lints with warnings denied, tidy, then all tests.
@@ -69,6 +128,29 @@ pub fn check(arguments: &[String]) -> Result<()> {
 }
 
 fn cargo(arguments: &[&str]) -> Result<()> {
+    run(&mut command(arguments))
+}
+
+fn command(arguments: &[&str]) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    run(Command::new(cargo).current_dir(root()).args(arguments))
+    let mut command = Command::new(cargo);
+    command.current_dir(root()).args(arguments);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runners_are_counted_by_their_last_line() {
+        let mut total = Total {
+            passed: 0,
+            failed: 0,
+            ended_well: true,
+        };
+        total.count("test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured");
+        total.count("test a::b ... ok");
+        assert_eq!((total.passed, total.failed), (2, 1));
+    }
 }
