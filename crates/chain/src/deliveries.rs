@@ -9,7 +9,6 @@ use kube::ResourceExt;
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::watcher;
 use pilotis_kinds::pilotis::{Blocked, DELIVERY, DeliveryStatus, GateName, GateState};
-use tokio_util::sync::CancellationToken;
 
 use crate::Context;
 use crate::api::{self, Delivery, Error, home};
@@ -26,13 +25,12 @@ const RETRY: Duration = Duration::from_secs(5);
 /// After this long a failure that is not the team's stops the delivery and names the operator.
 const GIVE_UP: Duration = Duration::from_secs(600);
 
-/// Runs until `stop`.
-pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
+/// Runs until dropped.
+pub(crate) async fn run(context: Arc<Context>) {
     let api = api::deliveries(&context.client, None);
     let kind = api::resource(&DELIVERY);
     Controller::new_with(api, watcher::Config::default(), kind)
         .with_config(controller::Config::default().concurrency(CONCURRENCY))
-        .graceful_shutdown_on(stop.cancelled_owned())
         .run(look, retry, context)
         .for_each(|_| async {})
         .await;

@@ -11,6 +11,7 @@
 pub mod gates;
 
 mod api;
+mod bases;
 mod deliveries;
 mod evidence;
 mod front;
@@ -49,6 +50,8 @@ pub struct Settings {
     pub git_url: String,
     /// How build pods reach the registry; none when the cluster runs no pods.
     pub builds: Option<Builds>,
+    /// Repositories of the images the platform itself brings, to be signed.
+    pub own_images: Vec<String>,
     /// The registry; its credential is replaced by the chain's own account.
     pub registry: Endpoint,
     /// Port people reach the ingress at, for the addresses shown.
@@ -118,11 +121,20 @@ impl Chain {
             key,
             pushes: self.pushes,
         });
-        tokio::join!(
-            front::serve(Arc::clone(&context), listeners, stop.clone()),
-            repositories::run(Arc::clone(&context), stop.clone()),
-            deliveries::run(context, stop),
-        );
+        if let Err(error) = bases::vouch(&context).await {
+            // They cannot run where policy is enforced; everything else works.
+            tracing::error!(error = %repositories::chain_of(&error), "platform images are not signed");
+        }
+        let front = front::serve(Arc::clone(&context), listeners, stop.clone());
+        // Dropped, not asked: a controller's own graceful stop waits for a first list that may never
+        // come. A step dropped half-way is a step killed half-way, which a restart takes up again.
+        let loops = stop.run_until_cancelled(async {
+            tokio::join!(
+                repositories::run(Arc::clone(&context)),
+                deliveries::run(Arc::clone(&context)),
+            );
+        });
+        tokio::join!(front, loops);
         Ok(())
     }
 }

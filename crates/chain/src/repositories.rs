@@ -18,7 +18,6 @@ use pilotis_git::{Credentials, Fetch, Repository as Git};
 use pilotis_kinds::names::{self, Slug};
 use pilotis_kinds::pilotis::{Condition, DELIVERY, DeliverySpec, REPOSITORY};
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Delivery, Error, Repository, home};
 use crate::{Context, Settings};
@@ -32,12 +31,11 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(600);
 /// Longest title kept.
 const TITLE_CHARS_MAX: usize = 120;
 
-/// Runs until `stop`.
-pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
+/// Runs until dropped.
+pub(crate) async fn run(context: Arc<Context>) {
     let api = api::repositories(&context.client, None);
     let kind = api::resource(&REPOSITORY);
     Controller::new_with(api, watcher::Config::default(), kind)
-        .graceful_shutdown_on(stop.cancelled_owned())
         .run(look, retry, context)
         .for_each(|_| async {})
         .await;

@@ -127,7 +127,6 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) ->
                 }
             },
         )
-        .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(environment, retry, Arc::clone(&context))
         .for_each(|_| async {});
 
@@ -142,10 +141,11 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) ->
                     slug.map(|s| ObjectRef::new_with(s.as_str(), project_kind.clone()))
                 },
             )
-            .graceful_shutdown_on(stop.cancelled_owned())
             .run(project, retry, context)
             .for_each(|_| async {});
-    tokio::join!(environment_loop, project_loop);
+    // Dropped, not asked: a controller's own graceful stop waits for a first list that may never come.
+    stop.run_until_cancelled(async { tokio::join!(environment_loop, project_loop) })
+        .await;
     Ok(())
 }
 

@@ -21,6 +21,8 @@ use crate::api::{self, Delivery, Error, Repository, home};
 use crate::gates::Outcome;
 use crate::repositories;
 
+pub(crate) use sign::store;
+
 /// Runs the step of a gate. A step may write what it learns of the image and promotions.
 pub(crate) async fn run(
     gate: GateName,

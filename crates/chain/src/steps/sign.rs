@@ -49,7 +49,7 @@ pub(crate) async fn run(
     ];
     let mut evidence = Vec::new();
     for (kind, artifact) in artifacts {
-        let digest = push(context, &path, artifact).await?;
+        let digest = store(context, &path, artifact).await?;
         evidence.push(Evidence {
             kind: kind.to_owned(),
             digest: digest.to_string(),
@@ -63,7 +63,12 @@ pub(crate) async fn run(
     })
 }
 
-async fn push(context: &Context, path: &str, artifact: Artifact) -> Result<Digest, Error> {
+/// Stores a signature or an attestation beside the image it is about.
+pub(crate) async fn store(
+    context: &Context,
+    path: &str,
+    artifact: Artifact,
+) -> Result<Digest, Error> {
     for blob in artifact.blobs {
         let source = Source::Bytes(Bytes::from(blob));
         context

@@ -17,6 +17,11 @@ const BUILDER: &str = "base/builder";
 /// First argument of this program when it is the builder pod.
 pub const BUILDER_ARGUMENT: &str = "__builder";
 
+/// Repositories of all images this module brings.
+pub fn repositories() -> [String; 3] {
+    [BUILDER, STATIC.name, BUILD_C.name].map(str::to_owned)
+}
+
 /// Makes sure the bases are there.
 ///
 /// # Errors
@@ -28,20 +33,21 @@ pub async fn bases(client: &Client, data_dir: &Path, work: &Path) -> Result<()> 
         }
         let what = format!("base image {} from Debian packages", recipe.name);
         lifecycle::phase(data_dir, &what);
-        make(client, recipe, work)
+        make(client, recipe, work, data_dir)
             .await
             .with_context(|| format!("cannot make base image {}", recipe.name))?;
     }
     Ok(())
 }
 
-async fn make(client: &Client, recipe: Recipe, work: &Path) -> Result<()> {
+async fn make(client: &Client, recipe: Recipe, work: &Path, data_dir: &Path) -> Result<()> {
     let folder = tempfile::tempdir_in(work)?;
     let path = folder.path().to_owned();
+    let data_dir = data_dir.to_owned();
     let (layout, manifest) = tokio::task::spawn_blocking(move || -> Result<_> {
         let layout = Layout::open(&path.join("layout"))?;
         let manifest = debian::make(&recipe, &path.join("work"), &layout, &mut |line| {
-            tracing::info!(line, "base image")
+            lifecycle::phase(&data_dir, line);
         })?;
         Ok((layout, manifest))
     })

@@ -12,6 +12,7 @@ pub mod services;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use kube::Client;
@@ -26,9 +27,13 @@ use crate::doctor;
 use crate::lifecycle::{self, Endpoints, Lock};
 use crate::settings::{Ports, Settings};
 
+/// Longest time parts may take to stop before they are named and dropped.
+const STOP_DEADLINE: Duration = Duration::from_secs(20);
+
 /// The running parts, by name.
 pub struct Parts {
     tasks: JoinSet<(&'static str, Result<()>)>,
+    running: Vec<&'static str>,
     stop: CancellationToken,
 }
 
@@ -37,6 +42,7 @@ impl Parts {
     pub fn new(stop: CancellationToken) -> Self {
         Self {
             tasks: JoinSet::new(),
+            running: Vec::new(),
             stop,
         }
     }
@@ -49,6 +55,7 @@ impl Parts {
     ) where
         E: Into<anyhow::Error>,
     {
+        self.running.push(name);
         self.tasks
             .spawn(async move { (name, work.await.map_err(Into::into)) });
     }
@@ -58,17 +65,36 @@ impl Parts {
         let mut failure = None;
         tokio::select! {
             () = signalled() => tracing::info!("stopping"),
-            ended = self.tasks.join_next() => failure = Some(describe(ended)),
+            ended = self.tasks.join_next() => {
+                if let Some(Ok((name, _))) = &ended {
+                    self.running.retain(|running| running != name);
+                }
+                failure = Some(describe(ended));
+            }
         }
         self.stop.cancel();
-        while let Some(ended) = self.tasks.join_next().await {
-            if let Ok((name, Err(error))) = ended {
-                tracing::error!(part = name, error = %format!("{error:#}"), "part failed");
-            }
+        if tokio::time::timeout(STOP_DEADLINE, self.drain())
+            .await
+            .is_err()
+        {
+            // Whatever they do survives a kill at any instant, so this loses nothing.
+            tracing::error!(parts = ?self.running, "parts do not stop and are dropped");
         }
         match failure {
             Some(text) => bail!("{text}"),
             None => Ok(()),
+        }
+    }
+}
+
+impl Parts {
+    async fn drain(&mut self) {
+        while let Some(ended) = self.tasks.join_next().await {
+            let Ok((name, result)) = ended else { continue };
+            self.running.retain(|running| *running != name);
+            if let Err(error) = result {
+                tracing::error!(part = name, error = %format!("{error:#}"), "part failed");
+            }
         }
     }
 }

@@ -218,6 +218,11 @@ async fn chain(parts: &mut Parts, ground: &Ground<'_>, tls: Tls, needs: Chained)
         listeners: vec![listen(ground, "git").await?],
         tls: Some(tls),
         git_url: git_url(),
+        own_images: needs
+            .builds
+            .iter()
+            .flat_map(|_| images::repositories())
+            .collect(),
         builds: needs.builds,
         registry: needs.endpoint,
         ingress_port: ground.settings.address("ingress_http").port(),

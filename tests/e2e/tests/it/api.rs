@@ -86,6 +86,16 @@ fn down_with_purge_leaves_nothing() -> Result<()> {
 }
 
 #[test]
+fn a_platform_stopped_as_soon_as_it_is_ready_stops_by_itself() -> Result<()> {
+    let instance = Instance::up(&["--no-containers"])?;
+    instance.pilotis(&["down"])?;
+    let log = std::fs::read_to_string(instance.path().join("pilotis.log"))?;
+    assert!(!log.contains("do not stop"), "{log}");
+    assert!(log.contains("stopping"), "{log}");
+    Ok(())
+}
+
+#[test]
 fn a_busy_port_is_said_before_anything_starts() -> Result<()> {
     let busy = std::net::TcpListener::bind("127.0.0.1:0")?;
     let port = busy.local_addr()?.port().to_string();

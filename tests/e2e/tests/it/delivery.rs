@@ -75,6 +75,20 @@ async fn a_commit_goes_the_whole_way_and_a_bad_one_is_stopped() -> Result<()> {
         .to_string();
     assert!(refused.contains("digest"), "{refused}");
 
+    // The platform's own images are signed like any other.
+    let builder = "jsonpath={.items[0].spec.template.spec.containers[0].image}";
+    let image = instance.kubectl(&["get", "jobs", "-n", "project-bonjour", "-o", builder])?;
+    assert!(image.contains("/base/builder@sha256:"), "{image}");
+    let run = [
+        "run",
+        "x",
+        "-n",
+        "bonjour-prod",
+        "--dry-run=server",
+        "--image",
+    ];
+    instance.kubectl(&[&run[..], &[&image]].concat())?;
+
     // A hand-made change is undone.
     let replicas = [
         "-n",
