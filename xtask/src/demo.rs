@@ -25,11 +25,26 @@ const DATA_DIR: &str = "/var/lib/pilotis";
 /// Longest wait for production to answer after the last gate.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 
+/// The last milestone: 1 the API, 2 charts and GitOps, 3 containers (the image is built and its
+/// tests have run in pods), 4 registry and signature (the image is published), 5 in production.
+const MILESTONES: u32 = 5;
+
 /// What the user asked for.
 struct Wish {
     until: u32,
     broken: bool,
     data_dir: String,
+}
+
+impl Wish {
+    /// The gate that proves the milestone; none for the last, which needs all.
+    fn gate(&self) -> Option<&'static str> {
+        match self.until {
+            3 => Some("test"),
+            4 => Some("publish"),
+            _ => None,
+        }
+    }
 }
 
 /// Runs the demonstration.
@@ -44,7 +59,7 @@ pub fn main(arguments: &[String]) -> Result<()> {
              `cargo run -- chart template PATH` work"
         );
     }
-    let binary = release_binary();
+    let (binary, gate) = (release_binary(), wish.gate());
     if wish.broken {
         return broken(&Pilotis {
             binary,
@@ -66,15 +81,17 @@ pub fn main(arguments: &[String]) -> Result<()> {
     }
     step("project", || pilotis.create_project())?;
     if wish.until <= 2 {
+        step("chart", || pilotis.render())?;
         return pilotis.last_lines(None);
     }
     let commit = step("push", || {
         pilotis.push(&[root().join("examples/bonjour")], "first")
     })?;
     let delivery = format!("{REPOSITORY}-{}", &commit[..12]);
-    step("delivery", || {
-        pilotis.run(&["deliver", "watch", &delivery, "--project", PROJECT])
-    })?;
+    step("delivery", || pilotis.follow(&delivery, gate))?;
+    if wish.until < MILESTONES {
+        return pilotis.last_lines(None);
+    }
     let url = step("production answers", || pilotis.answer("prod"))?;
     print!("{}", things_to_try(&pilotis, &delivery));
     pilotis.last_lines(Some(&url))
@@ -82,7 +99,7 @@ pub fn main(arguments: &[String]) -> Result<()> {
 
 fn parse(arguments: &[String]) -> Result<Wish> {
     let mut wish = Wish {
-        until: 5,
+        until: MILESTONES,
         broken: false,
         data_dir: DATA_DIR.to_owned(),
     };
@@ -91,9 +108,10 @@ fn parse(arguments: &[String]) -> Result<Wish> {
         match word.as_str() {
             "--broken" => wish.broken = true,
             "--until" => {
-                let number = rest.next().context("--until takes a milestone, 1 to 5")?;
-                wish.until = number
-                    .parse()
+                wish.until = rest
+                    .next()
+                    .and_then(|number| number.parse().ok())
+                    .filter(|number| (1..=MILESTONES).contains(number))
                     .context("--until takes a milestone, 1 to 5")?;
             }
             "--data-dir" => {
@@ -184,6 +202,26 @@ impl Pilotis {
         words.extend(environments);
         self.run(&words)?;
         self.run(&["repository", "create", REPOSITORY, "--project", PROJECT])
+    }
+
+    /// Renders the sample's chart as production will get it, and counts its objects.
+    fn render(&self) -> Result<()> {
+        let chart = root().join("examples/bonjour/chart");
+        let mut command = Command::new(&self.binary);
+        command.args(["chart", "template", "bonjour"]).arg(&chart);
+        command.arg("--values").arg(chart.join("values-prod.yaml"));
+        let objects = output(&mut command)?.matches("\nkind: ").count();
+        println!("the sample's chart renders {objects} objects for prod");
+        Ok(())
+    }
+
+    /// Follows a delivery, gate by gate, to its end or to the gate given.
+    fn follow(&self, delivery: &str, until: Option<&str>) -> Result<()> {
+        let mut words = vec!["deliver", "watch", delivery, "--project", PROJECT];
+        if let Some(gate) = until {
+            words.extend(["--until", gate]);
+        }
+        self.run(&words)
     }
 
     /// Commits the sources, laid over each other, and pushes; returns the commit.

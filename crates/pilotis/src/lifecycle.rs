@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::{Form, Outcome, Status};
 
-/// Longest time from start to ready before `up --detach` gives up.
-const READY_DEADLINE: Duration = Duration::from_secs(120);
+/// Longest time without a new phase before `up --detach` gives up; a slow machine is not a fault.
+const PHASE_DEADLINE: Duration = Duration::from_secs(300);
 /// Longest time `down` waits for a process to end by itself.
 const STOP_DEADLINE: Duration = Duration::from_secs(60);
 /// Time between two looks at the folder.
@@ -113,47 +113,66 @@ pub fn phase(data_dir: &Path, what: &str) {
     let _ = std::fs::write(data_dir.join("phase"), what);
 }
 
-/// Starts this program again in the background and waits until it is ready.
+/// Starts this program again in the background and waits until it is ready. One that is already
+/// starting is waited for.
 ///
 /// # Errors
-/// When it cannot be started, ends early or is not ready in time; the log's path is named.
+/// When it cannot be started, ends early or makes no progress; the log's path is named.
 pub fn detach(data_dir: &Path, arguments: &[String]) -> Result<Outcome> {
     if let Some(endpoints) = endpoints(data_dir) {
         eprintln!("already up, process {}", endpoints.pid);
         return Ok(Outcome::Done);
     }
     let log = data_dir.join("pilotis.log");
-    let mut child = spawn(&log, arguments)?;
-    let start = Instant::now();
+    let started = Instant::now();
+    if let Some(pid) = pid_of(data_dir) {
+        eprintln!("already starting, process {pid}");
+        wait_ready(data_dir, &log, &mut || {
+            Ok((!is_alive(pid)).then(|| "no word".to_owned()))
+        })?;
+    } else {
+        let _ = std::fs::remove_file(data_dir.join("phase"));
+        let mut child = spawn(&log, arguments)?;
+        let mut ended = || Ok(child.try_wait()?.map(|status| status.to_string()));
+        wait_ready(data_dir, &log, &mut ended)?;
+    }
+    eprintln!("ready after {:.1} s", started.elapsed().as_secs_f64());
+    Ok(Outcome::Done)
+}
+
+/// Waits for `endpoints.json`, shows each phase, and gives up when the process has ended (`ended`
+/// says how) or stays in one phase too long.
+fn wait_ready(
+    data_dir: &Path,
+    log: &Path,
+    ended: &mut dyn FnMut() -> Result<Option<String>>,
+) -> Result<()> {
+    let mut since = Instant::now();
     let mut shown = String::new();
-    loop {
-        if let Some(status) = child.try_wait()? {
-            eprint!("{}", tail(&log));
+    while endpoints(data_dir).is_none() {
+        if let Some(how) = ended()? {
+            eprint!("{}", tail(log));
             bail!(
-                "the platform ended with {status} while starting; log: {}",
+                "the platform ended with {how} while starting; log: {}",
                 log.display()
             );
-        }
-        if let Some(found) = endpoints(data_dir)
-            && found.pid == child.id()
-        {
-            eprintln!("ready after {:.1} s", start.elapsed().as_secs_f64());
-            return Ok(Outcome::Done);
         }
         let phase = std::fs::read_to_string(data_dir.join("phase")).unwrap_or_default();
         if !phase.is_empty() && phase != shown {
             eprintln!("{phase} …");
             shown = phase;
+            since = Instant::now();
         }
-        if start.elapsed() > READY_DEADLINE {
+        if since.elapsed() > PHASE_DEADLINE {
             bail!(
-                "not ready after {} s; log: {}",
-                READY_DEADLINE.as_secs(),
+                "no progress for {} s; log: {}",
+                PHASE_DEADLINE.as_secs(),
                 log.display()
             );
         }
         std::thread::sleep(PAUSE);
     }
+    Ok(())
 }
 
 fn spawn(log: &Path, arguments: &[String]) -> Result<std::process::Child> {

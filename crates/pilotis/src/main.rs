@@ -7,6 +7,7 @@ mod lifecycle;
 mod platform;
 mod settings;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(level)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     // Two providers are linked in through dependencies; this one is ours.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -87,6 +89,13 @@ fn down(arguments: &Down) -> Result<Outcome> {
     if arguments.purge && arguments.data_dir.join("instance").exists() {
         std::fs::remove_dir_all(&arguments.data_dir)?;
         eprintln!("removed {}", arguments.data_dir.display());
+        eprintln!(
+            "these Debian packages stay, remove those that nothing else uses: {}",
+            PACKAGES.join(" ")
+        );
     }
     Ok(Outcome::Done)
 }
+
+/// Debian packages the platform runs with, which a demonstration may have installed.
+const PACKAGES: [&str; 3] = ["nftables", "iproute2", "git"];

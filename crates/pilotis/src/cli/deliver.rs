@@ -23,7 +23,7 @@ pub enum Deliver {
     List(Select),
     /// Show one delivery, gate by gate
     Show(One),
-    /// Follow one delivery until it is in production or blocked
+    /// Follow one delivery until it is in production, past a gate, or blocked
     Watch(Watch),
 }
 
@@ -65,6 +65,9 @@ pub struct Watch {
     /// Project
     #[arg(long, value_name = "PROJECT")]
     pub project: String,
+    /// Stop when this gate has passed or was skipped, instead of after the last one
+    #[arg(long, value_name = "GATE", value_parser = gate)]
+    pub until: Option<GateName>,
     /// Give up after this many seconds
     #[arg(long, default_value_t = 900)]
     pub timeout: u64,
@@ -147,7 +150,7 @@ async fn follow(watch: Watch) -> Result<Outcome> {
                 print!("{}", describe(&delivery));
                 return Some(Outcome::Findings);
             }
-            if finished(delivery.status.as_ref()) {
+            if finished(delivery.status.as_ref()) || past(&delivery, watch.until) {
                 return Some(Outcome::Done);
             }
         }
@@ -157,6 +160,25 @@ async fn follow(watch: Watch) -> Result<Outcome> {
         Ok(Some(outcome)) => Ok(outcome),
         _ => bail!("{} is not finished after {} s", watch.name, watch.timeout),
     }
+}
+
+/// A gate by the name it is shown with.
+fn gate(name: &str) -> Result<GateName> {
+    let found = GateName::ALL.into_iter().find(|g| g.as_str() == name);
+    found.with_context(|| {
+        let names = GateName::ALL.map(|g| g.as_str());
+        format!("no gate is called so; there are {}", names.join(", "))
+    })
+}
+
+/// Whether the gate somebody waits for lets the commit go on.
+fn past(delivery: &Delivery, until: Option<GateName>) -> bool {
+    let gates = delivery.status.iter().flat_map(|status| &status.gates);
+    until.is_some_and(|name| gates.clone().any(|g| g.name == name && is_open(g)))
+}
+
+fn is_open(gate: &Gate) -> bool {
+    matches!(gate.state, GateState::Passed | GateState::Skipped)
 }
 
 fn namespace_of(project: &str) -> Result<String> {
@@ -303,11 +325,7 @@ fn standing(status: Option<&DeliveryStatus>) -> String {
 
 fn finished(status: Option<&DeliveryStatus>) -> bool {
     let Some(status) = status else { return false };
-    status.gates.len() == GateName::ALL.len()
-        && status
-            .gates
-            .iter()
-            .all(|g| matches!(g.state, GateState::Passed | GateState::Skipped))
+    status.gates.len() == GateName::ALL.len() && status.gates.iter().all(is_open)
 }
 
 fn blocked(delivery: &Delivery) -> Option<&Blocked> {

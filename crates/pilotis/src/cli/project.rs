@@ -14,7 +14,7 @@ use pilotis_kinds::pilotis::{Condition, ENVIRONMENT, KindName, PROJECT, REPOSITO
 use serde_json::{Value, json};
 
 use super::{Instance, Outcome};
-use crate::client;
+use crate::{client, lifecycle};
 
 /// Field manager of what a person asks for on the command line.
 const MANAGER: &str = "pilotis-cli";
@@ -206,7 +206,25 @@ async fn create_repository(create: RepositoryCreate) -> Result<Outcome> {
         "{}",
         repository.status.and_then(|s| s.url).unwrap_or_default()
     );
+    if create.mirror.is_none() {
+        eprint!("{}", how_to_push(&create));
+    }
     Ok(Outcome::Done)
+}
+
+/// What to type to push: the logical name is the platform's own, people go to the listener.
+fn how_to_push(create: &RepositoryCreate) -> String {
+    let data_dir = create.instance.data_dir.display();
+    let Some(git) = lifecycle::endpoints(&create.instance.data_dir).and_then(|e| e.git) else {
+        return String::new();
+    };
+    let (project, name) = (&create.project, &create.name);
+    format!(
+        "hint: git config http.{git}/.sslCAInfo {data_dir}/ca.crt\n\
+         hint: git push {git}/{project}/{name}.git main\n\
+         hint: any user name; the password is what `pilotis repository token --project {project}` \
+         prints\n"
+    )
 }
 
 /// A token of the project's pusher account; made on first use.
