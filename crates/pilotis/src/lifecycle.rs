@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::{Form, Outcome, Status};
 
-/// Longest time from start to ready before `up --detach` gives up.
-const READY_DEADLINE: Duration = Duration::from_secs(120);
+/// Longest time in one phase of the start before `up --detach` gives up: a busy machine needs
+/// minutes to unpack a base image, none of the others takes seconds.
+const PHASE_DEADLINE: Duration = Duration::from_secs(300);
 /// Longest time `down` waits for a process to end by itself.
 const STOP_DEADLINE: Duration = Duration::from_secs(60);
 /// Time between two looks at the folder.
@@ -123,8 +124,10 @@ pub fn detach(data_dir: &Path, arguments: &[String]) -> Result<Outcome> {
         return Ok(Outcome::Done);
     }
     let log = data_dir.join("pilotis.log");
+    let _ = std::fs::remove_file(data_dir.join("phase"));
     let mut child = spawn(&log, arguments)?;
     let start = Instant::now();
+    let mut progress = start;
     let mut shown = String::new();
     loop {
         if let Some(status) = child.try_wait()? {
@@ -144,11 +147,12 @@ pub fn detach(data_dir: &Path, arguments: &[String]) -> Result<Outcome> {
         if !phase.is_empty() && phase != shown {
             eprintln!("{phase} …");
             shown = phase;
+            progress = Instant::now();
         }
-        if start.elapsed() > READY_DEADLINE {
+        if progress.elapsed() > PHASE_DEADLINE {
             bail!(
-                "not ready after {} s; log: {}",
-                READY_DEADLINE.as_secs(),
+                "the start does not go on: {} s in `{shown}`; log: {}",
+                PHASE_DEADLINE.as_secs(),
                 log.display()
             );
         }
