@@ -40,11 +40,7 @@ pub fn main(_: &[String]) -> Result<()> {
 /// # Errors
 /// When Go is missing or a module cannot be fetched or built.
 pub fn required() -> Result<()> {
-    fs::create_dir_all(bin())?;
-    step(&format!("judge etcd {ETCD}"), etcd)?;
-    step(&format!("judge kube-apiserver {KUBERNETES}"), || {
-        kubernetes("kube-apiserver")
-    })?;
+    control_plane()?;
     step(&format!("judge kubectl {KUBERNETES}"), || {
         kubernetes("kubectl")
     })?;
@@ -60,6 +56,18 @@ pub fn required() -> Result<()> {
             "crane",
             &format!("github.com/google/go-containerregistry/cmd/crane@{CRANE}"),
         )
+    })
+}
+
+/// Installs a bare control plane: etcd and kube-apiserver.
+///
+/// # Errors
+/// When Go is missing or a module cannot be fetched or built.
+pub fn control_plane() -> Result<()> {
+    fs::create_dir_all(bin())?;
+    step(&format!("judge etcd {ETCD}"), etcd)?;
+    step(&format!("judge kube-apiserver {KUBERNETES}"), || {
+        kubernetes("kube-apiserver")
     })
 }
 

@@ -2,10 +2,12 @@
 //!
 //! `cargo xtask` without arguments lists them. CI runs `test`; people run `check` before a commit.
 
+mod bench;
 mod demo;
 mod judges;
 mod kinds;
 mod packages;
+mod platform;
 mod run;
 mod test;
 mod tidy;
@@ -20,7 +22,7 @@ type Command = (
     fn(&[String]) -> anyhow::Result<()>,
 );
 
-const COMMANDS: [Command; 6] = [
+const COMMANDS: [Command; 7] = [
     (
         "demo",
         "[--until N | --broken]",
@@ -32,6 +34,12 @@ const COMMANDS: [Command; 6] = [
         "[FILTER]",
         "install what tests need and run all of them",
         test::main,
+    ),
+    (
+        "bench",
+        "[start|api|delivery|gitops]",
+        "measure the release binary, beside real peers",
+        bench::main,
     ),
     ("check", "", "format, lints, tidy and tests", test::check),
     (
@@ -78,6 +86,6 @@ fn main() -> ExitCode {
 fn usage() {
     eprintln!("usage: cargo xtask COMMAND\n");
     for (name, arguments, what, _) in COMMANDS {
-        eprintln!("  {:<30} {what}", format!("{name} {arguments}"));
+        eprintln!("  {:<35} {what}", format!("{name} {arguments}"));
     }
 }

@@ -1,8 +1,10 @@
 //! One request from first to last: who, what, whether, then the handler, then the audit line.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Body;
+use http::request::Parts;
 use http::{Method, Request};
 use pilotis_http::Peer;
 use pilotis_store::Store;
@@ -20,6 +22,7 @@ use crate::delete;
 use crate::discovery;
 use crate::failure::{Failure, Outcome};
 use crate::kind::Kind;
+use crate::metrics::{Metrics, Subject};
 use crate::openapi::Documents;
 use crate::patching;
 use crate::read;
@@ -40,6 +43,7 @@ pub(crate) struct Api {
     pub(crate) allocator: Allocator,
     pub(crate) documents: Documents,
     pub(crate) audit: Audit,
+    pub(crate) metrics: Metrics,
     pub(crate) hooks: Hooks,
     pub(crate) stop: CancellationToken,
 }
@@ -47,22 +51,32 @@ pub(crate) struct Api {
 impl Api {
     /// Answers a request; never fails, a failure is an answer too.
     pub(crate) async fn handle(self: &Arc<Self>, request: Request<Body>) -> Answer {
+        let start = Instant::now();
         let headers = request.headers().clone();
-        let answer = match self.answer(request).await {
+        let (parts, body) = request.into_parts();
+        let query = Query::parse(parts.uri.query());
+        let info = Info::parse(&parts.method, parts.uri.path(), &query);
+        let subject = Subject::of(info.as_ref(), &self.catalogue.snapshot());
+        let answer = match self.answer(parts, body, (info, query)).await {
             Ok(answer) => answer,
             Err(failure) => respond::failure(&failure),
         };
+        let code = answer.status().as_u16();
+        self.metrics.answered(subject, code, start.elapsed());
         respond::compress(&headers, answer)
     }
 
-    async fn answer(self: &Arc<Self>, request: Request<Body>) -> Outcome<Answer> {
-        let (parts, body) = request.into_parts();
-        let query = Query::parse(parts.uri.query());
+    async fn answer(
+        self: &Arc<Self>,
+        parts: Parts,
+        body: Body,
+        (info, query): (Option<Info>, Query),
+    ) -> Outcome<Answer> {
         let path = parts.uri.path();
         let peer = parts.extensions.get::<Peer>();
         let caller = authn::authenticate(self, &parts.headers, peer)?;
         let user = impersonate::apply(self, &parts.headers, caller)?;
-        let Some(info) = Info::parse(&parts.method, path, &query) else {
+        let Some(info) = info else {
             return self.answer_path(&parts.method, path, &user, &parts.headers);
         };
         if info.verb.is_empty() {

@@ -26,6 +26,7 @@ mod failure;
 mod firstborn;
 mod kind;
 mod meta;
+mod metrics;
 mod negotiate;
 mod openapi;
 mod owners;

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::Request;
 use pilotis_http::{Ca, CaError, Tls, TlsError};
 use pilotis_store::{OpenError, Options, Store};
+use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,9 @@ use crate::firstborn;
 use crate::sealing::SecretSealer;
 use crate::selectors;
 use crate::settings::{Hooks, Settings};
+
+/// The object store's file in the data directory.
+const STORE_FILE: &str = "store.redb";
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +97,7 @@ impl ApiServer {
             sealer: Some(Arc::new(sealer)),
             ..Options::default()
         };
-        let store = Arc::new(Store::open(&directory.join("store.redb"), options)?);
+        let store = Arc::new(Store::open(&directory.join(STORE_FILE), options)?);
         let api = Arc::new(Api {
             catalogue: Catalogue::new(Arc::clone(&store)),
             store,
@@ -102,6 +106,7 @@ impl ApiServer {
             allocator: Allocator::new(settings.service_base, settings.service_prefix),
             documents: Default::default(),
             audit: Audit::open(&directory.join("audit.jsonl")).map_err(in_directory)?,
+            metrics: Default::default(),
             hooks,
             stop: stop.clone(),
         });
@@ -152,6 +157,13 @@ impl ApiServer {
     /// A client without a network: same authentication, RBAC and admission as any other.
     pub fn client(&self, identity: Identity) -> kube::Client {
         client::make(&self.api, identity)
+    }
+
+    /// Adds what the server counts about itself to a registry.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        let file = self.kubeconfig.with_file_name(STORE_FILE);
+        let store = Arc::clone(&self.api.store);
+        self.api.metrics.register(registry, store, file);
     }
 
     /// The same server as a service, for other transports.

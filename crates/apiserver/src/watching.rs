@@ -22,6 +22,7 @@ use crate::context::Context;
 use crate::convert;
 use crate::failure::{Failure, Outcome};
 use crate::kind::Kind;
+use crate::metrics::OpenWatch;
 use crate::negotiate::Form;
 use crate::read::{Selection, metadata_only};
 use crate::respond::Answer;
@@ -62,6 +63,7 @@ pub(crate) fn watch(context: &Context, kind: &Arc<Kind>) -> Outcome<Answer> {
         queue: VecDeque::new(),
         finished: false,
         stop: context.api.stop.clone(),
+        _open: context.api.metrics.open_watch(),
     };
     follower.shape.include = context.query.get("includeObject").map(str::to_owned);
     follower.begin(context, &start)?;
@@ -134,6 +136,7 @@ struct Follower {
     queue: VecDeque<Bytes>,
     finished: bool,
     stop: CancellationToken,
+    _open: OpenWatch,
 }
 
 impl Follower {

@@ -4,10 +4,11 @@
 //! host's packages. There is no shell in it and nothing to exploit but the program.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use pilotis_oci::{Descriptor, Image, Manifest, media};
+use pilotis_oci::{Algorithm, Descriptor, Digest, Hasher, Image, Manifest, media};
 
 use crate::archive::set_mode;
 use crate::build::{architecture, date, fresh};
@@ -18,6 +19,34 @@ use crate::{Error, Layout, layer};
 /// Where the program lies in the image.
 pub const PROGRAM: &str = "/usr/bin/pilotis";
 
+/// Annotation of the image's manifest: the [`identity`] of the program in it.
+pub const IDENTITY_ANNOTATION: &str = "dev.pilotis.program";
+/// The running program, whatever became of its file.
+const OWN: &str = "/proc/self/exe";
+/// Bytes at the start of a program that hold its headers and the name of its loader.
+const HEAD_SIZE: u64 = 64 * 1024;
+
+/// A digest over the running program and the libraries it loads: equal programs make equal images.
+///
+/// # Errors
+/// When the program or a library cannot be read.
+pub fn identity() -> Result<Digest, Error> {
+    let mut hasher = Hasher::new(Algorithm::Sha256);
+    let mut buffer = vec![0; 256 * 1024];
+    for path in std::iter::once(PathBuf::from(OWN)).chain(libraries()?) {
+        let mut file = File::open(&path).map_err(Error::file("read", &path))?;
+        hasher.update(path.as_os_str().as_encoded_bytes());
+        loop {
+            let count = file.read(&mut buffer).map_err(Error::file("read", &path))?;
+            if count == 0 {
+                break;
+            }
+            hasher.update(&buffer[..count]);
+        }
+    }
+    Ok(hasher.finish())
+}
+
 /// Makes an image of the running program in a layout, started with `arguments`.
 ///
 /// # Errors
@@ -25,7 +54,7 @@ pub const PROGRAM: &str = "/usr/bin/pilotis";
 pub fn make(arguments: &[&str], work: &Path, layout: &Layout) -> Result<Descriptor, Error> {
     let root = Root::new(&fresh(work.join("root"))?);
     let empty = Snapshot::take(&root)?;
-    let own = Path::new("/proc/self/exe");
+    let own = Path::new(OWN);
     copy(own, &root.path().join(PROGRAM.trim_start_matches('/')))?;
     for library in libraries()? {
         copy(
@@ -35,8 +64,7 @@ pub fn make(arguments: &[&str], work: &Path, layout: &Layout) -> Result<Descript
                 .join(library.strip_prefix("/").unwrap_or(&library)),
         )?;
     }
-    let bytes = fs::read(own).map_err(Error::file("read", own))?;
-    if let Some(loader) = interpreter(&bytes) {
+    if let Some(loader) = interpreter(&head(own)?) {
         copy(
             &loader,
             &root
@@ -60,7 +88,10 @@ pub fn make(arguments: &[&str], work: &Path, layout: &Layout) -> Result<Descript
     image.config.entrypoint = Some(words.map(str::to_owned).collect());
     image.config.working_dir = Some("/".to_owned());
     let config = layout.put(media::CONFIG, &image.to_bytes())?;
-    let manifest = Manifest::image(config, vec![layer.descriptor]);
+    let mut manifest = Manifest::image(config, vec![layer.descriptor]);
+    manifest
+        .annotations
+        .insert(IDENTITY_ANNOTATION.to_owned(), identity()?.to_string());
     let manifest = layout.put(media::MANIFEST, &manifest.to_bytes())?;
     layout.publish(&manifest, Some("latest"))?;
     Ok(manifest)
@@ -72,6 +103,15 @@ fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     }
     fs::copy(from, to).map_err(Error::file("copy", from))?;
     set_mode(to, 0o755)
+}
+
+fn head(path: &Path) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(Error::file("read", path))?;
+    file.take(HEAD_SIZE)
+        .read_to_end(&mut bytes)
+        .map_err(Error::file("read", path))?;
+    Ok(bytes)
 }
 
 /// The shared libraries of this process, as the kernel has mapped them.

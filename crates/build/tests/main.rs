@@ -406,6 +406,11 @@ fn the_builders_image_holds_all_that_the_program_loads() {
     let made =
         pilotis_build::program::make(&["--list"], &root.path().join("work"), &layout).unwrap();
     let (manifest, image) = layout.image(&made).unwrap();
+    let identity = pilotis_build::program::identity().unwrap().to_string();
+    assert_eq!(
+        manifest.annotations[pilotis_build::program::IDENTITY_ANNOTATION],
+        identity
+    );
     let inside = root.path().join("inside");
     std::fs::create_dir(&inside).unwrap();
     let file = std::fs::File::open(layout.blob_path(&manifest.layers[0].digest)).unwrap();

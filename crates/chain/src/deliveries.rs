@@ -13,6 +13,7 @@ use pilotis_kinds::pilotis::{Blocked, DELIVERY, DeliveryStatus, GateName, GateSt
 use crate::Context;
 use crate::api::{self, Delivery, Error, home};
 use crate::gates::{self, Outcome};
+use crate::metrics;
 use crate::repositories::chain_of;
 use crate::steps;
 
@@ -57,9 +58,14 @@ async fn look(delivery: Arc<Delivery>, context: Arc<Context>) -> Result<Action, 
         Err(error) => return Err(error),
     };
     let waiting = matches!(outcome, Outcome::Waiting { .. });
+    let ended = metrics::word(&outcome);
     gates::settle(&mut status, gate, outcome, Timestamp::now());
     if delivery.status.as_ref() != Some(&status) {
         write(&delivery, &context, &status).await?;
+    }
+    if let Some(outcome) = ended {
+        let took = since_start(&status, gate);
+        context.settings.metrics.ended(gate, outcome, took);
     }
     Ok(if waiting {
         Action::requeue(LOOK_AGAIN)

@@ -16,6 +16,7 @@ mod deliveries;
 mod evidence;
 mod front;
 mod keys;
+mod metrics;
 mod repositories;
 mod steps;
 mod zone;
@@ -31,6 +32,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 pub use api::Error;
+pub use metrics::Metrics;
 
 /// The ClusterRole this service acts under.
 pub const ROLE: &str = include_str!("role.yaml");
@@ -58,6 +60,8 @@ pub struct Settings {
     pub ingress_port: u16,
     /// Which external forges may be mirrored, and how.
     pub remotes: pilotis_git::RemotePolicy,
+    /// Where to count.
+    pub metrics: Metrics,
 }
 
 /// What build pods are given.

@@ -52,7 +52,13 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) ->
         watches: Watches::new(cluster.clone(), queue.clone(), &settings.namespace),
         cluster,
         queue: queue.clone(),
-        sources: Sources::new(settings.mirrors, settings.remotes, settings.fetch_timeout),
+        sources: Sources::new(
+            settings.mirrors,
+            settings.remotes,
+            settings.fetch_timeout,
+            settings.metrics.clone(),
+        ),
+        metrics: settings.metrics,
         renderer: Renderer::default(),
         verdicts: Verdicts::default(),
         namespace: settings.namespace,
@@ -88,7 +94,9 @@ async fn work(context: Arc<Context>, workers: usize, stop: CancellationToken) {
                     busy.insert(key.clone());
                     let context = context.clone();
                     running.spawn(async move {
+                        let start = Instant::now();
                         let again = context.reconcile(&key, level).await;
+                        context.metrics.looked(start.elapsed());
                         (key, again)
                     });
                 }

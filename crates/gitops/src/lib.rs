@@ -19,6 +19,7 @@ mod comparison;
 mod controller;
 mod deletion;
 mod destination;
+mod metrics;
 mod operation;
 mod queue;
 mod reconcile;
@@ -29,6 +30,7 @@ mod status;
 mod watch;
 
 pub use controller::{Error, run};
+pub use metrics::Metrics;
 pub use settings::{Notifications, Notify, Settings};
 
 /// The role of the service's account.

@@ -25,6 +25,7 @@ use crate::application::{AppKey, Application, applications};
 use crate::cluster::{Cluster, Problem};
 use crate::comparison::{self, Verdict, Verdicts, condition};
 use crate::destination::{self, Permission};
+use crate::metrics::Metrics;
 use crate::operation::Run;
 use crate::queue::{Level, Queue};
 use crate::render::{Inputs, RenderError, Rendered, Renderer};
@@ -47,6 +48,7 @@ pub(crate) struct Context {
     pub(crate) sources: Sources,
     pub(crate) renderer: Renderer,
     pub(crate) verdicts: Verdicts,
+    pub(crate) metrics: Metrics,
     pub(crate) namespace: String,
     pub(crate) poll: Duration,
     pub(crate) applications: Mutex<HashMap<AppKey, Value>>,
@@ -440,6 +442,8 @@ impl Context {
         }
         let (phase, message) = (state.phase, state.message.as_str());
         tracing::info!(application = %key, ?phase, message, "synchronisation ended");
+        let took = millis(since_ms(Some(&state.started_at), Timestamp::now()));
+        self.metrics.synced(phase, took);
         let limit = subject
             .application
             .spec

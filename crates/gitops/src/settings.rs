@@ -6,6 +6,8 @@ use std::time::Duration;
 use pilotis_git::RemotePolicy;
 use tokio::sync::mpsc;
 
+use crate::metrics::Metrics;
+
 /// Pushes not yet looked at; more are dropped, and the poll finds them.
 const NOTIFICATIONS_MAX: usize = 1_000;
 
@@ -51,6 +53,8 @@ pub struct Settings {
     pub workers: usize,
     /// Pushes seen by the platform itself.
     pub notifications: Notifications,
+    /// Where to count.
+    pub metrics: Metrics,
 }
 
 impl Settings {
@@ -64,6 +68,7 @@ impl Settings {
             fetch_timeout: Duration::from_secs(90),
             workers: 8,
             notifications,
+            metrics: Metrics::default(),
         }
     }
 }

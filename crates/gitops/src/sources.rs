@@ -24,6 +24,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::metrics::Metrics;
+
 /// Label of Secrets that hold credentials.
 pub(crate) const SECRET_LABEL: &str = "argocd.argoproj.io/secret-type";
 
@@ -72,6 +74,7 @@ pub(crate) struct Sources {
     directory: PathBuf,
     policy: RemotePolicy,
     timeout: Duration,
+    metrics: Metrics,
     mirrors: SyncMutex<HashMap<String, Arc<Mirror>>>,
     secrets: SyncMutex<Vec<Value>>,
 }
@@ -122,12 +125,18 @@ impl Known {
 }
 
 impl Sources {
-    pub(crate) fn new(directory: PathBuf, policy: RemotePolicy, timeout: Duration) -> Self {
+    pub(crate) fn new(
+        directory: PathBuf,
+        policy: RemotePolicy,
+        timeout: Duration,
+        metrics: Metrics,
+    ) -> Self {
         let (mirrors, secrets) = (SyncMutex::default(), SyncMutex::default());
         Self {
             directory,
             policy,
             timeout,
+            metrics,
             mirrors,
             secrets,
         }
@@ -285,7 +294,10 @@ impl Sources {
         }
         // A push that arrives during the fetch makes the mirror old again.
         mirror.known().stale = false;
-        match self.fetch(url, project, &directory).await {
+        let start = Instant::now();
+        let result = self.fetch(url, project, &directory).await;
+        self.metrics.fetched(result.is_ok(), start.elapsed());
+        match result {
             Ok(fetched) => {
                 let mut known = mirror.known();
                 known.repository = Some(fetched.clone());

@@ -22,6 +22,9 @@ const SEALED: u8 = 1;
 const PREFIX_SIZE: usize = 9;
 /// How far ahead of use revisions are reserved.
 const RESERVE: u64 = 4096;
+/// Pages of the file kept in memory. Reads never come here, so only the paths writes take matter;
+/// the engine's own limit is a gigabyte.
+const CACHE_SIZE: usize = 16 << 20;
 /// Unsynced commits before one is synced anyway: bounds what a crash can lose and file growth.
 const RELAXED_COUNT_MAX: u32 = 64;
 
@@ -92,7 +95,10 @@ impl Disk {
             path: path.display().to_string(),
             source: Box::new(source),
         };
-        let database = Database::create(path).map_err(|e| file(e.into()))?;
+        let database = Database::builder()
+            .set_cache_size(CACHE_SIZE)
+            .create(path)
+            .map_err(|e| file(e.into()))?;
         restrict(path).map_err(|e| file(redb::Error::Io(e)))?;
         let counters = prepare(&database).map_err(&file)?;
         if counters.format > FORMAT {

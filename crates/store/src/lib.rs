@@ -41,6 +41,10 @@ pub struct Options {
     pub log_count_max: usize,
     /// Bytes of events kept per table, whichever limit is met first.
     pub log_size_max: usize,
+    /// Events older than this are dropped when their table changes again…
+    pub log_age_max: Duration,
+    /// …except the newest of a table, as many as this.
+    pub log_count_min: usize,
     /// Lists of a state older than this expire even if the log still reaches back.
     pub list_age_max: Duration,
     /// Writes waiting for the disk before callers are turned away.
@@ -54,6 +58,8 @@ impl Default for Options {
             sealer: None,
             log_count_max: 4096,
             log_size_max: 32 << 20,
+            log_age_max: Duration::from_secs(600),
+            log_count_min: 128,
             list_age_max: Duration::from_secs(300),
             queue_count_max: 4096,
         }

@@ -16,6 +16,8 @@ pub(crate) struct Memory {
     inner: RwLock<Inner>,
     log_count_max: usize,
     log_size_max: usize,
+    log_age_max: Duration,
+    log_count_min: usize,
     pub(crate) list_age_max: Duration,
 }
 
@@ -83,6 +85,8 @@ impl Memory {
             inner: RwLock::new(inner),
             log_count_max: options.log_count_max,
             log_size_max: options.log_size_max,
+            log_age_max: options.log_age_max,
+            log_count_min: options.log_count_min,
             list_age_max: options.list_age_max,
         }
     }
@@ -166,13 +170,22 @@ impl Memory {
         let event = Event::new(kind, entry, previous);
         table.log_size += event.size();
         table.log.push_back(Arc::new(event));
-        while table.log.len() > self.log_count_max || table.log_size > self.log_size_max {
+        while self.is_too_much(table) {
             let Some(oldest) = table.log.pop_front() else {
                 break;
             };
             table.log_size -= oldest.size();
             table.floor = oldest.entry.revision;
         }
+    }
+
+    /// Whether the oldest event of a table has to go.
+    fn is_too_much(&self, table: &Table) -> bool {
+        let (count, oldest) = (table.log.len(), table.log.front());
+        let aged = oldest.is_some_and(|event| event.since.elapsed() > self.log_age_max);
+        count > self.log_count_max
+            || table.log_size > self.log_size_max
+            || (aged && count > self.log_count_min)
     }
 
     /// The bell of a table that may have no row yet.

@@ -37,8 +37,24 @@ impl ControlPlane {
     /// # Panics
     /// When a judge is missing or the API is not ready in time.
     pub async fn start() -> Result<Self> {
+        // Tests lose nothing that matters when the machine does.
+        Self::start_with(&["--unsafe-no-fsync"]).await
+    }
+
+    /// The same with an etcd that waits for the disk, as in production: for benchmarks.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::start`].
+    ///
+    /// # Panics
+    /// As [`ControlPlane::start`].
+    pub async fn start_durable() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(etcd_flags: &[&str]) -> Result<Self> {
         let dir = tempfile::tempdir()?;
-        let (etcd, etcd_url) = start_etcd(dir.path())?;
+        let (etcd, etcd_url) = start_etcd(dir.path(), etcd_flags)?;
         let port = free_port()?;
         let apiserver = start_apiserver(dir.path(), &etcd_url, port)?;
         let plane = Self {
@@ -61,6 +77,11 @@ impl ControlPlane {
         let config =
             Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         Ok(Client::try_from(config)?)
+    }
+
+    /// Process ids of both programs.
+    pub fn processes(&self) -> [u32; 2] {
+        [self.apiserver.id(), self.etcd.id()]
     }
 
     /// A kubeconfig file with all rights.
@@ -130,7 +151,7 @@ fn tail(log: &Path) -> String {
     lines[lines.len().saturating_sub(15)..].join("\n")
 }
 
-fn start_etcd(dir: &Path) -> Result<(Child, String)> {
+fn start_etcd(dir: &Path, flags: &[&str]) -> Result<(Child, String)> {
     let client = format!("http://127.0.0.1:{}", free_port()?);
     let peer = format!("http://127.0.0.1:{}", free_port()?);
     let mut command = Command::new(judge("etcd"));
@@ -150,7 +171,8 @@ fn start_etcd(dir: &Path) -> Result<(Child, String)> {
             &peer,
         ])
         .arg(format!("--initial-cluster=default={peer}"))
-        .args(["--unsafe-no-fsync", "--log-level=error"]);
+        .args(flags)
+        .arg("--log-level=error");
     Ok((spawn(&mut command, &dir.join("etcd.log"))?, client))
 }
 

@@ -5,6 +5,7 @@
 mod access;
 mod custom;
 mod kubectl;
+mod metrics;
 mod objects;
 mod webhooks;
 

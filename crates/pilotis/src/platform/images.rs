@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use pilotis_build::debian::{BUILD_C, Recipe, STATIC};
 use pilotis_build::{Layout, debian, program, registry};
+use pilotis_oci::{Digest, Document};
 use pilotis_transfer::Client;
 
 use crate::lifecycle;
@@ -56,11 +57,33 @@ async fn make(client: &Client, recipe: Recipe, work: &Path, data_dir: &Path) -> 
     Ok(())
 }
 
-/// Pushes this program as the builder's image; returns its reference by digest.
+/// Makes sure the registry has this very program as the builder's image; returns its reference by
+/// digest.
 ///
 /// # Errors
 /// When the program cannot be read, or the registry refuses.
 pub async fn builder(client: &Client, work: &Path) -> Result<String> {
+    let digest = match present(client).await? {
+        Some(digest) => digest,
+        None => push_builder(client, work).await?,
+    };
+    Ok(format!("{}/{BUILDER}@{digest}", client.registry()))
+}
+
+/// The builder's image, if the one in the registry is made of this program.
+async fn present(client: &Client) -> Result<Option<Digest>> {
+    if client.resolve(BUILDER, "latest").await?.is_none() {
+        return Ok(None);
+    }
+    let (descriptor, bytes) = client.manifest(BUILDER, "latest").await?;
+    let identity = tokio::task::spawn_blocking(program::identity).await??;
+    let document = Document::parse(&descriptor.media_type, &bytes)?;
+    let made_of = document.annotations().get(program::IDENTITY_ANNOTATION);
+    let same = made_of.is_some_and(|found| *found == identity.to_string());
+    Ok(same.then_some(descriptor.digest))
+}
+
+async fn push_builder(client: &Client, work: &Path) -> Result<Digest> {
     let folder = tempfile::tempdir_in(work)?;
     let path = folder.path().to_owned();
     let (layout, manifest) = tokio::task::spawn_blocking(move || -> Result<_> {
@@ -72,9 +95,5 @@ pub async fn builder(client: &Client, work: &Path) -> Result<String> {
     registry::push(client, BUILDER, &layout, &manifest, &["latest"])
         .await
         .context("cannot push the builder's image")?;
-    Ok(format!(
-        "{}/{BUILDER}@{}",
-        client.registry(),
-        manifest.digest
-    ))
+    Ok(manifest.digest)
 }

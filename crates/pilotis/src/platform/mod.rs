@@ -5,6 +5,7 @@ pub mod access;
 pub mod bootstrap;
 pub mod images;
 pub mod logs;
+pub mod metrics;
 pub mod node;
 pub mod serve;
 pub mod services;
@@ -190,6 +191,8 @@ async fn start(
 ) -> Result<Endpoints> {
     let (server, stop) = (below.server, parts.stop.clone());
     let admin = server.client(Identity::Administrator);
+    let mut metrics = metrics::Metrics::new();
+    server.register_metrics(&mut metrics.registry);
     let platform = !arguments.only_cluster;
     bootstrap::install(&admin, accounts(platform), platform).await?;
     lifecycle::phase(&settings.data_dir, "controllers");
@@ -221,13 +224,15 @@ async fn start(
             client: &|name| Ok(service_client(server, name)),
             admin,
             pods,
-            stop,
+            metrics: &metrics,
+            stop: stop.clone(),
         };
         services::start(parts, ground).await?;
         endpoints.registry = Some(format!("https://{}", settings.address("registry")));
         endpoints.git = Some(format!("https://{}", settings.address("git")));
         endpoints.console = Some(services::console_url(settings));
     }
+    endpoints.metrics = Some(metrics.serve(parts, settings, stop).await?);
     Ok(endpoints)
 }
 

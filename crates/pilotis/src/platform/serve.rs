@@ -12,7 +12,7 @@ use pilotis_http::Ca;
 use pilotis_kinds::names::SYSTEM_NAMESPACE;
 use tokio_util::sync::CancellationToken;
 
-use super::{Parts, accounts, bootstrap, publish_ca, services};
+use super::{Parts, accounts, bootstrap, metrics, publish_ca, services};
 use crate::cli::{Outcome, Serve};
 use crate::doctor;
 use crate::lifecycle::{self, Endpoints, Lock};
@@ -63,16 +63,20 @@ async fn run(settings: Settings, arguments: &Serve) -> Result<()> {
     let stop = CancellationToken::new();
     let mut parts = Parts::new(stop.clone());
     let api = config.cluster_url.to_string();
+    let metrics = metrics::Metrics::new();
     let ground = services::Ground {
         settings: &settings,
         ca: &ca,
         client: &|name| acting_as(&config, name),
         admin: admin.clone(),
         pods: None,
-        stop,
+        metrics: &metrics,
+        stop: stop.clone(),
     };
     services::start(&mut parts, ground).await?;
-    lifecycle::announce(&settings.data_dir, &endpoints(&settings, api))?;
+    let mut endpoints = endpoints(&settings, api);
+    endpoints.metrics = Some(metrics.serve(&mut parts, &settings, stop).await?);
+    lifecycle::announce(&settings.data_dir, &endpoints)?;
     tracing::info!("ready");
     let ended = parts.wait().await;
     lifecycle::withdraw(&settings.data_dir);

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
+use super::metrics::Metrics;
 use super::{Parts, access, images};
 use crate::lifecycle;
 use crate::settings::Settings;
@@ -47,6 +48,8 @@ pub struct Ground<'a> {
     pub admin: kube::Client,
     /// Address of the node inside the network of pods; none when pods are simulated.
     pub pods: Option<PodSide>,
+    /// Where services count.
+    pub metrics: &'a Metrics,
     /// Stops every service.
     pub stop: CancellationToken,
 }
@@ -227,6 +230,7 @@ async fn chain(parts: &mut Parts, ground: &Ground<'_>, tls: Tls, needs: Chained)
         registry: needs.endpoint,
         ingress_port: ground.settings.address("ingress_http").port(),
         remotes: RemotePolicy::default(),
+        metrics: ground.metrics.chain.clone(),
     };
     let chain = Chain::default();
     let pushes = chain.pushes();
@@ -275,6 +279,7 @@ async fn gitops(
         }],
         certificates: Some(ground.settings.data_dir.join("ca.crt")),
     };
+    settings.metrics = ground.metrics.gitops.clone();
     let client = (ground.client)("gitops")?;
     parts.start(
         "gitops",

@@ -191,6 +191,24 @@ async fn a_watch_from_before_the_log_has_expired() {
 }
 
 #[tokio::test]
+async fn old_events_go_except_the_newest() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options {
+        log_age_max: std::time::Duration::ZERO,
+        log_count_min: 2,
+        ..Options::default()
+    };
+    let store = Store::open(&directory.path().join("s"), options).unwrap();
+    let start = store.revision();
+    for name in ["a", "b", "c", "d"] {
+        store.write(put(name, Expect::Absent, "")).await.unwrap();
+    }
+    assert!(store.watch("/configmaps", start + 1).is_err());
+    let mut watch = store.watch("/configmaps", start + 2).unwrap();
+    assert_eq!(watch.next().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn objects_and_revision_survive_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());

@@ -23,6 +23,10 @@ fn a_deployment_rolls_out_and_survives_kill_9() -> Result<()> {
     instance.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"])?;
     instance.kubectl(&["create", "configmap", "kept", "--from-literal=k=v"])?;
 
+    let created = "{verb=\"create\",group=\"apps\",resource=\"deployments\",code=\"201\"} 1";
+    let metrics = instance.scrape()?;
+    assert!(metrics.contains(created), "{created} is not in\n{metrics}");
+
     instance.kill()?;
     instance.start(&FLAGS)?;
     let value = instance.kubectl(&["get", "cm", "kept", "-o", "jsonpath={.data.k}"])?;

@@ -1,7 +1,10 @@
 //! A `pilotis` process of a test's own.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use pilotis_testkit::{judge, pilotis_binary};
@@ -92,6 +95,27 @@ impl Instance {
     pub fn endpoints(&self) -> Result<Value> {
         let text = std::fs::read(self.path().join("endpoints.json"))?;
         Ok(serde_json::from_slice(&text)?)
+    }
+
+    /// What a Prometheus would read of this instance.
+    pub fn scrape(&self) -> Result<String> {
+        let url = self.endpoints()?["metrics"]
+            .as_str()
+            .context("no metrics endpoint")?
+            .to_owned();
+        let address = url
+            .strip_prefix("http://")
+            .and_then(|rest| rest.strip_suffix("/metrics"))
+            .with_context(|| format!("{url} is not where metrics are"))?;
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(
+            stream,
+            "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        )?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        Ok(text)
     }
 
     /// Kills the server without warning.

@@ -39,6 +39,10 @@ async fn the_platform_runs_on_a_real_kubernetes() -> Result<()> {
         "{text}"
     );
 
+    let counted = "pilotis_delivery_gates_total{gate=\"build\",outcome=\"failed\"} 1";
+    let metrics = instance.scrape()?;
+    assert!(metrics.contains(counted), "{counted} is not in\n{metrics}");
+
     // An unsigned image is refused there too.
     let pod = [
         "run",
