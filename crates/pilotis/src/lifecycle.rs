@@ -13,12 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::{Form, Outcome, Status};
 
-<<<<<<< HEAD
 /// Longest time without a new phase before `up --detach` gives up; a slow machine is not a fault.
-=======
-/// Longest time in one phase of the start before `up --detach` gives up: a busy machine needs
-/// minutes to unpack a base image, none of the others takes seconds.
->>>>>>> fa322fb5e840f18ea0304614405a5c0e018be5ae
 const PHASE_DEADLINE: Duration = Duration::from_secs(300);
 /// Longest time `down` waits for a process to end by itself.
 const STOP_DEADLINE: Duration = Duration::from_secs(60);
@@ -129,7 +124,6 @@ pub fn detach(data_dir: &Path, arguments: &[String]) -> Result<Outcome> {
         return Ok(Outcome::Done);
     }
     let log = data_dir.join("pilotis.log");
-<<<<<<< HEAD
     let started = Instant::now();
     if let Some(pid) = pid_of(data_dir) {
         eprintln!("already starting, process {pid}");
@@ -154,12 +148,6 @@ fn wait_ready(
     ended: &mut dyn FnMut() -> Result<Option<String>>,
 ) -> Result<()> {
     let mut since = Instant::now();
-=======
-    let _ = std::fs::remove_file(data_dir.join("phase"));
-    let mut child = spawn(&log, arguments)?;
-    let start = Instant::now();
-    let mut progress = start;
->>>>>>> fa322fb5e840f18ea0304614405a5c0e018be5ae
     let mut shown = String::new();
     while endpoints(data_dir).is_none() {
         if let Some(how) = ended()? {
@@ -173,19 +161,11 @@ fn wait_ready(
         if !phase.is_empty() && phase != shown {
             eprintln!("{phase} …");
             shown = phase;
-<<<<<<< HEAD
             since = Instant::now();
         }
         if since.elapsed() > PHASE_DEADLINE {
             bail!(
                 "no progress for {} s; log: {}",
-=======
-            progress = Instant::now();
-        }
-        if progress.elapsed() > PHASE_DEADLINE {
-            bail!(
-                "the start does not go on: {} s in `{shown}`; log: {}",
->>>>>>> fa322fb5e840f18ea0304614405a5c0e018be5ae
                 PHASE_DEADLINE.as_secs(),
                 log.display()
             );
