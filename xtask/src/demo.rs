@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::packages;
 use crate::platform::{PROJECT, Pilotis, REPOSITORY, build, release_binary};
-use crate::run::{output, root, step};
+use crate::run::{WrongUse, output, root, step};
 
 /// Data directory, as `pilotis` itself has it.
 const DATA_DIR: &str = "/var/lib/pilotis";
@@ -102,12 +102,17 @@ fn parse(arguments: &[String]) -> Result<Wish> {
                     .next()
                     .and_then(|number| number.parse().ok())
                     .filter(|number| (1..=MILESTONES).contains(number))
-                    .context("--until takes a milestone, 1 to 5")?;
+                    .ok_or_else(|| WrongUse("--until takes a milestone, 1 to 5".to_owned()))?;
             }
             "--data-dir" => {
-                wish.data_dir = rest.next().context("--data-dir takes a folder")?.clone();
+                let folder = rest.next();
+                let missing = || WrongUse("--data-dir takes a folder".to_owned());
+                wish.data_dir = folder.ok_or_else(missing)?.clone();
             }
-            other => bail!("demo does not know `{other}`"),
+            other => {
+                let text = format!("demo does not know `{other}`; it takes --until N or --broken");
+                return Err(WrongUse(text).into());
+            }
         }
     }
     Ok(wish)

@@ -77,8 +77,13 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            let code = error.downcast_ref::<run::NeedsPerson>().map_or(1, |_| 3);
-            ExitCode::from(code)
+            ExitCode::from(if error.is::<run::NeedsPerson>() {
+                3
+            } else if error.is::<run::WrongUse>() {
+                2
+            } else {
+                1
+            })
         }
     }
 }
