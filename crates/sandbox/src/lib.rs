@@ -27,3 +27,4 @@ pub mod netns;
 pub mod protocol;
 pub mod seccomp;
 pub mod shim;
+pub mod users;

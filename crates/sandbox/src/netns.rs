@@ -67,6 +67,17 @@ pub fn enter<T: Send>(path: &Path, work: impl FnOnce() -> io::Result<T> + Send) 
     })
 }
 
+/// Runs `work` on a fresh thread inside a new network namespace that ends with it.
+///
+/// # Errors
+/// When the namespace cannot be made; else the result of `work`.
+pub fn scratch<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    on_fresh_thread(|| {
+        unshare(CloneFlags::CLONE_NEWNET)?;
+        work()
+    })
+}
+
 fn on_fresh_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
     thread::scope(|scope| {
         thread::Builder::new()

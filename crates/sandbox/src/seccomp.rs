@@ -23,6 +23,8 @@ use seccompiler::{
     SeccompFilter, SeccompRule,
 };
 
+use crate::users::Users;
+
 /// Why a filter could not be compiled.
 #[derive(Debug, thiserror::Error)]
 pub enum SeccompError {
@@ -98,6 +100,7 @@ fn personalities() -> Result<Vec<SeccompRule>, BackendError> {
 #[derive(Clone)]
 pub struct Confined {
     filters: Option<Filters>,
+    users: Option<Users>,
     program: DefaultExecutor,
 }
 
@@ -106,14 +109,25 @@ impl Confined {
     pub fn new(filters: Option<Filters>) -> Self {
         Confined {
             filters,
+            users: None,
             program: DefaultExecutor {},
         }
+    }
+
+    /// Enters a user namespace before the filters are in force.
+    pub fn entering(self, users: Option<Users>) -> Self {
+        Confined { users, ..self }
     }
 }
 
 impl Executor for Confined {
     fn exec(&self, spec: &Spec) -> Result<(), ExecutorError> {
         reset_signals().map_err(|error| ExecutorError::Execution(error.into()))?;
+        if let Some(users) = &self.users {
+            users
+                .enter(spec)
+                .map_err(|error| ExecutorError::Execution(error.into()))?;
+        }
         for filter in self.filters.iter().flat_map(|filters| &filters.0) {
             seccompiler::apply_filter(filter)
                 .map_err(|error| ExecutorError::Execution(error.into()))?;

@@ -19,7 +19,7 @@ use super::Shim;
 use super::server::failed;
 use crate::bundle::{self, Prepared};
 use crate::cgroup;
-use crate::config::{ContainerConfig, Mount, Seccomp};
+use crate::config::{ContainerConfig, Mount, Seccomp, User};
 use crate::log::{LogWriter, Stream};
 use crate::mounts;
 use crate::protocol::{Exit, FailureReason, Response};
@@ -39,6 +39,9 @@ pub(super) struct Container {
     pub(super) started_at: String,
     pub(super) exit: Option<Exit>,
     pub(super) confined: Option<seccomp::Filters>,
+    /// Who runs in it, and where: programs run later are the same.
+    pub(super) user: User,
+    pub(super) cwd: PathBuf,
     cgroup: String,
     kills_before: u64,
     log: LogWriter,
@@ -133,6 +136,8 @@ fn start(shim: &Shim, config: ContainerConfig) -> Result<Container, StartError> 
         started_at: format!("{:.9}", Timestamp::now()),
         exit: None,
         confined,
+        user: config.user,
+        cwd: config.cwd.into(),
         kills_before: cgroup::out_of_memory_kills(&prepared.cgroup),
         cgroup: prepared.cgroup,
         log,

@@ -19,8 +19,10 @@ use nix::unistd::{Pid, pipe2, read};
 use super::Shim;
 use super::container;
 use super::server::{failed, reply};
+use crate::config::User;
 use crate::protocol::{Executed, FailureReason, Response};
 use crate::seccomp::Confined;
+use crate::users::Users;
 
 /// How long output may come after the program itself has ended.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -48,8 +50,6 @@ pub(super) struct Exec {
 
 #[derive(Debug, thiserror::Error)]
 enum ExecError {
-    #[error("cannot run a program in a container with its own user namespace yet")]
-    UserNamespace,
     #[error("cannot make a pipe")]
     Pipe(#[from] Errno),
     #[error("cannot open /dev/null")]
@@ -92,15 +92,19 @@ fn spawn(
     container: &container::Container,
     args: &[String],
 ) -> Result<(Pid, OwnedFd), ExecError> {
-    if shim.config.user_namespace.is_some() {
-        // libcontainer's tenants do not join a user namespace: the program would run as the
-        // machine's root. Refuse until we enter ourselves.
-        return Err(ExecError::UserNamespace);
-    }
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
     fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    // In its own user namespace the program takes its identity itself, as the last thing.
+    let users = shim.namespaces.user().map(|namespace| Users {
+        namespace: namespace.as_raw_fd(),
+        user: container.user.clone(),
+    });
+    let outside = match users {
+        Some(_) => User::default(),
+        None => container.user.clone(),
+    };
     let pid = ContainerBuilder::new(container.id.clone(), SyscallType::default())
-        .with_executor(Confined::new(container.confined.clone()))
+        .with_executor(Confined::new(container.confined.clone()).entering(users))
         .with_root_path(shim.runtime_state())?
         .with_stdin(OwnedFd::from(File::open("/dev/null")?))
         .with_stdout(writer.try_clone()?)
@@ -108,6 +112,10 @@ fn spawn(
         .as_tenant()
         .with_container_args(args.to_vec())
         .with_env(HashMap::new())
+        .with_cwd(Some(container.cwd.clone()))
+        .with_user(Some(outside.uid))
+        .with_group(Some(outside.gid))
+        .with_additional_gids(outside.additional_gids)
         .with_detach(true)
         .build()?;
     Ok((Pid::from_raw(pid.as_raw()), reader))

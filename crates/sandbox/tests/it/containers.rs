@@ -185,6 +185,56 @@ async fn a_pod_with_its_own_users_is_not_root_outside() {
 }
 
 #[tokio::test]
+async fn a_program_run_later_is_who_the_container_is() {
+    let user = User {
+        uid: 1000,
+        gid: 2000,
+        additional_gids: vec![3000],
+    };
+    let script = "id -u; id -g; id -G; grep -E 'Cap(Eff|Bnd)|NoNewPrivs|Seccomp:' \
+                  /proc/self/status; cat /proc/self/uid_map; touch /dev/shm/made && echo made";
+    for (name, namespace) in [("execown", Some(1_000_000)), ("exechost", None)] {
+        let world = World::with(name, |pod| pod.user_namespace = namespace).await;
+        for (id, user) in [("plain-0", user.clone()), ("root-0", User::default())] {
+            let mut container = world.shell(id, "sleep 60");
+            container.user = user.clone();
+            world.shim.run(container).await.unwrap();
+            let args = ["/bin/sh", "-c", script].map(str::to_owned);
+            let executed = world.shim.exec(id, &args, EXEC).await.unwrap();
+            let seen = executed.output;
+            let map = seen.lines().find(|line| line.ends_with("65536"));
+            assert_eq!(
+                map.is_some(),
+                namespace.is_some(),
+                "{name} {id}:\n{seen}\n{}",
+                world.log()
+            );
+            let groups = match user.uid {
+                0 => "0\n0\n0\n",
+                _ => "1000\n2000\n2000 3000\n",
+            };
+            assert!(seen.starts_with(groups), "{name} {id}:\n{seen}");
+            let effective = match user.uid {
+                0 => "CapEff:\t00000000a80425fb",
+                _ => "CapEff:\t0000000000000000",
+            };
+            for fact in [
+                effective,
+                "CapBnd:\t00000000a80425fb",
+                "NoNewPrivs:\t1",
+                "Seccomp:\t2",
+            ] {
+                assert!(
+                    seen.contains(fact),
+                    "{fact} of {name} {id} is not in:\n{seen}"
+                );
+            }
+            assert!(seen.ends_with("made\n"), "{name} {id}:\n{seen}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn shared_processes_are_visible_between_containers() {
     let world = World::with("shared", |pod| pod.share_processes = true).await;
     world
