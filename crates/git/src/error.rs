@@ -40,6 +40,9 @@ pub enum ReadError {
         /// Where it was reached.
         path: String,
     },
+    /// What was done with each file failed.
+    #[error("cannot use a file of the tree")]
+    Visitor(#[source] std::io::Error),
     /// The object database is damaged or unreadable.
     #[error("cannot read git object")]
     Object(#[from] Box<gix::Error>),
@@ -82,7 +85,7 @@ pub enum CommitError {
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// The URL is refused before anything is contacted.
-    #[error("repository URL refused: {0}")]
+    #[error("repository URL refused")]
     Refused(#[from] UrlProblem),
     /// The `git` program cannot be started.
     #[error("cannot run git")]

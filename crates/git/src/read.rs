@@ -133,6 +133,25 @@ impl Repository {
         directory: &str,
         limits: TreeLimits,
     ) -> Result<Vec<File>, ReadError> {
+        let mut files = Vec::new();
+        self.visit(id, directory, limits, &mut |file| {
+            files.push(file);
+            Ok(())
+        })?;
+        Ok(files)
+    }
+
+    /// As [`Repository::files`], one file at a time: a whole tree need not fit into memory.
+    ///
+    /// # Errors
+    /// As [`Repository::files`]; [`ReadError::Visitor`] when `each` fails.
+    pub fn visit(
+        &self,
+        id: CommitId,
+        directory: &str,
+        limits: TreeLimits,
+        each: &mut dyn FnMut(File) -> std::io::Result<()>,
+    ) -> Result<(), ReadError> {
         let repository = self.local();
         let unknown = || ReadError::UnknownPath {
             commit: id,
@@ -148,11 +167,11 @@ impl Repository {
         let mut walk = Walk {
             repository: &repository,
             limits,
-            files: Vec::new(),
+            each,
+            count: 0,
             bytes: 0,
         };
-        walk.enter(&tree, &parts.join("/"), 0)?;
-        Ok(walk.files)
+        walk.enter(&tree, &parts.join("/"), 0)
     }
 
     /// One file, or `None` when the commit has none at `path`.
@@ -268,7 +287,8 @@ fn blob(
 struct Walk<'a> {
     repository: &'a gix::Repository,
     limits: TreeLimits,
-    files: Vec<File>,
+    each: &'a mut dyn FnMut(File) -> std::io::Result<()>,
+    count: u64,
     bytes: u64,
 }
 
@@ -296,7 +316,7 @@ impl Walk<'_> {
     }
 
     fn take(&mut self, id: gix::ObjectId, path: String, mode: Mode) -> Result<(), ReadError> {
-        if self.files.len() as u64 >= self.limits.files_max {
+        if self.count >= self.limits.files_max {
             return Err(too_large("number of files", self.limits.files_max, &path));
         }
         let left = self.limits.bytes_max - self.bytes;
@@ -307,8 +327,8 @@ impl Walk<'_> {
             other => other,
         })?;
         self.bytes += bytes.len() as u64;
-        self.files.push(File { path, mode, bytes });
-        Ok(())
+        self.count += 1;
+        (self.each)(File { path, mode, bytes }).map_err(ReadError::Visitor)
     }
 }
 
