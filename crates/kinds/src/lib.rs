@@ -4,6 +4,7 @@
 //! object. **Invariant:** what is said about a built-in kind is upstream's answer, taken from its
 //! published modules, never a guess.
 
+pub mod account;
 pub mod argo;
 pub mod catalog;
 pub mod columns;

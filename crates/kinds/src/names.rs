@@ -13,6 +13,8 @@ pub const GROUP: &str = "pilotis.dev";
 pub const VERSION: &str = "v1alpha1";
 /// Namespace of the platform's own objects.
 pub const SYSTEM_NAMESPACE: &str = "pilotis-system";
+/// Namespace of the console's login links. Whoever may create Secrets here may sign anybody in.
+pub const LOGIN_NAMESPACE: &str = "pilotis-login";
 /// Label that says which project a namespace or object belongs to; never editable by tenants.
 pub const LABEL_PROJECT: &str = "pilotis.dev/project";
 /// Label that says which environment a namespace belongs to.
@@ -25,6 +27,8 @@ pub const REGISTRY_NAME: &str = "registry.pilotis.internal";
 pub const GIT_NAME: &str = "git.pilotis.internal";
 /// ServiceAccount that GitOps impersonates in an environment.
 pub const DEPLOYER: &str = "deployer";
+/// Value of `app.kubernetes.io/name` on build pods.
+pub const BUILD: &str = "pilotis-build";
 /// Secret of type `kubernetes.io/dockerconfigjson` that pods of an environment pull with.
 pub const PULL_SECRET: &str = "registry-pull";
 

@@ -85,6 +85,27 @@ pub struct Condition {
     pub last_transition_time: Timestamp,
 }
 
+impl Condition {
+    /// The `Ready` condition; its time moves only when its status does, so that a look that finds
+    /// everything as it was writes nothing. `failure` is a word for programs and a sentence.
+    pub fn ready(failure: Option<(&str, String)>, before: &[Self], now: Timestamp) -> Self {
+        let (status, reason, message) = match failure {
+            None => ("True", "Ready", String::new()),
+            Some((reason, message)) => ("False", reason, message),
+        };
+        let kept = before
+            .iter()
+            .find(|c| c.kind == "Ready" && c.status == status);
+        Self {
+            kind: "Ready".to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message,
+            last_transition_time: kept.map_or(now, |c| c.last_transition_time),
+        }
+    }
+}
+
 /// Wanted: a team's space, named by its slug. Cluster-scoped.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -427,7 +448,7 @@ pub struct Promotion {
     /// Address of the application there, when it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// When the state was reached.
+    /// When it was promoted; once `Healthy`, when it became so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
 }
