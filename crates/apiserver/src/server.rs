@@ -73,6 +73,8 @@ pub struct ApiServer {
     ca: Ca,
     address: SocketAddr,
     kubeconfig: PathBuf,
+    tls: Tls,
+    stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -112,10 +114,11 @@ impl ApiServer {
         });
         authz::bootstrap::write(&api).await;
         let (listener, address) = listen(settings.listen).await?;
-        firstborn::write(&api, address, ca.pem()).await;
-        let service = api.allocator.kubernetes().to_string();
-        let tls = Tls::new(&ca.issue_server(&names(&settings, &service))?, Some(&ca))?;
-        let serving = pilotis_http::serve(listener, Some(tls), router(&api), stop);
+        firstborn::write(&api, settings.advertised.unwrap_or(address), ca.pem()).await;
+        let names = names(&settings, &api);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let tls = Tls::new(&ca.issue_server(&names)?, Some(&ca))?;
+        let serving = pilotis_http::serve(listener, Some(tls.clone()), router(&api), stop.clone());
         let tasks = vec![
             tokio::spawn(serving),
             tokio::spawn(crd::cleanup::run(Arc::clone(&api))),
@@ -127,6 +130,8 @@ impl ApiServer {
             ca,
             address,
             kubeconfig,
+            tls,
+            stop,
             tasks,
         };
         let text = server.admin_kubeconfig()?;
@@ -137,6 +142,13 @@ impl ApiServer {
     /// The address it listens on.
     pub fn endpoint(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Serves on a further listener, for clients that cannot reach the first: pods.
+    pub fn also_serve(&mut self, listener: TcpListener) {
+        let (tls, stop) = (Some(self.tls.clone()), self.stop.clone());
+        let serving = pilotis_http::serve(listener, tls, self.router(), stop);
+        self.tasks.push(tokio::spawn(serving));
     }
 
     /// Where the administrator's kubeconfig was written, mode 0600.
@@ -209,17 +221,21 @@ async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), StartEr
     Ok((listener, address))
 }
 
-fn names<'a>(settings: &'a Settings, service: &'a str) -> Vec<&'a str> {
-    let mut names = vec![
+/// Every name and address the server is called by, in and outside pods.
+fn names(settings: &Settings, api: &Api) -> Vec<String> {
+    let mut names: Vec<String> = [
         "localhost",
         "127.0.0.1",
-        service,
         "kubernetes",
         "kubernetes.default",
         "kubernetes.default.svc",
         "kubernetes.default.svc.cluster.local",
-    ];
-    names.extend(settings.names.iter().map(String::as_str));
+    ]
+    .map(str::to_owned)
+    .into();
+    names.push(api.allocator.kubernetes().to_string());
+    names.extend(settings.advertised.map(|address| address.ip().to_string()));
+    names.extend(settings.names.iter().cloned());
     names
 }
 

@@ -15,6 +15,9 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where to listen; port 0 chooses a free one.
     pub listen: SocketAddr,
+    /// Where pods reach the server, when that is not where it listens: the `kubernetes` Service leads
+    /// there, and [`crate::ApiServer::also_serve`] must be given that listener.
+    pub advertised: Option<SocketAddr>,
     /// Further DNS names and addresses in the server's certificate.
     pub names: Vec<String>,
     /// First address of the range of Service addresses.
@@ -29,6 +32,7 @@ impl Settings {
         Self {
             data_dir: data_dir.into(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            advertised: None,
             names: Vec::new(),
             service_base: Ipv4Addr::new(10, 96, 0, 0),
             service_prefix: 16,

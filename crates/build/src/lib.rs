@@ -23,6 +23,7 @@ mod copy;
 pub mod debian;
 mod layer;
 pub mod layout;
+mod patience;
 pub mod pod;
 pub mod program;
 pub mod registry;

@@ -14,11 +14,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use pilotis_dockerfile::Dockerfile;
-use pilotis_oci::Digest;
+use pilotis_oci::{Descriptor, Digest};
 use pilotis_report::Diagnostic;
 use pilotis_transfer::{Client, Credential, Endpoint};
 use serde::{Deserialize, Serialize};
 
+use crate::patience::patiently;
 use crate::registry::{RegistryBases, push};
 use crate::step::Stepper;
 use crate::{Built, ContextLimits, Error, Layout, Request, build, unpack_context};
@@ -47,7 +48,7 @@ pub struct Task {
     /// Where the context lies and the image goes.
     pub repository: String,
     /// The context: a blob of that repository, tar or tar with gzip.
-    pub context: Digest,
+    pub context: Descriptor,
     /// Path of the Dockerfile in the context.
     #[serde(default = "dockerfile")]
     pub dockerfile: String,
@@ -184,26 +185,29 @@ pub fn run(task: &Task) -> Result<Built, Error> {
     let built = build(&request, &mut bases, &layout, &mut |line| {
         eprintln!("{line}")
     })?;
-    runtime.block_on(push(
-        &client,
-        &task.repository,
-        &layout,
-        &built.manifest,
-        &[],
-    ))?;
+    let upload = async || push(&client, &task.repository, &layout, &built.manifest, &[]).await;
+    runtime.block_on(patiently(upload, |error| error))?;
     Ok(built)
 }
 
+/// Fetches the context into a file, which need not fit into memory, and unpacks it.
 fn fetch_context(
     task: &Task,
     client: &Client,
     runtime: &tokio::runtime::Runtime,
     into: &Path,
 ) -> Result<(), Error> {
-    let limits = ContextLimits::default();
-    let blob = client.blob(&task.repository, &task.context, limits.bytes_max);
-    let bytes = runtime.block_on(blob)?;
-    unpack_context(into, bytes.as_ref(), limits)
+    let path = task.work.join("context.tar.gz");
+    let fetch = async || {
+        let file = tokio::fs::File::create(&path).await;
+        let mut file = file.map_err(Error::file("create", &path))?;
+        let copied = client.copy_blob(&task.repository, &task.context, &mut file);
+        copied.await.map_err(Error::from)
+    };
+    runtime.block_on(patiently(fetch, |error| error))?;
+    let file = std::fs::File::open(&path).map_err(Error::file("open", &path))?;
+    unpack_context(into, file, ContextLimits::default())?;
+    std::fs::remove_file(&path).map_err(Error::file("remove", &path))
 }
 
 fn read_dockerfile(context: &Path, name: &str) -> Result<Dockerfile, Error> {

@@ -7,6 +7,7 @@ use pilotis_transfer::{Client, Source};
 use tokio::runtime::Handle;
 
 use crate::build::{Bases, architecture};
+use crate::patience::patiently;
 use crate::{Error, Layout};
 
 /// Base images of one registry; names of other registries are refused.
@@ -96,7 +97,11 @@ impl Bases for RegistryBases {
         if reference.registry() != self.client.registry() {
             return Err(BaseError::OtherRegistry(self.client.registry().to_owned()).into());
         }
-        self.runtime.block_on(self.pull(&reference, layout))
+        let pull = patiently(
+            async || self.pull(&reference, layout).await,
+            |error| error.as_ref(),
+        );
+        self.runtime.block_on(pull)
     }
 }
 

@@ -47,6 +47,9 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The commit itself cannot be used; trying again does not help.
+    #[error("the commit's files cannot be used")]
+    Sources(#[source] pilotis_git::ReadError),
     /// A document of ours does not have the form it should.
     #[error("{0} is malformed")]
     Malformed(&'static str),
@@ -96,9 +99,17 @@ pub(crate) fn environments(client: &Client, namespace: &str) -> Api<Environment>
 }
 
 pub(crate) fn applications(client: &Client, namespace: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), namespace, &application())
+}
+
+pub(crate) fn all_applications(client: &Client) -> Api<DynamicObject> {
+    Api::all_with(client.clone(), &application())
+}
+
+/// Where Applications are served.
+pub(crate) fn application() -> ApiResource {
     let kind = GroupVersionKind::gvk("argoproj.io", "v1alpha1", "Application");
-    let resource = ApiResource::from_gvk_with_plural(&kind, "applications");
-    Api::namespaced_with(client.clone(), namespace, &resource)
+    ApiResource::from_gvk_with_plural(&kind, "applications")
 }
 
 pub(crate) fn resource(name: &KindName) -> ApiResource {

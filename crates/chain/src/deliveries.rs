@@ -1,13 +1,19 @@
 //! Deliveries: the next gate is entered, its step runs, its outcome is written.
+//!
+//! What a gate waits for carries the delivery's label (build Jobs, their pods, Applications) and is
+//! watched; the look after a while is for deadlines and for what a watch may have missed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use jiff::Timestamp;
-use kube::ResourceExt;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::controller::{self, Action, Controller};
+use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
+use kube::{Api, ResourceExt};
 use pilotis_kinds::pilotis::{Blocked, DELIVERY, DeliveryStatus, GateName, GateState};
 
 use crate::Context;
@@ -19,8 +25,10 @@ use crate::steps;
 
 /// Deliveries worked on at once; a gate that waits for a pod does not count.
 const CONCURRENCY: u16 = 2;
-/// Time between two looks at work that goes on elsewhere.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Longest time between two looks at work that goes on elsewhere.
+const LOOK_AGAIN: Duration = Duration::from_secs(15);
+/// Label of what belongs to a delivery; its value is the delivery's name.
+pub(crate) const LABEL: &str = "pilotis.dev/delivery";
 /// Pause after a failure that is not the team's.
 const RETRY: Duration = Duration::from_secs(5);
 /// After this long a failure that is not the team's stops the delivery and names the operator.
@@ -28,13 +36,37 @@ const GIVE_UP: Duration = Duration::from_secs(600);
 
 /// Runs until dropped.
 pub(crate) async fn run(context: Arc<Context>) {
-    let api = api::deliveries(&context.client, None);
+    let client = &context.client;
     let kind = api::resource(&DELIVERY);
-    Controller::new_with(api, watcher::Config::default(), kind)
-        .with_config(controller::Config::default().concurrency(CONCURRENCY))
-        .run(look, retry, context)
-        .for_each(|_| async {})
-        .await;
+    let labelled = || watcher::Config::default().labels(LABEL);
+    Controller::new_with(
+        api::deliveries(client, None),
+        watcher::Config::default(),
+        kind,
+    )
+    .watches(Api::<Job>::all(client.clone()), labelled(), |job| {
+        delivery_of(&job)
+    })
+    .watches(Api::<Pod>::all(client.clone()), labelled(), |pod| {
+        delivery_of(&pod)
+    })
+    .watches_with(
+        api::all_applications(client),
+        api::application(),
+        labelled(),
+        |application| delivery_of(&application),
+    )
+    .with_config(controller::Config::default().concurrency(CONCURRENCY))
+    .run(look, retry, context)
+    .for_each(|_| async {})
+    .await;
+}
+
+/// The delivery an object carries the label of, in the same namespace.
+fn delivery_of<K: kube::Resource>(object: &K) -> Option<ObjectRef<Delivery>> {
+    let name = object.labels().get(LABEL)?;
+    let reference = ObjectRef::new_with(name, api::resource(&DELIVERY));
+    Some(reference.within(&object.namespace()?))
 }
 
 fn retry<K>(_: Arc<K>, error: &Error, _: Arc<Context>) -> Action {
@@ -54,6 +86,10 @@ async fn look(delivery: Arc<Delivery>, context: Arc<Context>) -> Result<Action, 
     }
     let outcome = match steps::run(gate, &delivery, &mut status, &context).await {
         Ok(outcome) => outcome,
+        Err(Error::Sources(source)) => Outcome::failed(
+            source.to_string(),
+            "make the repository smaller, or keep large files outside it",
+        ),
         Err(error) if since_start(&status, gate) > GIVE_UP => ours(&error),
         Err(error) => return Err(error),
     };

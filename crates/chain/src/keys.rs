@@ -1,18 +1,19 @@
 //! The chain's own secrets: the signing key and its account at the registry.
 //!
-//! Both are made once and kept as Secrets in `pilotis-system`, readable by this service only; the
-//! public key goes to a ConfigMap that tenants cannot write and admission reads.
+//! Both are made once and kept as Secrets in `pilotis-system` that no other service may read; the
+//! public key and the account's hash go to ConfigMaps that tenants cannot write, for admission and
+//! the registry.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::{Api, PostParams};
+use pilotis_kinds::account::{self, Access, Account};
 use pilotis_kinds::names::SYSTEM_NAMESPACE;
-use pilotis_oci::Digest;
 use pilotis_signing::PrivateKey;
 use pilotis_transfer::Credential;
-use rand::{Rng, RngCore};
+use rand::RngCore;
 use serde_json::{Value, json};
 
 use crate::api::{self, Error};
@@ -21,12 +22,6 @@ use crate::api::{self, Error};
 const KEY_SECRET: &str = "pilotis-signing-key";
 /// ConfigMap with trusted public keys, SPKI PEM, one per entry.
 const TRUSTED_KEYS: &str = "pilotis-trusted-keys";
-/// Secret with the registry account.
-const ACCOUNT_SECRET: &str = "registry-account-chain";
-/// Label by which the registry finds accounts.
-const LABEL_ACCOUNT: &str = "pilotis.dev/registry-account";
-/// Characters of a password.
-const PASSWORD_CHARS: usize = 40;
 
 /// The platform's signing key, made on first use; its public half is published.
 pub(crate) async fn signing_key(client: &Client) -> Result<PrivateKey, Error> {
@@ -54,30 +49,20 @@ pub(crate) async fn signing_key(client: &Client) -> Result<PrivateKey, Error> {
 
 /// The chain's account at the registry, made on first use.
 pub(crate) async fn registry_account(client: &Client) -> Result<Credential, Error> {
-    let stored = ensure(client, ACCOUNT_SECRET, || {
-        let password: String = rand::rng()
-            .sample_iter(&rand::distr::Alphanumeric)
-            .take(PASSWORD_CHARS)
-            .map(char::from)
-            .collect();
-        let hash = Digest::sha256(password.as_bytes()).to_string();
-        Ok(json!({
-            "apiVersion": "v1", "kind": "Secret", "type": "pilotis.dev/registry-account",
-            "metadata": {"name": ACCOUNT_SECRET, "namespace": SYSTEM_NAMESPACE,
-                "labels": {LABEL_ACCOUNT: "chain"}},
-            "data": {
-                "name": STANDARD.encode("chain"),
-                "access": STANDARD.encode("admin"),
-                "password": STANDARD.encode(&password),
-                "passwordHash": STANDARD.encode(hash),
-            },
-        }))
+    let account = Account {
+        name: "chain".to_owned(),
+        project: None,
+        access: Access::Admin,
+    };
+    let stored = ensure(client, &account.object_name(), || {
+        Ok(account.secret(&account::password(rand::random())))
     })
     .await?;
-    let field = |name| field(&stored, name).ok_or(Error::Malformed("registry account"));
+    let password = field(&stored, "password").ok_or(Error::Malformed("registry account"))?;
+    api::apply(client, &account.config_map(&password)).await?;
     Ok(Credential::Basic {
-        user: field("name")?,
-        password: field("password")?,
+        user: account.user(),
+        password,
     })
 }
 

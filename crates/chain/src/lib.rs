@@ -23,6 +23,7 @@ mod zone;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::Client;
 use pilotis_http::Tls;
@@ -58,6 +59,8 @@ pub struct Settings {
     pub registry: Endpoint,
     /// Port people reach the ingress at, for the addresses shown.
     pub ingress_port: u16,
+    /// How long an environment may take to become healthy before the delivery fails.
+    pub promotion_limit: Duration,
     /// Which external forges may be mirrored, and how.
     pub remotes: pilotis_git::RemotePolicy,
     /// Where to count.

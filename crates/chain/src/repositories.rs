@@ -14,7 +14,7 @@ use kube::ResourceExt;
 use kube::api::{Api, PostParams};
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::watcher;
-use pilotis_git::{Credentials, Fetch, Repository as Git};
+use pilotis_git::{Credentials, Fetch, FetchError, Repository as Git};
 use pilotis_kinds::names::{self, Slug};
 use pilotis_kinds::pilotis::{Condition, DELIVERY, DeliverySpec, REPOSITORY};
 use serde_json::{Value, json};
@@ -80,19 +80,22 @@ async fn examine(repository: &Repository, context: &Context) -> Result<Action, E
         return Ok(Action::await_change());
     };
     let found = read(repository, context, &namespace, &name).await;
-    let (head, condition) = match &found {
-        Ok(head) => (head.clone(), ready("True", "Ready", "", repository)),
-        Err(error) => (
-            None,
-            ready("False", "Unreachable", &chain_of(error), repository),
-        ),
-    };
+    let known = repository.status.clone().unwrap_or_default();
+    let failure = found.as_ref().err().map(|e| (reason(e), chain_of(e)));
+    let condition = Condition::ready(failure, &known.conditions, Timestamp::now());
     let mut status = json!({
         "url": url(&context.settings, &slug, &name), "conditions": [condition],
     });
+    // What could not be looked at stays where it was.
+    let head = match &found {
+        Ok(head) => head.clone(),
+        Err(_) => known.head,
+    };
     if let Some(head) = &head {
         status["head"] = json!(head);
         status["updatedAt"] = updated_at(repository, head);
+    }
+    if let (Ok(_), Some(head)) = (&found, &head) {
         deliver(repository, context, &namespace, head).await?;
     }
     let repositories = api::repositories(&context.client, Some(&namespace));
@@ -100,8 +103,27 @@ async fn examine(repository: &Repository, context: &Context) -> Result<Action, E
     match found {
         Ok(_) if repository.spec.mirror.is_some() => Ok(Action::requeue(POLL)),
         Ok(_) => Ok(Action::await_change()),
+        // The operator may allow it, or the name may lead elsewhere, some day.
+        Err(error) if is_refused(&error) => Ok(Action::requeue(POLL)),
         Err(error) => Err(error),
     }
+}
+
+/// One word for why a repository is not ready.
+fn reason(error: &Error) -> &'static str {
+    match error {
+        error if is_refused(error) => "Refused",
+        Error::Api { .. } => "NoCredentials",
+        _ => "Unreachable",
+    }
+}
+
+/// Whether the address itself is not one that may be contacted.
+fn is_refused(error: &Error) -> bool {
+    let Error::Git { source, .. } = error else {
+        return false;
+    };
+    matches!(source.downcast_ref(), Some(FetchError::Refused(_)))
 }
 
 /// Makes the copy on disk current; the commit the followed branch points at, if it exists.
@@ -201,23 +223,6 @@ fn updated_at(repository: &Repository, head: &str) -> Value {
         .and_then(|s| s.updated_at)
         .unwrap_or_else(Timestamp::now);
     json!(time)
-}
-
-fn ready(status: &str, reason: &str, message: &str, repository: &Repository) -> Condition {
-    let before = repository
-        .status
-        .as_ref()
-        .map_or(&[][..], |s| &s.conditions);
-    let kept = before
-        .iter()
-        .find(|c| c.kind == "Ready" && c.status == status);
-    Condition {
-        kind: "Ready".to_owned(),
-        status: status.to_owned(),
-        reason: reason.to_owned(),
-        message: message.to_owned(),
-        last_transition_time: kept.map_or_else(Timestamp::now, |c| c.last_transition_time),
-    }
 }
 
 /// An error with its causes, in one line.

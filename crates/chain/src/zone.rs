@@ -22,6 +22,9 @@ pub(crate) const DEFAULT: &str = "default";
 /// The branch GitOps follows.
 pub(crate) const BRANCH: &str = "main";
 
+/// Largest file of a zone that is read.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
 /// Who writes the Applications of a zone: may do that and nothing else.
 const ACCOUNT: &str = "pilotis-system:zone-deployer";
 
@@ -97,6 +100,19 @@ fn objects(settings: &Settings) -> [serde_json::Value; 4] {
             },
         }),
     ]
+}
+
+/// A file as the zone has it now.
+pub(crate) fn read(settings: &Settings, path: &str) -> Result<Option<Vec<u8>>, Error> {
+    let repository = Repository::open(&directory(settings, DEFAULT))
+        .map_err(Error::git("open the zone repository"))?;
+    let head = repository
+        .resolve(BRANCH)
+        .map_err(Error::git("read the zone repository"))?;
+    let file = repository
+        .file(head, path, FILE_BYTES_MAX)
+        .map_err(Error::git("read the zone repository"))?;
+    Ok(file.map(|file| file.bytes))
 }
 
 /// Commits files of one folder; returns the commit.

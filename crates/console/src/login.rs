@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::{Api, DeleteParams, Preconditions};
-use pilotis_kinds::names::SYSTEM_NAMESPACE;
+use pilotis_kinds::names::LOGIN_NAMESPACE;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -46,7 +46,7 @@ pub(crate) enum Error {
     Api(#[source] Box<kube::Error>),
 }
 
-/// The Secret behind `/connexion?jeton=TOKEN`, ready to be created in `pilotis-system`.
+/// The Secret behind `/connexion?jeton=TOKEN`, ready to be created in `pilotis-login`.
 ///
 /// The token must have 16 to 128 letters, digits, `-` or `_`, at random; the link lets anybody who
 /// holds it in as `user`, once, until `expires`.
@@ -57,7 +57,7 @@ pub fn login_secret(token: &str, user: &str, groups: &[&str], expires: Timestamp
         "kind": "Secret",
         "metadata": {
             "name": name(token),
-            "namespace": SYSTEM_NAMESPACE,
+            "namespace": LOGIN_NAMESPACE,
             "labels": {LOGIN: "true"},
         },
         "type": LOGIN,
@@ -76,7 +76,7 @@ pub(crate) async fn redeem(client: &Client, token: &str, now: Timestamp) -> Resu
     if !is_token(token) {
         return Err(Error::Unknown);
     }
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), LOGIN_NAMESPACE);
     let found = secrets.get_opt(&name(token)).await.map_err(api)?;
     let secret = found.ok_or(Error::Unknown)?;
     let verdict = read(&secret, token, now);

@@ -12,6 +12,8 @@ use std::time::Duration;
 use pilotis_sandbox::client::Shim;
 use pilotis_sandbox::{cgroup, mounts, netns};
 
+use crate::users::Blocks;
+
 /// How long the shims may take to end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -61,6 +63,11 @@ pub async fn cleanup(directory: &Path, instance: &str, purge: bool) -> Vec<Lefto
             fs::remove_dir_all(&path),
         );
     }
+    note(
+        &mut left,
+        "user ids",
+        Blocks::default().give_back(directory),
+    );
     left
 }
 

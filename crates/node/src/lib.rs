@@ -18,10 +18,12 @@ pub mod ingress;
 pub mod logs;
 pub mod network;
 mod pods;
+mod policy;
 pub mod preflight;
 pub mod proxy;
 mod quantity;
 mod register;
+mod users;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -127,6 +129,7 @@ pub(crate) struct Inner {
     pub(crate) capacity: Capacity,
     pub(crate) events: events::Events,
     pub(crate) services: Store<Service>,
+    pub(crate) here: Arc<policy::Here>,
     client: Client,
 }
 
@@ -236,14 +239,21 @@ impl Node {
             capacity: Capacity::of_machine(&self.settings.directory),
             events,
             services: services.clone(),
+            here: Arc::new(policy::Here::new(changed.clone())),
             client: client.clone(),
         });
         self.name_server(&mut tasks, &services, &slices, &stop)?;
         let network = self.network.clone();
+        let policies = policy::Sources {
+            policies: reflect(&mut tasks, &client, &changed, &stop),
+            pods: reflect(&mut tasks, &client, &changed, &stop),
+            namespaces: reflect(&mut tasks, &client, &changed, &stop),
+            here: inner.here.clone(),
+        };
         let proxy = proxy::run(
             network,
-            services.clone(),
-            slices.clone(),
+            (services.clone(), slices.clone()),
+            policies,
             changed.clone(),
             stop.clone(),
         );

@@ -1,4 +1,5 @@
-//! Services become addresses: from Services and EndpointSlices to nft rules.
+//! Services become addresses: from Services and EndpointSlices to nft rules. The chains of
+//! NetworkPolicies (`policy`) are in the same table, so that both change in one transaction.
 //!
 //! [`rules`] is pure: the whole table, from what is, every time; [`run`] applies it when it differs
 //! from what was applied last. Balancing is random per connection. Only TCP and UDP, ClusterIP
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::network::Network;
+use crate::policy::Sources;
 
 /// Name of the table, inside the node's own network namespace.
 const TABLE: &str = "pilotis";
@@ -44,29 +46,31 @@ pub struct Frontend {
 /// Keeps the rules in step with Services and EndpointSlices until told to stop.
 pub async fn run(
     network: Arc<Network>,
-    services: Store<Service>,
-    slices: Store<EndpointSlice>,
+    (services, slices): (Store<Service>, Store<EndpointSlice>),
+    policies: Sources,
     changed: Arc<Notify>,
     stop: CancellationToken,
 ) {
     let mut applied = String::new();
     loop {
-        let wanted = rules(&frontends(
-            &services.state(),
-            &slices.state(),
-            network.addresses().dns,
-        ));
+        let dns = network.addresses().dns;
+        let frontends = frontends(&services.state(), &slices.state(), dns);
+        let (chains, judged) = policies.chains();
+        let wanted = rules(&frontends, &chains);
         if wanted != applied {
             let target = network.clone();
             let text = wanted.clone();
             match tokio::task::spawn_blocking(move || target.apply_rules(&text)).await {
                 Ok(Ok(())) => {
                     info!(bytes = wanted.len(), "service rules applied");
-                    applied = wanted;
+                    applied.clone_from(&wanted);
                 }
                 Ok(Err(error)) => warn!(%error, "service rules refused"),
                 Err(error) => warn!(%error, "service rules not applied"),
             }
+        }
+        if wanted == applied {
+            policies.here.judged(judged);
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -168,8 +172,8 @@ pub fn ready_endpoints(
         .collect()
 }
 
-/// The whole nft table for these frontends, as one transaction.
-pub fn rules(frontends: &[Frontend]) -> String {
+/// The whole nft table for these frontends and chains of policies, as one transaction.
+pub fn rules(frontends: &[Frontend], policies: &str) -> String {
     let mut elements = Vec::new();
     let mut refused = Vec::new();
     let mut chains = String::new();
@@ -203,7 +207,7 @@ pub fn rules(frontends: &[Frontend]) -> String {
         "table ip {TABLE}\ndelete table ip {TABLE}\ntable ip {TABLE} {{\n\
          map services {{\n{key_type} : verdict\n{elements}}}\n\
          set refused {{\n{key_type}\n{refused}}}\n\
-         {chains}{prerouting}{output}{forwarded}{local}{input}\
+         {chains}{prerouting}{output}{forwarded}{local}{input}{policies}\
          chain postrouting {{\ntype nat hook postrouting priority srcnat\n\
          meta mark & {HAIRPIN} == {HAIRPIN} masquerade\n}}\n}}\n",
         elements = element_list(&elements),
@@ -214,6 +218,22 @@ pub fn rules(frontends: &[Frontend]) -> String {
         local = filter("output"),
         input = filter("input"),
     )
+}
+
+/// A table with everything real ones have, to try whether this machine takes such a table.
+pub(crate) fn specimen() -> String {
+    let frontend = |port, backends: &[u8]| Frontend {
+        address: Ipv4Addr::new(10, 0, 0, 1),
+        protocol: "tcp",
+        port,
+        backends: backends
+            .iter()
+            .map(|last| (Ipv4Addr::new(10, 0, 1, *last), 80))
+            .collect(),
+    };
+    let policy = "chain leaving {\ntype filter hook forward priority filter + 10\n\
+                  ct state established,related accept\n}\n";
+    rules(&[frontend(80, &[1, 2]), frontend(81, &[])], policy)
 }
 
 fn element_list(elements: &[String]) -> String {

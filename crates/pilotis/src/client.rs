@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{ApiResource, GroupVersionKind, Object};
 use kube::{Api, Client, Config};
@@ -13,6 +13,7 @@ use pilotis_kinds::pilotis::{
 };
 
 use crate::cli::Instance;
+use crate::cli::problem::{Explain, Problem};
 
 /// A Project object.
 pub type Project = Object<ProjectSpec, ProjectStatus>;
@@ -28,27 +29,54 @@ pub type Delivery = Object<DeliverySpec, DeliveryStatus>;
 /// # Errors
 /// When there is no kubeconfig, or it cannot be used.
 pub async fn connect(instance: &Instance) -> Result<Client> {
-    match &instance.kubeconfig {
-        Some(path) => from_kubeconfig(path).await,
-        None => {
-            let path = instance.data_dir.join("kubeconfig");
-            from_kubeconfig(&path)
-                .await
-                .with_context(|| format!("no usable instance in {}", instance.data_dir.display()))
+    let Some(path) = &instance.kubeconfig else {
+        let path = instance.data_dir.join("kubeconfig");
+        if !path.exists() {
+            let problem = Problem::failure(
+                format!("no instance in {}", instance.data_dir.display()),
+                "start one with `pilotis up`, or name it with --data-dir or --kubeconfig",
+            );
+            return Err(problem.into());
         }
-    }
+        return client_of(read_kubeconfig(&path)?, &path).await;
+    };
+    client_of(read_kubeconfig(path)?, path).await
 }
 
-/// A client from a kubeconfig file.
+/// Reads a kubeconfig file a person names.
 ///
 /// # Errors
-/// When the file cannot be read or names no usable cluster.
-pub async fn from_kubeconfig(path: &Path) -> Result<Client> {
-    let kubeconfig = Kubeconfig::read_from(path)
-        .with_context(|| format!("cannot use kubeconfig {}", path.display()))?;
+/// When the file cannot be read or is malformed.
+pub fn read_kubeconfig(path: &Path) -> Result<Kubeconfig> {
+    // The library says less clearly that there is no such file.
+    std::fs::metadata(path).explain(|| not_usable(path))?;
+    Kubeconfig::read_from(path).explain(|| not_usable(path))
+}
+
+/// The configuration of the current context.
+///
+/// # Errors
+/// When it names no usable cluster or user.
+pub async fn config_of(kubeconfig: Kubeconfig, path: &Path) -> Result<Config> {
     let options = KubeConfigOptions::default();
-    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
-    Ok(Client::try_from(config)?)
+    Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .explain(|| not_usable(path))
+}
+
+async fn client_of(kubeconfig: Kubeconfig, path: &Path) -> Result<Client> {
+    let config = config_of(kubeconfig, path).await?;
+    Client::try_from(config).explain(|| not_usable(path))
+}
+
+fn not_usable(path: &Path) -> Problem {
+    Problem::wrong(
+        format!("cannot use kubeconfig {}", path.display()),
+        format!(
+            "try it with `kubectl --kubeconfig {} get nodes`",
+            path.display()
+        ),
+    )
 }
 
 /// All projects.

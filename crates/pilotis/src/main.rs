@@ -20,7 +20,18 @@ fn main() -> ExitCode {
     if let Some(code) = other_life() {
         return code;
     }
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() => {
+            eprint!("{}", cli::problem::of_arguments(&error));
+            return Outcome::Usage.into();
+        }
+        // Help or the version, which were asked for.
+        Err(asked) => {
+            let _ = asked.print();
+            return Outcome::Done.into();
+        }
+    };
     let level = EnvFilter::try_from_env("PILOTIS_LOG").unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt()
         .with_env_filter(level)
@@ -32,8 +43,9 @@ fn main() -> ExitCode {
     match run(arguments.command) {
         Ok(outcome) => outcome.into(),
         Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(3)
+            let (text, outcome) = cli::problem::describe(&error);
+            eprint!("{text}");
+            outcome.into()
         }
     }
 }

@@ -6,9 +6,12 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+
+use crate::cli::problem::{Explain, Problem};
 
 /// Where an instance keeps everything unless told otherwise.
 pub const DATA_DIR: &str = "/var/lib/pilotis";
@@ -25,6 +28,20 @@ pub struct File {
     pub service_cidr: Option<String>,
     /// Addresses of pods, CIDR.
     pub pod_cidr: Option<String>,
+    /// Seconds an environment may take to become healthy before its delivery fails.
+    pub promotion_timeout_seconds: Option<u64>,
+    /// External forges that repositories may mirror.
+    pub mirrors: Mirrors,
+}
+
+/// Which external forges may be mirrored: by default, any `https` address of the public internet.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Mirrors {
+    /// Also forges on a private network, or on this machine.
+    pub private_addresses: bool,
+    /// Certificates (PEM) to trust instead of the system's.
+    pub certificate_authority: Option<PathBuf>,
 }
 
 /// One port per listener; `None` and 0 mean "choose".
@@ -62,28 +79,33 @@ pub struct Settings {
     pub service_cidr: String,
     /// Addresses of pods.
     pub pod_cidr: String,
+    /// How long an environment may take to become healthy.
+    pub promotion_limit: Duration,
+    /// External forges that may be mirrored.
+    pub mirrors: Mirrors,
 }
 
 /// Addresses of services unless told otherwise.
 const SERVICE_CIDR: &str = "10.96.0.0/16";
 /// Addresses of pods unless told otherwise.
 const POD_CIDR: &str = "10.244.0.0/16";
+/// How long an environment may take to become healthy unless told otherwise.
+const PROMOTION_LIMIT: Duration = Duration::from_secs(600);
 
 impl Settings {
-    /// Resolves the configuration of the instance in `data_dir` and keeps the chosen ports there.
+    /// Resolves the configuration of the instance in `data_dir`. Changes nothing; see
+    /// [`Settings::keep`].
     ///
     /// # Errors
-    /// When the file cannot be read or parsed, the folder cannot be written, or no port is free.
+    /// When the file cannot be read or parsed, or no port is free.
     pub fn resolve(data_dir: &Path, config: Option<&Path>, flags: &Ports) -> Result<Self> {
         let file = match config {
             Some(path) => read_file(path)?,
             None => File::default(),
         };
         let data_dir = absolute(data_dir)?;
-        create_private_dir(&data_dir)?;
         let bind = file.bind.unwrap_or(Ipv4Addr::LOCALHOST);
         let kept: Ports = read_json(&data_dir.join("ports.json")).unwrap_or_default();
-        let mut chosen = Ports::default();
         let mut ports = BTreeMap::new();
         for (name, field) in LISTENERS {
             let wanted = [field_of(flags, field), field_of(&file.ports, field)];
@@ -92,20 +114,38 @@ impl Settings {
                 Some(port) => port,
                 None => free_port(bind)?,
             };
-            *field(&mut chosen) = Some(port);
             ports.insert(name, port);
         }
-        let text = serde_json::to_vec_pretty(&chosen)?;
-        std::fs::write(data_dir.join("ports.json"), text)
-            .with_context(|| format!("cannot write to {}", data_dir.display()))?;
         Ok(Self {
-            instance: instance(&data_dir)?,
+            instance: instance(&data_dir),
             data_dir,
             bind,
             ports,
             service_cidr: file.service_cidr.unwrap_or_else(|| SERVICE_CIDR.to_owned()),
             pod_cidr: file.pod_cidr.unwrap_or_else(|| POD_CIDR.to_owned()),
+            promotion_limit: file
+                .promotion_timeout_seconds
+                .map_or(PROMOTION_LIMIT, Duration::from_secs),
+            mirrors: file.mirrors,
         })
+    }
+
+    /// Makes the data directory and keeps there what was chosen: the ports, the instance's name.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn keep(&self) -> Result<()> {
+        create_private_dir(&self.data_dir)?;
+        let mut chosen = Ports::default();
+        for (name, field) in LISTENERS {
+            *field(&mut chosen) = self.ports.get(name).copied();
+        }
+        let write = |name: &str, bytes: &[u8]| {
+            let path = self.data_dir.join(name);
+            std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
+        };
+        write("ports.json", &serde_json::to_vec_pretty(&chosen)?)?;
+        write("instance", self.instance.as_bytes())
     }
 
     /// Address of a listener named in [`LISTENERS`].
@@ -132,9 +172,46 @@ fn field_of(ports: &Ports, field: FieldOf) -> Option<u16> {
 }
 
 fn read_file(path: &Path) -> Result<File> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read configuration {}", path.display()))?;
-    serde_saphyr::from_str(&text).with_context(|| format!("{} is not valid", path.display()))
+    let hint = "docs/configuration.md lists every key with its default";
+    let text = std::fs::read_to_string(path).explain(|| {
+        Problem::wrong(
+            format!("cannot read configuration {}", path.display()),
+            hint,
+        )
+    })?;
+    serde_saphyr::from_str(&text).map_err(|error| {
+        let found = nearest_key(&error.to_string());
+        let hint = found.map_or_else(|| hint.to_owned(), |key| format!("did you mean `{key}`?"));
+        let problem = Problem::wrong(format!("cannot use configuration {}", path.display()), hint);
+        anyhow::Error::from(error).context(problem)
+    })
+}
+
+/// Of "unknown field `a`, expected one of b, c": the expected key most like the unknown one.
+fn nearest_key(message: &str) -> Option<String> {
+    let (_, rest) = message.lines().next()?.split_once("unknown field `")?;
+    let (unknown, rest) = rest.split_once('`')?;
+    let (_, list) = rest.split_once("expected ")?;
+    let expected = list.trim_start_matches("one of ").split(", ");
+    let expected = expected.map(|key| key.trim_matches('`'));
+    let best = expected.min_by_key(|key| distance(unknown, key))?;
+    (distance(unknown, best) <= unknown.len().div_ceil(2)).then(|| best.to_owned())
+}
+
+/// How many letters must be changed, added or removed to make one word of another.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (index, letter) in one.chars().enumerate() {
+        let mut above_left = row[0];
+        row[0] = index + 1;
+        for column in 0..other.len() {
+            let changed = above_left + usize::from(other[column] != letter);
+            above_left = row[column + 1];
+            row[column + 1] = changed.min(above_left + 1).min(row[column] + 1);
+        }
+    }
+    row[other.len()]
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
@@ -167,14 +244,11 @@ fn free_port(bind: Ipv4Addr) -> Result<u16> {
 }
 
 /// The instance's name: chosen once, kept beside the data, never derived from the path.
-fn instance(data_dir: &Path) -> Result<String> {
-    let path = data_dir.join("instance");
-    if let Ok(name) = std::fs::read_to_string(&path) {
-        return Ok(name.trim().to_owned());
+fn instance(data_dir: &Path) -> String {
+    match std::fs::read_to_string(data_dir.join("instance")) {
+        Ok(name) => name.trim().to_owned(),
+        Err(_) => format!("{:06x}", rand::random::<u32>() & 0x00ff_ffff),
     }
-    let name = format!("{:06x}", rand::random::<u32>() & 0x00ff_ffff);
-    std::fs::write(&path, &name).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(name)
 }
 
 #[cfg(test)]
@@ -185,6 +259,7 @@ mod tests {
     fn a_chosen_port_is_kept_for_the_next_start() {
         let dir = tempfile::tempdir().unwrap();
         let first = Settings::resolve(dir.path(), None, &Ports::default()).unwrap();
+        first.keep().unwrap();
         let second = Settings::resolve(dir.path(), None, &Ports::default()).unwrap();
         assert_eq!(first.ports, second.ports);
         assert_eq!(first.instance, second.instance);
@@ -193,7 +268,8 @@ mod tests {
     #[test]
     fn a_flag_wins_over_the_kept_port() {
         let dir = tempfile::tempdir().unwrap();
-        Settings::resolve(dir.path(), None, &Ports::default()).unwrap();
+        let kept = Settings::resolve(dir.path(), None, &Ports::default()).unwrap();
+        kept.keep().unwrap();
         let flags = Ports {
             api: Some(6553),
             ..Ports::default()
@@ -208,7 +284,16 @@ mod tests {
         let file = dir.path().join("c.yaml");
         std::fs::write(&file, "ports:\n  apii: 1\n").unwrap();
         let error = Settings::resolve(dir.path(), Some(&file), &Ports::default()).unwrap_err();
-        let text = format!("{error:#}");
+        let (text, _) = crate::cli::problem::describe(&error);
         assert!(text.contains("apii") && text.contains("line 2"), "{text}");
+        assert!(text.ends_with("hint: did you mean `api`?\n"), "{text}");
+    }
+
+    #[test]
+    fn resolving_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let data_dir = dir.path().join("data");
+        Settings::resolve(&data_dir, None, &Ports::default()).unwrap();
+        assert!(!data_dir.exists());
     }
 }

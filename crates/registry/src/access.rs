@@ -83,6 +83,11 @@ impl Identity {
         self.grants.iter().any(granted)
     }
 
+    /// Whether this is a capability that was used: it may only send its manifest again.
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.once.is_some() && self.grants.is_empty()
+    }
+
     /// Whether blobs may be uploaded, under either kind of push.
     pub(crate) fn may_upload(&self, repository: &str) -> bool {
         self.may(Action::Push, repository) || self.may(Action::PushUntagged, repository)

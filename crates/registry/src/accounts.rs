@@ -1,28 +1,21 @@
-//! Accounts, read from Secrets through the Kubernetes API.
+//! Accounts, read from ConfigMaps of `pilotis-system` through the Kubernetes API.
 //!
-//! An account is a Secret with the label `pilotis.dev/registry-account` and three keys: `name`;
-//! `passwordHash`, the SHA-256 of the password as `sha256:<hex>`; and `access`, one of `pull`,
-//! `push` (which includes pull) and `admin` (everything). Its namespace says how far it reaches: in
-//! `project-<slug>` (never `project-base`) the repositories `<slug>/…`, and the user name is
-//! `<slug>+<name>`; in `pilotis-system` every repository, and the user name is `<name>`. Elsewhere
-//! the label means nothing. A plain hash is enough because passwords are made by machines, with 128
-//! bits or more of randomness; do not put a person's password here.
+//! What an account is, who may write one and why a plain hash is enough: `pilotis_kinds::account`.
+//! The registry looks in that namespace only and has no right on any Secret: a ConfigMap with the
+//! label elsewhere is not even read.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::{WatchStreamExt, reflector, watcher};
+use pilotis_kinds::account::{self, Access};
+use pilotis_kinds::names::SYSTEM_NAMESPACE;
 use tokio::sync::watch;
 
 use crate::access::{Action, Grant, Identity};
 use pilotis_oci::Digest;
-
-/// The label of an account's Secret.
-pub const ACCOUNT_LABEL: &str = "pilotis.dev/registry-account";
-const SYSTEM_NAMESPACE: &str = "pilotis-system";
-const PROJECT_NAMESPACE_PREFIX: &str = "project-";
 
 #[derive(Debug, Clone)]
 struct Account {
@@ -36,16 +29,15 @@ pub(crate) struct Directory(HashMap<String, Account>);
 
 impl Directory {
     /// Reads accounts; a malformed one is logged and left out.
-    pub(crate) fn read<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
+    pub(crate) fn read<'a>(objects: impl IntoIterator<Item = &'a ConfigMap>) -> Self {
         let mut accounts = HashMap::new();
-        for secret in secrets {
-            match read_account(secret) {
+        for object in objects {
+            match read_account(object) {
                 Some(account) => {
                     accounts.insert(account.identity.name.clone(), account);
                 }
                 None => tracing::warn!(
-                    namespace = secret.metadata.namespace.as_deref().unwrap_or_default(),
-                    secret = secret.metadata.name.as_deref().unwrap_or_default(),
+                    object = object.metadata.name.as_deref().unwrap_or_default(),
                     "registry account is malformed"
                 ),
             }
@@ -63,35 +55,23 @@ impl Directory {
     }
 }
 
-fn read_account(secret: &Secret) -> Option<Account> {
-    let data = secret.data.as_ref()?;
-    let text = |key: &str| {
-        data.get(key)
-            .and_then(|value| std::str::from_utf8(&value.0).ok())
-    };
-    let name = text("name").filter(|name| pilotis_oci::is_tag(name))?;
-    let password = text("passwordHash")?.trim().parse().ok()?;
-    let actions: &[Action] = match text("access")?.trim() {
-        "pull" => &[Action::Pull],
-        "push" => &[Action::Pull, Action::Push],
-        "admin" => &[Action::Pull, Action::Push, Action::Delete],
-        _ => return None,
-    };
-    let namespace = secret.metadata.namespace.as_deref()?;
-    let (name, pattern) = match namespace.strip_prefix(PROJECT_NAMESPACE_PREFIX) {
-        Some("base") => return None,
-        Some(slug) => (format!("{slug}+{name}"), format!("{slug}/*")),
-        None if namespace == SYSTEM_NAMESPACE => (name.to_owned(), "*".to_owned()),
-        None => return None,
+fn read_account(object: &ConfigMap) -> Option<Account> {
+    // The watch asks for this namespace; what a test or a bug feeds in is held to it as well.
+    let at_home = object.metadata.namespace.as_deref() == Some(SYSTEM_NAMESPACE);
+    let (account, hash) = account::Account::parse(object.data.as_ref().filter(|_| at_home)?)?;
+    let actions: &[Action] = match account.access {
+        Access::Pull => &[Action::Pull],
+        Access::Push => &[Action::Pull, Action::Push],
+        Access::Admin => &[Action::Pull, Action::Push, Action::Delete],
     };
     let grants = vec![
-        Grant::new(&pattern, actions),
+        Grant::new(&account.repositories(), actions),
         Grant::new("base/*", &[Action::Pull]),
     ];
     Some(Account {
-        password,
+        password: hash.parse().ok()?,
         identity: Identity {
-            name,
+            name: account.user(),
             grants,
             once: None,
         },
@@ -114,12 +94,12 @@ impl Accounts {
     }
 }
 
-/// Follows the Secrets and publishes the directory. Ends only with its caller.
+/// Follows the accounts and publishes the directory. Ends only with its caller.
 pub(crate) async fn follow(client: kube::Client, sender: watch::Sender<Arc<Directory>>) {
-    let secrets: kube::Api<Secret> = kube::Api::all(client);
+    let objects: kube::Api<ConfigMap> = kube::Api::namespaced(client, SYSTEM_NAMESPACE);
     let (store, writer) = reflector::store();
-    let config = watcher::Config::default().labels(ACCOUNT_LABEL);
-    let events = watcher(secrets, config).default_backoff().reflect(writer);
+    let config = watcher::Config::default().labels(account::LABEL);
+    let events = watcher(objects, config).default_backoff().reflect(writer);
     let mut events = std::pin::pin!(events.into_stream());
     while let Some(event) = events.next().await {
         match event {
@@ -137,44 +117,38 @@ pub(crate) async fn follow(client: kube::Client, sender: watch::Sender<Arc<Direc
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use pilotis_kinds::names::Slug;
 
-    fn secret(namespace: &str, access: &str) -> Secret {
-        let hash = Digest::sha256(b"pw").to_string();
-        let data = [
-            ("name", "chain"),
-            ("passwordHash", &hash),
-            ("access", access),
-        ];
-        let encode = |value: &str| {
-            use base64::Engine as _;
-            base64::engine::general_purpose::STANDARD.encode(value)
+    fn object(namespace: &str, project: Option<&str>, access: Access) -> ConfigMap {
+        let account = account::Account {
+            name: "chain".to_owned(),
+            project: project.map(|slug| Slug::new(slug).unwrap()),
+            access,
         };
-        let data: HashMap<_, _> = data.iter().map(|(k, v)| (*k, encode(v))).collect();
-        let metadata = json!({"name": "s", "namespace": namespace});
-        serde_json::from_value(json!({"metadata": metadata, "data": data})).unwrap()
+        let mut object = account.config_map("pw");
+        object["metadata"]["namespace"] = namespace.into();
+        serde_json::from_value(object).unwrap()
     }
 
     #[test]
-    fn the_namespace_says_how_far_an_account_reaches() {
-        let secrets = [
-            secret("project-bonjour", "push"),
-            secret("pilotis-system", "admin"),
-            secret("default", "admin"),
-            secret("project-x", "root"),
-            secret("project-base", "push"),
+    fn the_project_says_how_far_an_account_reaches() {
+        let objects = [
+            object(SYSTEM_NAMESPACE, Some("bonjour"), Access::Push),
+            object(SYSTEM_NAMESPACE, None, Access::Admin),
         ];
-        let directory = Directory::read(&secrets);
-        assert_eq!(directory.0.len(), 2);
+        let directory = Directory::read(&objects);
         let team = directory.login("bonjour+chain", "pw").unwrap();
         assert!(team.may(Action::Push, "bonjour/a") && !team.may(Action::Pull, "autre/a"));
-        assert!(
-            directory
-                .login("chain", "pw")
-                .unwrap()
-                .may(Action::Delete, "autre/a")
-        );
+        let platform = directory.login("chain", "pw").unwrap();
+        assert!(platform.may(Action::Delete, "autre/a"));
         assert!(directory.login("chain", "PW").is_none());
         assert!(directory.login("nobody", "pw").is_none());
+    }
+
+    #[test]
+    fn what_a_tenant_can_write_makes_no_account() {
+        let objects = ["project-bonjour", "bonjour-dev", "default", "kube-system"]
+            .map(|namespace| object(namespace, None, Access::Admin));
+        assert!(Directory::read(&objects).0.is_empty());
     }
 }

@@ -38,7 +38,6 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use accounts::ACCOUNT_LABEL;
 pub use login::{Capability, CapabilityRequest};
 use pilotis_http::Tls;
 
@@ -93,6 +92,8 @@ pub struct Settings {
     pub listeners: Vec<TcpListener>,
     /// `None` serves without TLS, for tests.
     pub tls: Option<Tls>,
+    /// What it signs tokens with: a secret, the same at every start.
+    pub token_key: [u8; 32],
     /// What it allows.
     pub limits: Limits,
 }
@@ -124,7 +125,9 @@ pub async fn run(
         plain_http: settings.tls.is_none(),
         ..settings.limits
     };
-    let registry = service::Registry::new(store, accounts, &settings.name, limits);
+    let tokens = token::Tokens::new(&settings.name, &settings.token_key);
+    tokens.recall(&store).await?;
+    let registry = service::Registry::new(store, accounts, tokens, limits);
     let servers = settings.listeners.into_iter().map(|listener| {
         let router = registry.clone().router();
         pilotis_http::serve(listener, settings.tls.clone(), router, stop.clone())

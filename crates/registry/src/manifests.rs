@@ -8,6 +8,7 @@ use crate::answer::{Code, Refusal};
 use crate::repository::{Repository, Stored};
 use crate::route::Selector;
 use crate::service::{Answer, Asked, empty, set};
+use crate::token::Use;
 use pilotis_oci::{Descriptor, Digest, Document, DocumentError, MANIFEST_BYTES_MAX};
 
 fn unknown() -> Refusal {
@@ -61,21 +62,28 @@ pub(crate) async fn put(asked: &Asked, selector: Selector, body: Body) -> Answer
             "this account may not write tags here",
         ));
     }
-    let once = asked.identity.once.clone();
-    if once
-        .as_ref()
-        .is_some_and(|id| !asked.registry.inner.tokens.use_up(id))
-    {
-        return Err(Refusal::new(
-            Code::Denied,
-            "this capability was used already",
-        ));
+    let Some(id) = &asked.identity.once else {
+        return keep(asked, &received)
+            .await
+            .map(|()| answer(asked, &received));
+    };
+    let (tokens, store) = (&asked.registry.inner.tokens, &asked.registry.inner.store);
+    match tokens.use_up(id, &format!("{}@{}", asked.name, received.digest)) {
+        Use::Again => return Ok(answer(asked, &received)),
+        Use::No => {
+            return Err(Refusal::new(
+                Code::Denied,
+                "this capability was used already",
+            ));
+        }
+        Use::First => {}
     }
-    let kept = keep(asked, &received).await;
-    if let (Some(id), Err(_)) = (once, &kept) {
-        asked.registry.inner.tokens.give_back(&id);
+    if let Err(refusal) = keep(asked, &received).await {
+        tokens.give_back(id);
+        return Err(refusal);
     }
-    kept.map(|()| answer(asked, &received))
+    tokens.note(store, id).await?;
+    Ok(answer(asked, &received))
 }
 
 fn answer(asked: &Asked, received: &Received) -> Response<Body> {

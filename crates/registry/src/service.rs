@@ -15,7 +15,7 @@ use crate::access::{Action, Identity};
 use crate::accounts::Accounts;
 use crate::answer::{Code, Refusal};
 use crate::repository::Repository;
-use crate::route::{Part, Route};
+use crate::route::{Part, Route, Selector};
 use crate::token::Tokens;
 use crate::{Limits, blobs, listings, login, manifests, uploads};
 use pilotis_blobs::Store;
@@ -106,14 +106,14 @@ fn decode(text: &str) -> String {
 }
 
 impl Registry {
-    pub(crate) fn new(store: Store, accounts: Accounts, service: &str, limits: Limits) -> Self {
+    pub(crate) fn new(store: Store, accounts: Accounts, tokens: Tokens, limits: Limits) -> Self {
         Self {
             inner: Arc::new(Inner {
                 store,
-                tokens: Tokens::new(service),
                 accounts,
                 limits,
-                service: service.to_owned(),
+                service: tokens.service().to_owned(),
+                tokens,
                 locks: Mutex::default(),
                 usage: crate::quota::Usage::default(),
             }),
@@ -269,6 +269,10 @@ impl Registry {
         let granted = match wanted {
             "pull" => identity.may(Action::Pull, name) || identity.may_upload(name),
             "delete" => identity.may(Action::Delete, name),
+            // `manifests::put` compares it with what it was used for.
+            _ if identity.is_used_up() => {
+                head.method == Method::PUT && matches!(part, Part::Manifest(Selector::Digest(_)))
+            }
             _ => identity.may_upload(name),
         };
         if granted {

@@ -12,7 +12,10 @@ use tower::ServiceExt as _;
 use crate::Limits;
 use crate::accounts::{Accounts, Directory};
 use crate::service::Registry;
+use crate::token::Tokens;
 use pilotis_blobs::Store;
+use pilotis_kinds::account::{Access, Account};
+use pilotis_kinds::names::Slug;
 use pilotis_oci::{Algorithm, Descriptor, Digest, Index, Manifest, media};
 
 struct World {
@@ -47,31 +50,32 @@ impl Got {
     }
 }
 
-fn account(namespace: &str, name: &str, access: &str) -> serde_json::Value {
-    let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
-    let hash = Digest::sha256(b"pw").to_string();
-    serde_json::json!({
-        "metadata": {"namespace": namespace, "name": name},
-        "data": {"name": encode(name), "passwordHash": encode(&hash), "access": encode(access)},
-    })
+fn account(project: Option<&str>, name: &str, access: Access) -> serde_json::Value {
+    let account = Account {
+        name: name.to_owned(),
+        project: project.map(|slug| Slug::new(slug).unwrap()),
+        access,
+    };
+    account.config_map("pw")
 }
 
 async fn world(limits: Limits) -> World {
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path()).await.unwrap();
     let (sender, accounts) = Accounts::channel();
-    let secrets = [
-        account("project-p", "chain", "push"),
-        account("project-p", "node", "pull"),
-        account("project-q", "chain", "push"),
-        account("pilotis-system", "admin", "admin"),
+    let objects = [
+        account(Some("p"), "chain", Access::Push),
+        account(Some("p"), "node", Access::Pull),
+        account(Some("q"), "chain", Access::Push),
+        account(None, "admin", Access::Admin),
     ];
-    let secrets: Vec<_> = secrets
+    let objects: Vec<_> = objects
         .into_iter()
-        .map(|secret| serde_json::from_value(secret).unwrap())
+        .map(|object| serde_json::from_value(object).unwrap())
         .collect();
-    sender.send(Arc::new(Directory::read(&secrets))).unwrap();
-    let registry = Registry::new(store, accounts, "registry.test", limits);
+    sender.send(Arc::new(Directory::read(&objects))).unwrap();
+    let tokens = Tokens::new("registry.test", &[7; 32]);
+    let registry = Registry::new(store, accounts, tokens, limits);
     World {
         _root: root,
         router: registry.clone().router(),
@@ -482,6 +486,7 @@ async fn a_capability_puts_one_untagged_manifest_in_one_repository() {
         .ask("", "POST /v2/p/b/blobs/uploads/", &with("x/y"), b"")
         .await;
     assert_eq!(other.status, StatusCode::FORBIDDEN);
+    let layer = Descriptor::of(media::BUNDLE, b"{}");
     let manifest = Manifest::image(Descriptor::of(media::CONFIG, b"{}"), vec![]).to_bytes();
     let tagged = "PUT /v2/p/a/manifests/v1";
     let tagged = world
@@ -496,7 +501,15 @@ async fn a_capability_puts_one_untagged_manifest_in_one_repository() {
     let again = world
         .ask("", &line, &with(media::MANIFEST), &manifest)
         .await;
-    assert_eq!(again.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(again.status, StatusCode::CREATED, "an answer can be lost");
+    let changed = Manifest::image(Descriptor::of(media::CONFIG, b"{}"), vec![layer]).to_bytes();
+    let line = format!("PUT /v2/p/a/manifests/{}", Digest::sha256(&changed));
+    let second = world.ask("", &line, &with(media::MANIFEST), &changed).await;
+    assert_eq!(second.status, StatusCode::FORBIDDEN);
+    let pull = world
+        .ask("", &line.replace("PUT", "GET"), &with("x/y"), b"")
+        .await;
+    assert_eq!(pull.status, StatusCode::FORBIDDEN);
     let more = world
         .ask("", "POST /capability", &with("application/json"), b"{}")
         .await;

@@ -1,4 +1,4 @@
-//! The registry as real clients see it: skopeo, crane and cosign over TLS, accounts from Secrets
+//! The registry as real clients see it: skopeo, crane and cosign over TLS, accounts from objects
 //! of a real API server, and a builder pod's work with nothing but a capability.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -10,6 +10,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use pilotis_build::{Layout, pod};
 use pilotis_http::{Ca, Tls};
+use pilotis_kinds::account::{Access, Account};
+use pilotis_kinds::names::Slug;
 use pilotis_oci::{Descriptor, Digest, Image, Manifest, Reference, media};
 use pilotis_registry::{Limits, Settings};
 use pilotis_signing as signing;
@@ -29,27 +31,27 @@ struct World {
     _cluster: Cluster,
 }
 
-fn account(namespace: &str, name: &str, access: &str) -> String {
-    let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
-    let hash = encode(&Digest::sha256(PASSWORD.as_bytes()).to_string());
-    format!(
-        "apiVersion: v1\nkind: Secret\nmetadata: {{name: account-{name}, namespace: {namespace}, \
-         labels: {{pilotis.dev/registry-account: {name}}}}}\ndata: {{name: {}, passwordHash: \
-         {hash}, access: {}}}\n---\n",
-        encode(name),
-        encode(access)
-    )
+fn account(project: Option<&str>, name: &str, access: Access) -> String {
+    let account = Account {
+        name: name.to_owned(),
+        project: project.map(|slug| Slug::new(slug).unwrap()),
+        access,
+    };
+    format!("{}\n---\n", account.config_map(PASSWORD))
 }
 
 async fn world() -> World {
     let cluster = cluster().await.unwrap();
     let mut yaml = String::new();
-    for namespace in ["project-p", "project-q", "pilotis-system"] {
+    for namespace in ["project-p", "pilotis-system"] {
         yaml += &format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n---\n");
     }
-    yaml += &account("project-p", "chain", "push");
-    yaml += &account("project-q", "chain", "push");
-    yaml += &account("pilotis-system", "platform", "admin");
+    yaml += &account(Some("p"), "chain", Access::Push);
+    yaml += &account(Some("q"), "chain", Access::Push);
+    yaml += &account(None, "platform", Access::Admin);
+    // What a team writes in its own namespace is no account, whatever it says.
+    let own = account(None, "intruder", Access::Admin);
+    yaml += &own.replace("\"pilotis-system\"", "\"project-p\"");
     cluster.apply(&yaml).unwrap();
     let root = tempfile::tempdir().unwrap();
     let ca = Ca::open(&root.path().join("ca"), "test").unwrap();
@@ -62,6 +64,7 @@ async fn world() -> World {
         name: name.clone(),
         listeners: vec![listener],
         tls: Some(Tls::new(&identity, None).unwrap()),
+        token_key: [7; 32],
         limits: Limits::default(),
     };
     let stop = CancellationToken::new();
@@ -210,22 +213,24 @@ async fn skopeo_copies_both_ways_and_respects_projects(world: &World) {
         .await
         .unwrap();
     assert!(tags.contains("\"v1\""), "{tags}");
-    let other = format!("q+chain:{PASSWORD}");
-    let stolen = [
-        "copy",
-        "--preserve-digests",
-        "--src-cert-dir",
-        "certs",
-        "--src-creds",
-        &other,
-        &remote,
-        "oci:no:latest",
-    ];
-    let refused = world.run(skopeo, &stolen).await.unwrap_err();
-    assert!(
-        refused.contains("denied") || refused.contains("unauthorized"),
-        "{refused}"
-    );
+    for other in ["q+chain", "intruder", "p+intruder"] {
+        let other = format!("{other}:{PASSWORD}");
+        let stolen = [
+            "copy",
+            "--preserve-digests",
+            "--src-cert-dir",
+            "certs",
+            "--src-creds",
+            &other,
+            &remote,
+            "oci:no:latest",
+        ];
+        let refused = world.run(skopeo, &stolen).await.unwrap_err();
+        assert!(
+            refused.contains("denied") || refused.contains("unauthorized"),
+            "{other}: {refused}"
+        );
+    }
 }
 
 async fn crane_reads_what_we_wrote(world: &World) {
@@ -366,7 +371,8 @@ async fn a_builder_needs_only_its_capability(world: &World) {
     }
     let client = world.client("p+chain");
     let context = Source::Bytes(tar.into_inner().unwrap().into());
-    let (context, _) = client.put_blob("p/built", &context).await.unwrap();
+    let (context, size) = client.put_blob("p/built", &context).await.unwrap();
+    let context = Descriptor::new(media::LAYER_TAR, context, size);
     let token = client.upload_capability("p/built", &[], 300).await.unwrap();
     let task = pod::Task {
         registry: world.name.clone(),

@@ -1,19 +1,19 @@
 //! What a project and an environment should look like in the API. Pure.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use pilotis_kinds::account::{Access, Account};
 use pilotis_kinds::names::{
-    DEPLOYER, LABEL_ENVIRONMENT, LABEL_POLICY, LABEL_PROJECT, PULL_SECRET, SYSTEM_NAMESPACE, Slug,
+    BUILD, DEPLOYER, LABEL_ENVIRONMENT, LABEL_POLICY, LABEL_PROJECT, PULL_SECRET, SYSTEM_NAMESPACE,
+    Slug,
 };
 use pilotis_kinds::pilotis::{EnvironmentSpec, ProjectSpec, Role};
 use serde_json::{Value, json};
 
 use crate::Settings;
-
-/// Name of the account every pod of a project pulls with.
-pub const PULL_ACCOUNT: &str = "pull";
 
 /// The namespace of a project's own objects.
 pub fn project_namespace(slug: &Slug) -> Value {
@@ -36,9 +36,44 @@ pub fn environment_namespace(slug: &Slug, environment: &str) -> Value {
     })
 }
 
-/// What stands in the project's namespace: one RoleBinding for each role that has members.
-pub fn project_objects(slug: &Slug, spec: &ProjectSpec) -> Vec<Value> {
-    bindings(&slug.namespace(), slug, spec, role_in_project)
+/// What stands in the project's namespace: what services may do there, and one RoleBinding for
+/// each role that has members.
+pub fn project_objects(slug: &Slug, spec: &ProjectSpec, settings: &Settings) -> Vec<Value> {
+    let namespace = slug.namespace();
+    let mut objects = vec![
+        builds_are_shut_in(&namespace, settings.registry_for_builds),
+        service_binding(&namespace, "tenancy", "pilotis:tenancy-secrets"),
+        service_binding(&namespace, "chain", "pilotis:chain-secrets"),
+    ];
+    objects.extend(bindings(&namespace, slug, spec, role_in_project));
+    objects
+}
+
+/// Build pods run a team's code: nobody reaches them, and they reach the registry only.
+fn builds_are_shut_in(namespace: &str, registry: Option<SocketAddr>) -> Value {
+    let egress = registry.map(|address| {
+        json!({
+            "to": [{"ipBlock": {"cidr": format!("{}/32", address.ip())}}],
+            "ports": [{"protocol": "TCP", "port": address.port()}],
+        })
+    });
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": {"name": "pilotis-builds", "namespace": namespace},
+        "spec": {
+            "podSelector": {"matchLabels": {"app.kubernetes.io/name": BUILD}},
+            "policyTypes": ["Ingress", "Egress"],
+            "egress": egress.into_iter().collect::<Vec<_>>(),
+        },
+    })
+}
+
+/// A service's right to the Secrets of one namespace. It has none to those of `pilotis-system`.
+fn service_binding(namespace: &str, service: &str, role: &str) -> Value {
+    let subject = json!({
+        "kind": "ServiceAccount", "name": service, "namespace": SYSTEM_NAMESPACE,
+    });
+    binding(namespace, &role.replace(':', "-"), role, vec![subject])
 }
 
 /// The AppProject that bounds what the project's Applications may read and write.
@@ -93,6 +128,7 @@ pub fn environment_objects(
 ) -> Vec<Value> {
     let namespace = slug.environment_namespace(environment);
     let mut objects = vec![
+        service_binding(&namespace, "tenancy", "pilotis:tenancy-secrets"),
         json!({
             "apiVersion": "v1", "kind": "ServiceAccount",
             "metadata": {"name": DEPLOYER, "namespace": namespace},
@@ -134,7 +170,7 @@ pub fn environment_objects(
 
 /// The Secret pods of one of the project's namespaces pull images with.
 pub fn pull_secret(slug: &Slug, namespace: &str, registry: &str, password: &str) -> Value {
-    let user = account_user(slug);
+    let user = account(slug).user();
     let auth = STANDARD.encode(format!("{user}:{password}"));
     let config = json!({"auths": {registry: {
         "username": user, "password": password, "auth": auth,
@@ -146,9 +182,13 @@ pub fn pull_secret(slug: &Slug, namespace: &str, registry: &str, password: &str)
     })
 }
 
-/// User name of the project's pull account at the registry.
-pub fn account_user(slug: &Slug) -> String {
-    format!("{slug}+{PULL_ACCOUNT}")
+/// The account every pod of a project pulls with.
+pub fn account(slug: &Slug) -> Account {
+    Account {
+        name: "pull".to_owned(),
+        project: Some(slug.clone()),
+        access: Access::Pull,
+    }
 }
 
 fn role_in_project(role: Role) -> &'static str {
@@ -204,6 +244,7 @@ mod tests {
     fn settings() -> Settings {
         Settings {
             registry: "registry.pilotis.internal".into(),
+            registry_for_builds: Some(SocketAddr::from(([10, 244, 0, 1], 5000))),
             sources: vec!["https://git.pilotis.internal/{project}/*".into()],
         }
     }
@@ -235,10 +276,31 @@ mod tests {
             members: vec![member("ana", Role::Reader), member("sam", Role::Security)],
             ..ProjectSpec::default()
         };
-        let objects = project_objects(&Slug::new("a").unwrap(), &spec);
-        assert_eq!(objects.len(), 1);
-        assert_eq!(objects[0]["subjects"].as_array().unwrap().len(), 2);
-        assert_eq!(objects[0]["metadata"]["name"], "pilotis-project-reader");
+        let objects = project_objects(&Slug::new("a").unwrap(), &spec, &settings());
+        let people: Vec<&Value> = objects
+            .iter()
+            .filter(|o| o["subjects"][0]["kind"] == "User")
+            .collect();
+        assert_eq!(people.len(), 1);
+        assert_eq!(people[0]["subjects"].as_array().unwrap().len(), 2);
+        assert_eq!(people[0]["metadata"]["name"], "pilotis-project-reader");
+    }
+
+    #[test]
+    fn a_build_reaches_the_registry_and_nothing_else() {
+        let rules = |registry| {
+            let policy = builds_are_shut_in("project-a", registry);
+            assert_eq!(policy["spec"]["policyTypes"], json!(["Ingress", "Egress"]));
+            policy["spec"]["egress"].clone()
+        };
+        let one = rules(settings().registry_for_builds);
+        assert_eq!(
+            one[0]["to"],
+            json!([{"ipBlock": {"cidr": "10.244.0.1/32"}}])
+        );
+        assert_eq!(one[0]["ports"], json!([{"protocol": "TCP", "port": 5000}]));
+        assert_eq!(one.as_array().unwrap().len(), 1);
+        assert_eq!(rules(None), json!([]));
     }
 
     #[test]

@@ -11,6 +11,8 @@ mod reconcile;
 
 pub use reconcile::{Error, run};
 
+use std::net::SocketAddr;
+
 /// The ClusterRole this service acts under.
 pub const ROLE: &str = include_str!("role.yaml");
 
@@ -22,6 +24,8 @@ pub const PROJECT_ROLES: &str = include_str!("project-roles.yaml");
 pub struct Settings {
     /// Logical name of the registry, the host of every image reference.
     pub registry: String,
+    /// Where build pods reach the registry: the only place they may reach.
+    pub registry_for_builds: Option<SocketAddr>,
     /// Prefixes of Git addresses a project's Applications may name, `{project}` replaced.
     pub sources: Vec<String>,
 }

@@ -33,6 +33,8 @@ const MANAGER: &str = "pilotis-tenancy";
 const FINALIZER: &str = "pilotis.dev/tenancy";
 /// Pause after a failed look.
 const RETRY: Duration = Duration::from_secs(5);
+/// Pause after a look that came too early.
+const RETRY_SOON: Duration = Duration::from_secs(1);
 /// Longest time between two looks at the same object.
 const RESYNC: Duration = Duration::from_secs(300);
 
@@ -66,6 +68,9 @@ pub enum Error {
     /// The Environment's Project does not exist.
     #[error("project {0} does not exist")]
     NoProject(String),
+    /// The Project has not been looked at yet, or its account is being replaced.
+    #[error("project {0} has no account at the registry yet")]
+    NoAccount(String),
 }
 
 impl Error {
@@ -77,12 +82,25 @@ impl Error {
         }
     }
 
+    /// Whether waiting a moment mends it: rights given a moment ago are not in force everywhere
+    /// yet, and an Environment may be seen before its Project.
+    fn is_soon_over(&self) -> bool {
+        match self {
+            Self::Api { source, .. } => {
+                matches!(&**source, kube::Error::Api(status) if status.code == 403)
+            }
+            Self::NoAccount(_) => true,
+            _ => false,
+        }
+    }
+
     fn reason(&self) -> &'static str {
         match self {
             Self::Api { .. } => "ApiError",
             Self::NotOurs(_) => "NamespaceNotOurs",
             Self::Name { .. } => "InvalidName",
             Self::NoProject(_) => "NoProject",
+            Self::NoAccount(_) => "NoAccount",
         }
     }
 }
@@ -150,6 +168,9 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) ->
 }
 
 fn retry<K>(_: Arc<K>, error: &Error, _: Arc<Context>) -> Action {
+    if error.is_soon_over() {
+        return Action::requeue(RETRY_SOON);
+    }
     tracing::warn!(error = %error, "look failed, will be tried again");
     Action::requeue(RETRY)
 }
@@ -172,23 +193,46 @@ async fn build_project(object: &Project, context: &Context) -> Result<String, Er
     let client = &context.client;
     claim(client, &slug, desired::project_namespace(&slug)).await?;
     let environments = environment_names(client, &slug).await?;
-    let mut wanted = desired::project_objects(&slug, &object.spec);
+    let mut wanted = desired::project_objects(&slug, &object.spec, &context.settings);
     wanted.push(desired::app_project(
         &slug,
         &environments,
         &context.settings,
     ));
-    // Build pods run in the project's own namespace and pull the builder's image.
-    let password = account::ensure(client, &slug).await?;
-    let registry = &context.settings.registry;
-    wanted.push(desired::pull_secret(
-        &slug,
-        &slug.namespace(),
-        registry,
-        &password,
-    ));
     apply_all(client, wanted).await?;
+    // Build pods run in the project's own namespace and pull the builder's image.
+    let registry = &context.settings.registry;
+    let password = account::ensure(client, &slug, registry).await?;
+    let mut places = vec![slug.namespace()];
+    if password.is_new {
+        places.extend(standing_namespaces(client, &slug, &environments).await?);
+    }
+    let secrets = places
+        .iter()
+        .map(|place| desired::pull_secret(&slug, place, registry, &password.text));
+    apply_all(client, secrets.collect()).await?;
     Ok(slug.namespace())
+}
+
+/// Namespaces of environments that are there and ours.
+async fn standing_namespaces(
+    client: &Client,
+    slug: &Slug,
+    environments: &[String],
+) -> Result<Vec<String>, Error> {
+    let mut found = Vec::new();
+    for environment in environments {
+        let name = slug.environment_namespace(environment);
+        let namespace = namespace_of(client, &name).await?;
+        if namespace.is_some_and(|n| is_ours(&n, slug)) {
+            found.push(name);
+        }
+    }
+    Ok(found)
+}
+
+fn is_ours(namespace: &DynamicObject, slug: &Slug) -> bool {
+    namespace.labels().get(LABEL_PROJECT).map(String::as_str) == Some(slug.as_str())
 }
 
 async fn remove_project(
@@ -218,6 +262,12 @@ async fn remove_project(
     let app_projects: Api<DynamicObject> =
         Api::namespaced_with(client.clone(), SYSTEM_NAMESPACE, &app_projects);
     delete(&app_projects, slug.as_str()).await?;
+    let accounts: Api<DynamicObject> = Api::namespaced_with(
+        client.clone(),
+        SYSTEM_NAMESPACE,
+        &dynamic("", "v1", "ConfigMap", "configmaps"),
+    );
+    delete(&accounts, &desired::account(&slug).object_name()).await?;
     release(api, &object.name_any()).await
 }
 
@@ -262,16 +312,15 @@ async fn build_environment(
         .map_err(Error::api("read the project"))?
         .ok_or_else(|| Error::NoProject(slug.to_string()))?;
     claim(client, &slug, desired::environment_namespace(&slug, &name)).await?;
-    let mut wanted = desired::environment_objects(&slug, &name, &object.spec, &project.spec);
-    let password = account::ensure(client, &slug).await?;
-    let namespace = slug.environment_namespace(&name);
-    wanted.push(desired::pull_secret(
-        &slug,
-        &namespace,
-        &context.settings.registry,
-        &password,
-    ));
+    let wanted = desired::environment_objects(&slug, &name, &object.spec, &project.spec);
     apply_all(client, wanted).await?;
+    let password = account::current(client, &slug)
+        .await?
+        .ok_or_else(|| Error::NoAccount(slug.to_string()))?;
+    let namespace = slug.environment_namespace(&name);
+    let registry = &context.settings.registry;
+    let secret = desired::pull_secret(&slug, &namespace, registry, &password);
+    apply_all(client, vec![secret]).await?;
     Ok(namespace)
 }
 
@@ -282,7 +331,7 @@ async fn claim(client: &Client, slug: &Slug, namespace: Value) -> Result<(), Err
         .unwrap_or_default()
         .to_owned();
     if let Some(found) = namespace_of(client, &name).await?
-        && found.labels().get(LABEL_PROJECT).map(String::as_str) != Some(slug.as_str())
+        && !is_ours(&found, slug)
     {
         return Err(Error::NotOurs(name));
     }
@@ -294,7 +343,7 @@ async fn gone(client: &Client, slug: &Slug, name: &str) -> Result<bool, Error> {
     let Some(found) = namespace_of(client, name).await? else {
         return Ok(true);
     };
-    if found.labels().get(LABEL_PROJECT).map(String::as_str) != Some(slug.as_str()) {
+    if !is_ours(&found, slug) {
         return Ok(true);
     }
     if found.metadata.deletion_timestamp.is_none() {
@@ -455,28 +504,11 @@ where
 
 /// The status to write; a namespace that could not be had is absent, not null.
 fn standing(done: &Result<String, Error>, before: &[Condition]) -> Value {
-    let mut status = json!({"conditions": [ready(done, before)]});
+    let failure = done.as_ref().err().map(|e| (e.reason(), e.to_string()));
+    let ready = Condition::ready(failure, before, Timestamp::now());
+    let mut status = json!({"conditions": [ready]});
     if let Ok(namespace) = done {
         status["namespace"] = json!(namespace);
     }
     status
-}
-
-/// The `Ready` condition; its time moves only when its status does, so that a look that finds
-/// everything in place writes nothing.
-fn ready<T>(done: &Result<T, Error>, before: &[Condition]) -> Condition {
-    let (status, reason, message) = match done {
-        Ok(_) => ("True", "Ready", String::new()),
-        Err(error) => ("False", error.reason(), error.to_string()),
-    };
-    let kept = before
-        .iter()
-        .find(|c| c.kind == "Ready" && c.status == status);
-    Condition {
-        kind: "Ready".to_owned(),
-        status: status.to_owned(),
-        reason: reason.to_owned(),
-        message,
-        last_transition_time: kept.map_or_else(Timestamp::now, |c| c.last_transition_time),
-    }
 }

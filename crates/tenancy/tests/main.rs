@@ -35,6 +35,7 @@ async fn started() -> Result<(Cluster, CancellationToken)> {
     )?;
     let settings = Settings {
         registry: "registry.pilotis.internal".to_owned(),
+        registry_for_builds: None,
         sources: vec!["https://git.pilotis.internal/{project}/*".to_owned()],
     };
     let stop = CancellationToken::new();

@@ -53,6 +53,9 @@ pub(crate) async fn built(
     };
     let (word, log) = match job::advance(commit, target, builds, context).await? {
         Standing::Running(message) => return Ok(Built::No(Outcome::Waiting { message })),
+        Standing::Exceeded { cause, fix } => {
+            return Ok(Built::No(Outcome::failed(cause, fix)));
+        }
         Standing::Lost(message) => {
             job::remove(commit, target, context).await?;
             return Err(Error::Git {

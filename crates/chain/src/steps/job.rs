@@ -4,28 +4,32 @@
 //! untagged manifest into the project's repository. What the pod says is a claim; the caller reads
 //! the manifest back from the registry.
 
-use bytes::Bytes;
+use std::io::Write;
+
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::batch::v1::{Job, JobStatus};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams, LogParams, PostParams};
 use kube::{Api, ResourceExt};
 use pilotis_build::pod::{Outcome, Task};
 use pilotis_git::{File, Mode};
-use pilotis_kinds::names::PULL_SECRET;
-use pilotis_oci::Digest;
+use pilotis_kinds::names::{BUILD, PULL_SECRET};
+use pilotis_oci::{Descriptor, Digest, media};
 use pilotis_transfer::Source;
 use serde_json::{Value, json};
 
 use crate::api::{self, Error};
-use crate::steps::Commit;
+use crate::deliveries::LABEL;
+use crate::steps::{Commit, CommitTree};
 use crate::{Builds, Context};
 
 /// Longest build, in seconds.
 const DEADLINE_SECONDS: u64 = 1800;
 /// How long a finished Job is kept, for people to look at.
 const KEEP_SECONDS: u64 = 3600;
+/// Most memory of a build.
+const MEMORY_LIMIT: &str = "4Gi";
 /// Lines of a build's log that are kept as evidence.
 const LOG_LINES_MAX: i64 = 2000;
 
@@ -35,7 +39,9 @@ pub(crate) enum Standing {
     Running(String),
     /// The pod said its last word.
     Ended { outcome: Box<Outcome>, log: String },
-    /// The pod ended without one.
+    /// The pod asked for more than a build may have: the team's to mend.
+    Exceeded { cause: String, fix: String },
+    /// The pod ended without a word.
     Lost(String),
 }
 
@@ -57,7 +63,10 @@ pub(crate) async fn advance(
         return Ok(Standing::Running("build pod requested".to_owned()));
     };
     let pods: Api<Pod> = Api::namespaced(context.client.clone(), &commit.namespace);
-    let selector = ListParams::default().labels(&format!("batch.kubernetes.io/job-name={name}"));
+    // By uid: a build that was started again has the name of the one before.
+    let uid = job.metadata.uid.clone().unwrap_or_default();
+    let selector =
+        ListParams::default().labels(&format!("batch.kubernetes.io/controller-uid={uid}"));
     let pods_found = pods
         .list(&selector)
         .await
@@ -68,6 +77,9 @@ pub(crate) async fn advance(
         return Ok(Standing::Running(
             pod.as_ref().map_or_else(String::new, waiting),
         ));
+    }
+    if let Some(exceeded) = exceeded(&status, pod.as_ref()) {
+        return Ok(exceeded);
     }
     let Some(pod) = pod else {
         return Ok(Standing::Lost("the build pod is gone".to_owned()));
@@ -109,6 +121,25 @@ fn ended(log: String) -> Standing {
         },
         None => Standing::Lost(log.lines().last().unwrap_or("no output").to_owned()),
     }
+}
+
+/// Whether a build ended because it reached one of the limits of a build.
+fn exceeded(job: &JobStatus, pod: Option<&Pod>) -> Option<Standing> {
+    let conditions = job.conditions.iter().flatten();
+    let mut reasons = conditions.filter_map(|c| c.reason.as_deref());
+    if reasons.any(|reason| reason == "DeadlineExceeded") {
+        let minutes = DEADLINE_SECONDS / 60;
+        return Some(Standing::Exceeded {
+            cause: format!("the build did not end within {minutes} minutes"),
+            fix: "make the build shorter".to_owned(),
+        });
+    }
+    let containers = pod?.status.as_ref()?.container_statuses.as_ref()?;
+    let terminated = containers.first()?.state.as_ref()?.terminated.as_ref()?;
+    (terminated.reason.as_deref() == Some("OOMKilled")).then(|| Standing::Exceeded {
+        cause: format!("the build needed more memory than the {MEMORY_LIMIT} it may use"),
+        fix: "build with fewer processes at once, or in smaller steps".to_owned(),
+    })
 }
 
 fn waiting(pod: &Pod) -> String {
@@ -162,13 +193,7 @@ async fn task(
 ) -> Result<Task, Error> {
     let repository = commit.image_path();
     let epoch = commit.time_seconds()?;
-    let archive = archive(&commit.all_files()?, epoch)?;
-    let source = Source::Bytes(Bytes::from(archive));
-    let (digest, _): (Digest, u64) = context
-        .registry
-        .put_blob(&repository, &source)
-        .await
-        .map_err(Error::registry("store the build's context"))?;
+    let (digest, size) = store_context(commit, epoch, context).await?;
     let token = context
         .registry
         .upload_capability(&repository, &[], DEADLINE_SECONDS)
@@ -181,7 +206,7 @@ async fn task(
         plain: false,
         token,
         repository,
-        context: digest,
+        context: Descriptor::new(media::LAYER_GZIP, digest, size),
         dockerfile: commit.repository.spec.dockerfile.clone(),
         target: target.map(str::to_owned),
         arguments: std::collections::BTreeMap::new(),
@@ -190,41 +215,61 @@ async fn task(
     })
 }
 
-/// The commit's tree as a gzip-compressed tar; the same commit gives the same bytes.
-fn archive(files: &[File], epoch: i64) -> Result<Vec<u8>, Error> {
+/// Stores the commit's tree in the registry, by way of a file: it may be large.
+async fn store_context(
+    commit: &Commit,
+    epoch: i64,
+    context: &Context,
+) -> Result<(Digest, u64), Error> {
     let failed = || Error::git("archive the commit");
-    let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-    for file in files {
-        let mut header = tar::Header::new_gnu();
-        header.set_mtime(u64::try_from(epoch).unwrap_or(0));
-        header.set_uid(0);
-        header.set_gid(0);
-        if file.mode == Mode::Link {
-            header.set_entry_type(tar::EntryType::Symlink);
-            header.set_mode(0o777);
-            header.set_size(0);
-            let target = String::from_utf8_lossy(&file.bytes).into_owned();
-            tar.append_link(&mut header, &file.path, target)
-                .map_err(failed())?;
-            continue;
-        }
-        header.set_mode(if file.mode == Mode::Executable {
-            0o755
-        } else {
-            0o644
-        });
-        header.set_size(file.bytes.len() as u64);
-        tar.append_data(&mut header, &file.path, file.bytes.as_slice())
-            .map_err(failed())?;
-    }
+    let (tree, directory) = (commit.tree(), context.settings.directory.clone());
+    let work = tokio::task::spawn_blocking(move || {
+        let file = tempfile::NamedTempFile::new_in(directory).map_err(failed())?;
+        archive(&tree, epoch, file.as_file())?;
+        Ok(file)
+    });
+    let file = work.await.map_err(Error::git("archive the commit"))??;
+    context
+        .registry
+        .put_blob(&commit.image_path(), &Source::File(file.path().to_owned()))
+        .await
+        .map_err(Error::registry("store the build's context"))
+}
+
+/// The commit's tree as a gzip-compressed tar; the same commit gives the same bytes.
+fn archive(tree: &CommitTree, epoch: i64, into: impl Write) -> Result<(), Error> {
+    let mut tar = tar::Builder::new(GzEncoder::new(into, Compression::fast()));
+    tree.visit(&mut |file| append(&mut tar, &file, epoch))?;
     tar.into_inner()
         .and_then(GzEncoder::finish)
-        .map_err(failed())
+        .and_then(|mut rest| rest.flush())
+        .map_err(Error::git("archive the commit"))
+}
+
+fn append(tar: &mut tar::Builder<impl Write>, file: &File, epoch: i64) -> std::io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_mtime(u64::try_from(epoch).unwrap_or(0));
+    header.set_uid(0);
+    header.set_gid(0);
+    if file.mode == Mode::Link {
+        header.set_entry_type(tar::EntryType::Symlink);
+        header.set_mode(0o777);
+        header.set_size(0);
+        let target = String::from_utf8_lossy(&file.bytes).into_owned();
+        return tar.append_link(&mut header, &file.path, target);
+    }
+    header.set_mode(if file.mode == Mode::Executable {
+        0o755
+    } else {
+        0o644
+    });
+    header.set_size(file.bytes.len() as u64);
+    tar.append_data(&mut header, &file.path, file.bytes.as_slice())
 }
 
 fn job(commit: &Commit, name: &str, builds: &Builds) -> Value {
     let labels = json!({
-        "app.kubernetes.io/name": "pilotis-build", "pilotis.dev/delivery": commit.delivery,
+        "app.kubernetes.io/name": BUILD, LABEL: commit.delivery,
     });
     json!({
         "apiVersion": "batch/v1", "kind": "Job",
@@ -251,7 +296,7 @@ fn pod(name: &str, builds: &Builds) -> Value {
             "securityContext": {"allowPrivilegeEscalation": false},
             "resources": {
                 "requests": {"cpu": "500m", "memory": "512Mi"},
-                "limits": {"cpu": "2", "memory": "4Gi"},
+                "limits": {"cpu": "2", "memory": MEMORY_LIMIT},
             },
             "volumeMounts": [
                 {"name": "task", "mountPath": "/run/pilotis", "readOnly": true},
@@ -287,11 +332,44 @@ mod tests {
             mode,
             bytes: b"x".to_vec(),
         };
-        let files = [
-            file("a", Mode::File),
-            file("b/c", Mode::Executable),
-            file("l", Mode::Link),
-        ];
-        assert_eq!(archive(&files, 7).unwrap(), archive(&files, 7).unwrap());
+        let archived = || {
+            let mut tar = tar::Builder::new(Vec::new());
+            for (path, mode) in [
+                ("a", Mode::File),
+                ("b/c", Mode::Executable),
+                ("l", Mode::Link),
+            ] {
+                append(&mut tar, &file(path, mode), 7).unwrap();
+            }
+            tar.into_inner().unwrap()
+        };
+        assert_eq!(archived(), archived());
+    }
+
+    #[test]
+    fn a_build_past_its_limits_is_told_as_such() {
+        let job = |reason: &str| -> JobStatus {
+            let condition = json!({"type": "Failed", "status": "True", "reason": reason});
+            serde_json::from_value(json!({"failed": 1, "conditions": [condition]})).unwrap()
+        };
+        let pod = |reason: &str| -> Pod {
+            let terminated = json!({"exitCode": 137, "reason": reason});
+            let container = json!({"name": "builder", "image": "", "imageID": "", "ready": false,
+                "restartCount": 0, "state": {"terminated": terminated}});
+            serde_json::from_value(json!({"status": {"containerStatuses": [container]}})).unwrap()
+        };
+        let is_exceeded = |job: &JobStatus, pod: Option<&Pod>| {
+            matches!(exceeded(job, pod), Some(Standing::Exceeded { .. }))
+        };
+        assert!(is_exceeded(&job("DeadlineExceeded"), None));
+        assert!(is_exceeded(
+            &job("BackoffLimitExceeded"),
+            Some(&pod("OOMKilled"))
+        ));
+        assert!(!is_exceeded(
+            &job("BackoffLimitExceeded"),
+            Some(&pod("Error"))
+        ));
+        assert!(!is_exceeded(&job("BackoffLimitExceeded"), None));
     }
 }

@@ -6,13 +6,14 @@ mod job;
 mod promote;
 mod publish;
 mod sign;
+mod standing;
 mod test;
 mod verify;
 
 use std::collections::BTreeMap;
 
 use kube::ResourceExt;
-use pilotis_git::{CommitId, File, Mode, Repository as Git, TreeLimits};
+use pilotis_git::{CommitId, File, Mode, ReadError, Repository as Git, TreeLimits};
 use pilotis_kinds::names::Slug;
 use pilotis_kinds::pilotis::{DeliveryStatus, GateName};
 
@@ -99,19 +100,22 @@ impl Commit {
 
     /// Every regular file of the commit, by path.
     pub(crate) fn files(&self) -> Result<BTreeMap<String, Vec<u8>>, Error> {
-        let regular = self
-            .all_files()?
-            .into_iter()
-            .filter(|f| !matches!(f.mode, Mode::Link));
-        Ok(regular.map(|f| (f.path, f.bytes)).collect())
+        let mut files = BTreeMap::new();
+        self.tree().visit(&mut |file| {
+            if !matches!(file.mode, Mode::Link) {
+                files.insert(file.path, file.bytes);
+            }
+            Ok(())
+        })?;
+        Ok(files)
     }
 
-    /// Every file of the commit with its mode, links included.
-    pub(crate) fn all_files(&self) -> Result<Vec<File>, Error> {
-        let limits = TreeLimits::default();
-        self.git
-            .files(self.id, "", limits)
-            .map_err(Error::git("read the commit's files"))
+    /// The commit's tree, to be read on another thread.
+    pub(crate) fn tree(&self) -> CommitTree {
+        CommitTree {
+            git: self.git.clone(),
+            id: self.id,
+        }
     }
 
     /// The commit's own time, seconds since 1970.
@@ -121,5 +125,25 @@ impl Commit {
             .commit(self.id)
             .map_err(Error::git("read the commit"))?;
         Ok(commit.time_seconds)
+    }
+}
+
+/// The files of a commit.
+pub(crate) struct CommitTree {
+    git: Git,
+    id: CommitId,
+}
+
+impl CommitTree {
+    /// Visits every file with its mode, links included, one at a time and in path order.
+    pub(crate) fn visit(
+        &self,
+        each: &mut dyn FnMut(File) -> std::io::Result<()>,
+    ) -> Result<(), Error> {
+        let limits = TreeLimits::default();
+        match self.git.visit(self.id, "", limits, each) {
+            Err(error @ ReadError::TooLarge { .. }) => Err(Error::Sources(error)),
+            other => other.map_err(Error::git("read the commit's files")),
+        }
     }
 }

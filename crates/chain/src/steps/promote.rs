@@ -1,7 +1,9 @@
 //! Promote: environment after environment, production last, each by a commit to the zone.
 //!
 //! The next environment begins when the one before it is Healthy on this digest. Nothing here
-//! touches the target cluster: GitOps pulls.
+//! touches the target cluster: GitOps pulls. An environment that is not Healthy within the limit
+//! of [`crate::Settings::promotion_limit`] fails the gate; one that a newer commit was promoted to
+//! meanwhile ends it.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +16,10 @@ use serde_json::{Value, json};
 
 use crate::Context;
 use crate::api::{self, Error};
+use crate::deliveries::LABEL;
 use crate::gates::Outcome;
-use crate::steps::{Commit, verify};
+use crate::steps::{Commit, standing, verify};
 use crate::zone;
-
-/// Label of the Application that says which delivery it carries.
-const LABEL_DELIVERY: &str = "pilotis.dev/delivery";
 
 pub(crate) async fn run(
     commit: &Commit,
@@ -33,12 +33,9 @@ pub(crate) async fn run(
         });
     }
     for environment in &environments {
-        let promotion = advance(commit, status, environment, context).await?;
-        let healthy = promotion.state == "Healthy";
-        set(status, promotion);
-        if !healthy {
-            let message = format!("{environment} is becoming healthy");
-            return Ok(Outcome::Waiting { message });
+        let open = advance(commit, status, environment, context).await?;
+        if let Some(outcome) = open {
+            return Ok(outcome);
         }
     }
     Ok(Outcome::passed(format!(
@@ -47,46 +44,90 @@ pub(crate) async fn run(
     )))
 }
 
-/// Takes one environment one step further.
+/// Takes one environment one step further; `None` when it is healthy.
 async fn advance(
     commit: &Commit,
-    status: &DeliveryStatus,
+    status: &mut DeliveryStatus,
     environment: &str,
     context: &Context,
-) -> Result<Promotion, Error> {
-    let before = status
-        .promotions
-        .iter()
-        .find(|p| p.environment == environment);
-    let Some(promoted) = before.filter(|p| p.commit.is_some()) else {
+) -> Result<Option<Outcome>, Error> {
+    let message = format!("{environment} is becoming healthy");
+    let promotions = status.promotions.iter();
+    let before = promotions
+        .filter(|p| p.environment == environment && p.commit.is_some())
+        .next_back()
+        .cloned();
+    let Some(before) = before else {
         let zone_commit = promote(commit, status, environment, context)?;
-        return Ok(Promotion {
+        let promotion = Promotion {
             environment: environment.to_owned(),
             state: "Promoted".to_owned(),
             commit: Some(zone_commit),
             url: None,
             at: Some(Timestamp::now()),
-        });
+        };
+        set(status, promotion);
+        return Ok(Some(Outcome::Waiting { message }));
     };
-    if promoted.state == "Healthy" {
-        return Ok(promoted.clone());
+    if before.state == "Healthy" {
+        return Ok(None);
     }
-    let application = api::applications(&context.client, &commit.namespace)
+    if let Some(newer) = newer(commit, environment, context)? {
+        let reason = format!("{newer} was promoted to {environment} meanwhile");
+        return Ok(Some(Outcome::Skipped { reason }));
+    }
+    let found = api::applications(&context.client, &commit.namespace)
         .get_opt(&name(commit, environment))
         .await
         .map_err(Error::api("read the application"))?;
-    let state = application
+    let found = found.filter(|a| delivery_of(&a.metadata.labels) == Some(&commit.delivery));
+    let state = found
         .as_ref()
-        .map_or("Promoted", |a| standing(a, commit));
-    let mut next = promoted.clone();
-    if state != next.state {
-        next.at = Some(Timestamp::now());
-    }
+        .map_or("Promoted", |a| standing::of(a, &commit.spec.commit));
+    let mut next = before;
     state.clone_into(&mut next.state);
+    let since = next.at.unwrap_or_else(Timestamp::now);
     if state == "Healthy" {
+        next.at = Some(Timestamp::now());
         next.url = address(commit, environment, context).await?;
+        set(status, next);
+        return Ok(None);
     }
-    Ok(next)
+    set(status, next);
+    let limit = context.settings.promotion_limit;
+    let waited = Timestamp::now().duration_since(since);
+    if waited.unsigned_abs() <= limit {
+        return Ok(Some(Outcome::Waiting { message }));
+    }
+    let namespace = commit.slug.environment_namespace(environment);
+    let blocked = standing::late(found.as_ref(), environment, &namespace, limit);
+    Ok(Some(Outcome::Failed {
+        blocked: Box::new(blocked),
+        evidence: Vec::new(),
+    }))
+}
+
+/// The delivery the zone has for an environment, when it is not this one. The zone knows before
+/// the Application does.
+fn newer(commit: &Commit, environment: &str, context: &Context) -> Result<Option<String>, Error> {
+    let text = zone::read(&context.settings, &path(commit, environment))?;
+    let Some(text) = text else { return Ok(None) };
+    let application: DynamicObject =
+        serde_json::from_slice(&text).map_err(|_| Error::Malformed("application of the zone"))?;
+    let promoted = delivery_of(&application.metadata.labels);
+    Ok(promoted.filter(|d| **d != commit.delivery).cloned())
+}
+
+fn delivery_of(labels: &Option<BTreeMap<String, String>>) -> Option<&String> {
+    labels.as_ref()?.get(LABEL)
+}
+
+/// Where the zone keeps the Application of an environment.
+fn path(commit: &Commit, environment: &str) -> String {
+    format!(
+        "{}/local/{environment}/{}/application.yaml",
+        commit.slug, commit.spec.repository
+    )
 }
 
 fn promote(
@@ -98,10 +139,6 @@ fn promote(
     let application = application(commit, status, environment, context)?;
     let text =
         serde_json::to_vec_pretty(&application).map_err(|_| Error::Malformed("application"))?;
-    let path = format!(
-        "{}/local/{environment}/{}/application.yaml",
-        commit.slug, commit.spec.repository
-    );
     let message = format!(
         "{}: {} to {environment}",
         commit.image_path(),
@@ -109,7 +146,7 @@ fn promote(
     );
     let id = zone::commit(
         &context.settings,
-        BTreeMap::from([(path, Some(text))]),
+        BTreeMap::from([(path(commit, environment), Some(text))]),
         &message,
     )?;
     let _ = context
@@ -133,7 +170,7 @@ fn application(
         "metadata": {
             "name": name(commit, environment), "namespace": commit.namespace,
             "labels": {
-                LABEL_DELIVERY: commit.delivery,
+                LABEL: commit.delivery,
                 "pilotis.dev/environment": environment,
                 "pilotis.dev/repository": commit.spec.repository,
             },
@@ -161,25 +198,6 @@ fn application(
 
 fn name(commit: &Commit, environment: &str) -> String {
     format!("{}-{environment}", commit.spec.repository)
-}
-
-/// Where an Application stands on this delivery, in the words of a promotion.
-fn standing(application: &DynamicObject, commit: &Commit) -> &'static str {
-    let labels = application.metadata.labels.as_ref();
-    let ours = labels
-        .and_then(|l| l.get(LABEL_DELIVERY))
-        .map(String::as_str);
-    if ours != Some(commit.delivery.as_str()) {
-        return "Promoted";
-    }
-    let text = |pointer: &str| application.data.pointer(pointer).and_then(Value::as_str);
-    let at_commit = text("/status/sync/revision") == Some(commit.spec.commit.as_str());
-    let synced = text("/status/sync/status") == Some("Synced") && at_commit;
-    match (synced, text("/status/health/status")) {
-        (true, Some("Healthy")) => "Healthy",
-        (_, Some("Degraded")) if at_commit => "Degraded",
-        _ => "Promoted",
-    }
 }
 
 /// Address of the environment's first Ingress host, as a browser on this machine reaches it.

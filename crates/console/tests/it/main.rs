@@ -22,6 +22,10 @@ metadata: {name: pilotis-system}
 ---
 apiVersion: v1
 kind: Namespace
+metadata: {name: pilotis-login}
+---
+apiVersion: v1
+kind: Namespace
 metadata: {name: project-bonjour}
 ---
 apiVersion: v1
@@ -96,7 +100,7 @@ impl World {
         let secret: Value = login_secret(token, user, groups, expires);
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Secret"));
         let client = self.cluster.client().await?;
-        let api: Api<DynamicObject> = Api::namespaced_with(client, "pilotis-system", &resource);
+        let api: Api<DynamicObject> = Api::namespaced_with(client, "pilotis-login", &resource);
         api.create(&PostParams::default(), &serde_json::from_value(secret)?)
             .await?;
         Ok(format!("/connexion?jeton={token}"))
@@ -202,7 +206,7 @@ async fn a_link_serves_once_and_not_late(world: &World) -> Result<()> {
     assert_eq!(status(&world.ask("GET", &late, &[]).await?), "403");
     let left = world
         .cluster
-        .kubectl(&["get", "secrets", "-n", "pilotis-system", "-o", "name"])?;
+        .kubectl(&["get", "secrets", "-n", "pilotis-login", "-o", "name"])?;
     assert_eq!(left.trim(), "", "used and expired links are deleted");
     Ok(())
 }

@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::{
 use kube::Api;
 use kube::api::PostParams;
 use pilotis_sandbox::client::{ClientError, Shim};
-use pilotis_sandbox::config::{Network as PodNetwork, PodConfig, USER_IDS};
+use pilotis_sandbox::config::{Network as PodNetwork, PodConfig};
 use tracing::info;
 
 use super::env::{EnvError, Facts, Objects, environment, service_variables};
@@ -25,9 +25,7 @@ use super::worker::{Event, Worker};
 use crate::events::Level;
 use crate::images::{Credentials, Image, ImageError};
 use crate::network::NetworkError;
-
-/// First host id of the first pod with its own user namespace.
-const FIRST_USER_ID: u32 = 1 << 20;
+use crate::users::{BlockError, Blocks};
 
 /// Why a container was not started.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +34,10 @@ pub(crate) enum LaunchError {
     Sandbox(#[source] ClientError),
     #[error("cannot make the pod's network")]
     Network(#[from] NetworkError),
+    #[error("the rules of the pod's network are not in force yet")]
+    Rules,
+    #[error("cannot have user ids for the pod")]
+    Users(#[from] BlockError),
     #[error("cannot write the pod's files")]
     Files(#[from] std::io::Error),
     #[error("cannot read what the pod refers to")]
@@ -74,7 +76,9 @@ impl LaunchError {
     /// Reason of the event.
     pub(crate) fn event(&self) -> &'static str {
         match self {
-            LaunchError::Sandbox(_) | LaunchError::Network(_) => "FailedCreatePodSandBox",
+            LaunchError::Sandbox(_) | LaunchError::Network(_) | LaunchError::Users(_) => {
+                "FailedCreatePodSandBox"
+            }
             LaunchError::Volume(_) | LaunchError::Api(_) => "FailedMount",
             LaunchError::ImageName { .. } => "InspectFailed",
             _ => "Failed",
@@ -125,6 +129,13 @@ impl Worker {
             id: id.clone(),
         };
         let config = configure(&pod, &container, material)?;
+        let own_network = pod
+            .spec
+            .as_ref()
+            .is_none_or(|s| s.host_network != Some(true));
+        if own_network && !node.here.wait(&self.record.uid).await {
+            return Err(LaunchError::Rules);
+        }
         self.event(Level::Normal, "Created", "Container created", Some(name));
         // What an interrupted start may have left under this name.
         self.shim.remove(&id).await.map_err(LaunchError::Run)?;
@@ -163,6 +174,9 @@ impl Worker {
         };
         self.record.address = Some(address);
         self.save();
+        if !host_network {
+            node.here.add(&self.record.uid, address);
+        }
         let directory = self.directory();
         fs::create_dir_all(&directory)?;
         let hostname = hostname(&self.pod);
@@ -179,7 +193,10 @@ impl Worker {
                 PodNetwork::Own
             },
             share_processes: spec.share_process_namespace == Some(true),
-            user_namespace: (spec.host_users == Some(false)).then(|| user_ids(address)),
+            user_namespace: match spec.host_users {
+                Some(false) => Some(Blocks::default().take(&directory)?),
+                _ => None,
+            },
         };
         let program = &node.settings.program;
         let shim = Shim::start(program, &directory, &config)
@@ -553,12 +570,6 @@ fn token_sources(volumes: &[Volume]) -> Vec<(String, ServiceAccountTokenProjecti
         all.extend(tokens.map(|token| (volume.name.clone(), token)));
     }
     all
-}
-
-/// Every pod address stands for its own block of host user ids.
-fn user_ids(address: Ipv4Addr) -> u32 {
-    let index = u32::from(address) & 0x3FFF;
-    FIRST_USER_ID + index * USER_IDS
 }
 
 fn hostname(pod: &Pod) -> String {

@@ -30,6 +30,7 @@ use super::status::{Outlook, status};
 use super::volumes::{Places, Tokens};
 use crate::Inner;
 use crate::events::{Level, News};
+use crate::users::Blocks;
 
 /// How long a killed container may take to disappear.
 const LAST_PATIENCE: Duration = Duration::from_secs(10);
@@ -198,9 +199,7 @@ impl Worker {
         if let Err(error) = cgroup::destroy(&self.node.cgroup(&self.record.uid)) {
             warn!(pod = self.record.name, %error, "control group not removed");
         }
-        if let Some(address) = self.record.address.take() {
-            self.node.network.give_back(address);
-        }
+        self.give_back();
     }
 
     fn ended_unseen(&mut self, run_id: &str) {
@@ -612,8 +611,17 @@ impl Worker {
         if let Err(error) = cgroup::destroy(&self.node.cgroup(&self.record.uid)) {
             warn!(pod = self.record.name, %error, "control group not removed");
         }
+        self.give_back();
+    }
+
+    /// Gives back what the sandbox had of the machine: its address and its user ids.
+    fn give_back(&mut self) {
         if let Some(address) = self.record.address.take() {
             self.node.network.give_back(address);
+            self.node.here.remove(&self.record.uid);
+        }
+        if let Err(error) = Blocks::default().give_back(&self.directory()) {
+            warn!(pod = self.record.name, %error, "user ids not given back");
         }
     }
 

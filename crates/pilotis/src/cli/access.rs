@@ -1,13 +1,14 @@
 //! `pilotis login`: a one-time address of the console.
 //!
 //! Made like any other object: a Secret the console reads once and deletes. Whoever may create
-//! Secrets in the platform's namespace may sign somebody in.
+//! Secrets in `pilotis-login` may sign somebody in.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use rand::Rng;
 
+use super::problem::Problem;
 use super::{Instance, Outcome};
 use crate::platform::bootstrap::apply;
 use crate::{client, lifecycle};
@@ -38,9 +39,13 @@ pub struct Login {
 /// When no console runs or the API refuses.
 pub async fn login(arguments: Login) -> Result<Outcome> {
     let endpoints = lifecycle::endpoints(&arguments.instance.data_dir);
-    let console = endpoints
-        .and_then(|e| e.console)
-        .context("no console runs here")?;
+    let console = endpoints.and_then(|e| e.console).ok_or_else(|| {
+        let place = arguments.instance.data_dir.display();
+        Problem::failure(
+            format!("no console runs in {place}"),
+            format!("start one with `pilotis up --data-dir {place}`"),
+        )
+    })?;
     let token: String = rand::rng()
         .sample_iter(&rand::distr::Alphanumeric)
         .take(TOKEN_CHARS)

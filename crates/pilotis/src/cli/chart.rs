@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 use pilotis_chart::cli::{TemplateRequest, lint, template};
 use pilotis_chart::{Chart as Loaded, File, Input, Printing, Release, read_dir, unpack};
@@ -11,6 +11,7 @@ use pilotis_template::Environment;
 use rand::RngCore;
 
 use super::Outcome;
+use super::problem::{Explain, Problem};
 
 /// Commands on charts.
 #[derive(Debug, Subcommand)]
@@ -106,7 +107,7 @@ impl Environment for Machine {
     }
 }
 
-/// Runs a `chart` command; a chart that cannot be rendered exits with 1, as Helm does.
+/// Runs a `chart` command. The words of an error are Helm's.
 ///
 /// # Errors
 /// When a file cannot be read.
@@ -159,25 +160,39 @@ fn render(arguments: &Template) -> Result<Outcome> {
             Ok(Outcome::Done)
         }
         Err(error) => {
-            eprintln!("Error: {error}");
-            Ok(Outcome::Findings)
+            let problem = Problem::wrong(
+                error.to_string(),
+                format!("`pilotis chart lint {path}` shows every problem with its place"),
+            );
+            Err(problem.into())
         }
     }
 }
 
 fn files(path: &Path) -> Result<Vec<File>> {
-    let kind =
-        std::fs::metadata(path).with_context(|| format!("cannot read chart {}", path.display()))?;
+    let unreadable = || {
+        Problem::wrong(
+            format!("cannot read chart {}", path.display()),
+            "name a folder with a Chart.yaml, or a packaged chart",
+        )
+    };
+    let kind = std::fs::metadata(path).explain(unreadable)?;
     if kind.is_dir() {
-        return Ok(read_dir(path)?);
+        return read_dir(path).explain(unreadable);
     }
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(unpack(&bytes)?)
+    let bytes = std::fs::read(path).explain(unreadable)?;
+    unpack(&bytes).explain(unreadable)
 }
 
 fn inputs(flags: &ValuesFlags) -> Result<Vec<Input>> {
     let read = |path: &Path| {
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+        std::fs::read_to_string(path).explain(|| {
+            let message = format!("cannot read {}", path.display());
+            Problem::wrong(
+                message,
+                "name a file that is there with --values or --set-file",
+            )
+        })
     };
     let mut all = Vec::new();
     for path in &flags.files {

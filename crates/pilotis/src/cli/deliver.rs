@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::ListParams;
 use kube::runtime::{WatchStreamExt, watcher};
-use pilotis_kinds::names::Slug;
 use pilotis_kinds::pilotis::{Blocked, DeliveryStatus, Gate, GateName, GateState};
 
+use super::project::slug;
 use super::{Form, Instance, Outcome};
 use crate::client::{self, Delivery};
 
@@ -182,9 +182,7 @@ fn is_open(gate: &Gate) -> bool {
 }
 
 fn namespace_of(project: &str) -> Result<String> {
-    Ok(Slug::new(project)
-        .with_context(|| format!("project `{project}`"))?
-        .namespace())
+    Ok(slug(project)?.namespace())
 }
 
 /// One line per gate that began or ended, and per environment that moved.

@@ -7,6 +7,7 @@ pub mod access;
 pub mod chart;
 pub mod check;
 pub mod deliver;
+pub mod problem;
 pub mod project;
 
 use std::path::PathBuf;
@@ -178,6 +179,9 @@ pub struct Doctor {
     /// Folder of the instance
     #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
     pub data_dir: PathBuf,
+    /// Configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Check what simulated pods need only
     #[arg(long)]
     pub no_containers: bool,

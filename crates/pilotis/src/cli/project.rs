@@ -9,10 +9,12 @@ use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
+use pilotis_git::RemotePolicy;
 use pilotis_kinds::names::{GROUP, Slug, VERSION, check_environment, check_repository};
 use pilotis_kinds::pilotis::{Condition, ENVIRONMENT, KindName, PROJECT, REPOSITORY};
 use serde_json::{Value, json};
 
+use super::problem::{Explain, Problem};
 use super::{Instance, Outcome};
 use crate::{client, lifecycle};
 
@@ -154,12 +156,21 @@ pub async fn repository(command: Repository) -> Result<Outcome> {
 async fn create_project(create: ProjectCreate) -> Result<Outcome> {
     let slug = slug(&create.name)?;
     for name in &create.environments {
-        check_environment(name).with_context(|| format!("environment `{name}`"))?;
+        check_environment(name).explain(|| {
+            Problem::wrong(
+                format!("environment `{name}` cannot be named so"),
+                "use at most 11 lower-case letters and digits, a letter first",
+            )
+        })?;
     }
     if let Some(name) = &create.production
         && !create.environments.contains(name)
     {
-        bail!("--production {name} is not one of the environments");
+        let problem = Problem::wrong(
+            format!("--production {name} is not one of the environments"),
+            format!("add --environment {name}"),
+        );
+        return Err(problem.into());
     }
     let client = client::connect(&create.instance).await?;
     let spec = json!({"description": create.description});
@@ -188,8 +199,16 @@ async fn create_project(create: ProjectCreate) -> Result<Outcome> {
 }
 
 async fn create_repository(create: RepositoryCreate) -> Result<Outcome> {
-    check_repository(&create.name).with_context(|| format!("repository `{}`", create.name))?;
+    check_repository(&create.name).explain(|| {
+        Problem::wrong(
+            format!("repository `{}` cannot be named so", create.name),
+            "use at most 20 lower-case letters, digits and hyphens, a letter first",
+        )
+    })?;
     let namespace = slug(&create.project)?.namespace();
+    if let Some(url) = &create.mirror {
+        check_address(url)?;
+    }
     let spec = match &create.mirror {
         Some(url) => json!({"mirror": {"url": url, "secretRef": create.secret}}),
         None => json!({"hosted": {}}),
@@ -259,8 +278,32 @@ async fn push_token(client: &Client, slug: &Slug, hours: u32) -> Result<String> 
     Ok(answer.status.map(|s| s.token).unwrap_or_default())
 }
 
-fn slug(name: &str) -> Result<Slug> {
-    Slug::new(name).with_context(|| format!("project `{name}`"))
+/// The slug of a project a person names.
+///
+/// # Errors
+/// When no project can have this name.
+pub fn slug(name: &str) -> Result<Slug> {
+    Slug::new(name).explain(|| {
+        Problem::wrong(
+            format!("project `{name}` cannot be named so"),
+            "use at most 20 lower-case letters, digits and hyphens, a letter first",
+        )
+    })
+}
+
+/// Refuses what no operator can allow; private addresses are for the platform to judge.
+fn check_address(url: &str) -> Result<()> {
+    let policy = RemotePolicy {
+        private_addresses: true,
+        ..RemotePolicy::default()
+    };
+    // An address that holds a password is not shown.
+    policy.check(url).explain(|| {
+        Problem::wrong(
+            "the address of --mirror cannot be used",
+            "give an `https` address without user and password; these go into --secret",
+        )
+    })
 }
 
 async fn apply(

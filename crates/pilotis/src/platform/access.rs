@@ -4,16 +4,14 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use k8s_openapi::ByteString;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::api::PostParams;
 use kube::{Api, Client};
+use pilotis_kinds::account::{self, Access, Account};
 use pilotis_kinds::names::SYSTEM_NAMESPACE;
-use pilotis_oci::Digest;
 use pilotis_transfer::Credential;
-use rand::Rng;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -23,10 +21,9 @@ use super::bootstrap::apply;
 const TOKEN_SECONDS: i64 = 24 * 3600;
 /// Time between two tokens.
 const RENEW_EVERY: Duration = Duration::from_secs(6 * 3600);
-/// Secret of the platform's registry account.
-const ACCOUNT: &str = "registry-account-platform";
-/// Characters of a password.
-const PASSWORD_CHARS: usize = 40;
+
+/// Secret with the registry's token key.
+const TOKEN_KEY: &str = "pilotis-registry-token-key";
 
 /// Writes the Secret GitOps reads hosted repositories with.
 ///
@@ -74,36 +71,47 @@ pub async fn renew_git(client: Client, git_url: String, stop: CancellationToken)
 /// # Errors
 /// When the API refuses.
 pub async fn registry_account(client: &Client) -> Result<Credential> {
+    let account = Account {
+        name: "platform".to_owned(),
+        project: None,
+        access: Access::Admin,
+    };
     let api: Api<Secret> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
-    let user = "platform".to_owned();
-    if let Some(found) = api.get_opt(ACCOUNT).await? {
-        let data = found.data.unwrap_or_default();
-        let password = data
-            .get("password")
-            .map(|b| b.0.clone())
-            .unwrap_or_default();
-        return Ok(Credential::Basic {
-            user,
-            password: String::from_utf8(password)?,
-        });
+    let stored = api.get_opt(&account.object_name()).await?;
+    let stored = stored.and_then(|secret| secret.data?.remove("password"));
+    let password = match stored {
+        Some(bytes) => String::from_utf8(bytes.0)?,
+        None => {
+            let password = account::password(rand::random());
+            apply(client, &account.secret(&password)).await?;
+            password
+        }
+    };
+    apply(client, &account.config_map(&password)).await?;
+    Ok(Credential::Basic {
+        user: account.user(),
+        password,
+    })
+}
+
+/// What the registry signs its tokens with, made on first use. The registry itself has no right on
+/// any Secret: it is given the key.
+///
+/// # Errors
+/// When the API refuses.
+pub async fn registry_token_key(client: &Client) -> Result<[u8; 32]> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+    let stored = api.get_opt(TOKEN_KEY).await?;
+    if let Some(bytes) = stored.and_then(|secret| secret.data?.remove("key")) {
+        let wrong = |_| anyhow::anyhow!("Secret {TOKEN_KEY} does not hold 32 bytes");
+        return bytes.0.try_into().map_err(wrong);
     }
-    let password: String = rand::rng()
-        .sample_iter(&rand::distr::Alphanumeric)
-        .take(PASSWORD_CHARS)
-        .map(char::from)
-        .collect();
-    let hash = Digest::sha256(password.as_bytes()).to_string();
+    let key: [u8; 32] = rand::random();
     let secret = json!({
-        "apiVersion": "v1", "kind": "Secret", "type": "pilotis.dev/registry-account",
-        "metadata": {"name": ACCOUNT, "namespace": SYSTEM_NAMESPACE,
-            "labels": {"pilotis.dev/registry-account": user}},
-        "data": {
-            "name": STANDARD.encode(&user),
-            "access": STANDARD.encode("admin"),
-            "password": STANDARD.encode(&password),
-            "passwordHash": STANDARD.encode(hash),
-        },
+        "apiVersion": "v1", "kind": "Secret", "type": "pilotis.dev/registry-token-key",
+        "metadata": {"name": TOKEN_KEY, "namespace": SYSTEM_NAMESPACE},
+        "data": {"key": ByteString(key.to_vec())},
     });
     apply(client, &secret).await?;
-    Ok(Credential::Basic { user, password })
+    Ok(key)
 }

@@ -6,13 +6,14 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::runtime::conditions::is_crd_established;
 use kube::runtime::wait::await_condition;
 use kube::{Client, ResourceExt};
-use pilotis_kinds::names::SYSTEM_NAMESPACE;
+use pilotis_kinds::names::{LOGIN_NAMESPACE, SYSTEM_NAMESPACE};
 use serde_json::{Value, json};
 
 /// Field manager of what the platform itself installs.
@@ -28,12 +29,11 @@ pub type Account = (&'static str, &'static str);
 /// # Errors
 /// When the API refuses any of it.
 pub async fn install(client: &Client, accounts: &[Account], platform: bool) -> Result<()> {
-    let namespace = json!({
-        "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM_NAMESPACE},
-    });
-    apply(client, &namespace).await?;
+    apply(client, &namespace(SYSTEM_NAMESPACE)).await?;
     if platform {
         apply(client, &ingress_class()).await?;
+        // Login links have a namespace of their own: the console may read every Secret there.
+        apply(client, &namespace(LOGIN_NAMESPACE)).await?;
         install_kinds(client).await?;
         for object in documents(pilotis_tenancy::PROJECT_ROLES)? {
             apply(client, &object).await?;
@@ -59,12 +59,33 @@ pub async fn install(client: &Client, accounts: &[Account], platform: bool) -> R
             "automountServiceAccountToken": false,
         });
         apply(client, &account).await?;
-        for object in documents(role)? {
-            apply(client, &object).await?;
+        let objects = documents(role)?;
+        for object in &objects {
+            apply(client, object).await?;
         }
-        apply(client, &binding(&format!("pilotis:{name}"), name, name)).await?;
+        let wanted = binding(&format!("pilotis:{name}"), name, name);
+        if objects.iter().any(|o| o["kind"] == "ClusterRole") {
+            apply(client, &wanted).await?;
+        } else {
+            // What an earlier version gave over the whole cluster is taken back.
+            remove_binding(client, &wanted).await?;
+        }
     }
     Ok(())
+}
+
+fn namespace(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+}
+
+async fn remove_binding(client: &Client, binding: &Value) -> Result<()> {
+    let name = binding["metadata"]["name"].as_str().unwrap_or_default();
+    let api: Api<ClusterRoleBinding> = Api::all(client.clone());
+    match api.delete(name, &DeleteParams::default()).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("cannot remove the binding {name}")),
+    }
 }
 
 async fn install_kinds(client: &Client) -> Result<()> {

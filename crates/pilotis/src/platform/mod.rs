@@ -118,13 +118,10 @@ fn describe(ended: Ended) -> String {
 pub fn up(arguments: &Up) -> Result<Outcome> {
     let ports = Ports::from(&arguments.ports);
     let settings = Settings::resolve(&arguments.data_dir, arguments.config.as_deref(), &ports)?;
-    if lifecycle::endpoints(&settings.data_dir).is_none() && !Lock::is_held(&settings.data_dir) {
-        let checks = doctor::before_start(&settings, arguments.no_containers);
-        if !checks.is_empty() {
-            eprint!("{}", doctor::describe(&checks));
-            return Ok(Outcome::Failure);
-        }
+    if !doctor::permits_start(&settings, arguments.no_containers) {
+        return Ok(Outcome::Failure);
     }
+    settings.keep()?;
     if arguments.detach {
         let words: Vec<String> = std::env::args()
             .skip(1)
@@ -260,16 +257,25 @@ async fn api_server(
     let api = pilotis_apiserver::Settings {
         data_dir: settings.data_dir.clone(),
         listen: settings.address("api"),
+        advertised: node.as_deref().map(node::api_address),
         names: Vec::new(),
         service_base: base,
         service_prefix: prefix,
+    };
+    let for_pods = match &node {
+        Some(node) => Some(node::api_listener(node)?),
+        None => None,
     };
     let logs = node.map(|node| Arc::new(logs::NodeLogs(node)) as Arc<dyn PodLogs>);
     let hooks = Hooks {
         logs,
         ..Hooks::default()
     };
-    Ok(ApiServer::start(api, hooks, stop).await?)
+    let mut server = ApiServer::start(api, hooks, stop).await?;
+    if let Some(listener) = for_pods {
+        server.also_serve(listener);
+    }
+    Ok(server)
 }
 
 /// A client acting as a service of the platform.

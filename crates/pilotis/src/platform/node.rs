@@ -10,6 +10,7 @@ use pilotis_kinds::names::REGISTRY_NAME;
 use pilotis_node::Node;
 use pilotis_node::images::Registry;
 use pilotis_node::network::{Addresses, Range};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::Parts;
@@ -20,6 +21,8 @@ use crate::settings::Settings;
 pub const NAME: &str = "pilotis";
 /// Port of the registry inside the network of pods.
 const REGISTRY_PORT: u16 = 5000;
+/// Port of the Kubernetes API inside the network of pods.
+const API_PORT: u16 = 6443;
 /// Which address of the Services' range the name server has.
 const DNS_INDEX: u32 = 10;
 /// Most pods.
@@ -73,6 +76,22 @@ pub fn pod_side(node: &Node) -> Result<PodSide> {
         registry,
         address: SocketAddr::from((address, REGISTRY_PORT)),
     })
+}
+
+/// Where pods reach the Kubernetes API, through the `kubernetes` Service.
+pub fn api_address(node: &Node) -> SocketAddr {
+    SocketAddr::from((node.network().node_address(), API_PORT))
+}
+
+/// Binds the API's listener in the network of pods.
+///
+/// # Errors
+/// When the port in the pods' network is taken.
+pub fn api_listener(node: &Node) -> Result<TcpListener> {
+    let address: Ipv4Addr = node.network().node_address();
+    node.network()
+        .listen(address, API_PORT)
+        .context("cannot listen in the network of pods")
 }
 
 /// Runs the node as a part.

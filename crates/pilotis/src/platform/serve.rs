@@ -5,8 +5,7 @@
 //! Build pods need the registry to be reachable from the cluster, which is the operator's part
 //! and not yet configurable: the build gate says so.
 
-use anyhow::{Context, Result};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use anyhow::Result;
 use kube::{Client, Config};
 use pilotis_http::Ca;
 use pilotis_kinds::names::SYSTEM_NAMESPACE;
@@ -14,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Parts, accounts, bootstrap, metrics, publish_ca, services};
 use crate::cli::{Outcome, Serve};
+use crate::client;
 use crate::doctor;
 use crate::lifecycle::{self, Endpoints, Lock};
 use crate::settings::{Ports, Settings};
@@ -23,15 +23,17 @@ use crate::settings::{Ports, Settings};
 /// # Errors
 /// When the cluster cannot be used, or a part fails.
 pub fn serve(arguments: &Serve) -> Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let kubeconfig = client::read_kubeconfig(&arguments.kubeconfig)?;
+    let config = runtime.block_on(client::config_of(kubeconfig, &arguments.kubeconfig))?;
     let ports = Ports::from(&arguments.ports);
     let settings = Settings::resolve(&arguments.data_dir, arguments.config.as_deref(), &ports)?;
-    if !Lock::is_held(&settings.data_dir) {
-        let checks = doctor::before_start(&settings, true);
-        if !checks.is_empty() {
-            eprint!("{}", doctor::describe(&checks));
-            return Ok(Outcome::Failure);
-        }
+    if !doctor::permits_start(&settings, true) {
+        return Ok(Outcome::Failure);
     }
+    settings.keep()?;
     if arguments.detach {
         let words: Vec<String> = std::env::args()
             .skip(1)
@@ -39,21 +41,15 @@ pub fn serve(arguments: &Serve) -> Result<Outcome> {
             .collect();
         return lifecycle::detach(&settings.data_dir, &words);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(run(settings, arguments))?;
+    runtime.block_on(run(settings, config, arguments))?;
     Ok(Outcome::Done)
 }
 
-async fn run(settings: Settings, arguments: &Serve) -> Result<()> {
+async fn run(settings: Settings, config: Config, arguments: &Serve) -> Result<()> {
     let _lock = Lock::take(&settings.data_dir)?;
     lifecycle::withdraw(&settings.data_dir);
     lifecycle::note_pid(&settings.data_dir)?;
     lifecycle::phase(&settings.data_dir, "cluster");
-    let kubeconfig = Kubeconfig::read_from(&arguments.kubeconfig)
-        .with_context(|| format!("cannot use {}", arguments.kubeconfig.display()))?;
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     let admin = Client::try_from(config.clone())?;
     bootstrap::install(&admin, accounts(true), true).await?;
     let ca = Ca::open(&settings.data_dir.join("pki"), "pilotis")?;

@@ -81,6 +81,7 @@ pub async fn start(parts: &mut Parts, mut ground: Ground<'_>) -> Result<()> {
     lifecycle::phase(&ground.settings.data_dir, "services");
     let tenancy = pilotis_tenancy::Settings {
         registry: REGISTRY_NAME.to_owned(),
+        registry_for_builds: pod_address,
         sources: vec![format!("{}/{{project}}/*", git_url())],
     };
     let client = (ground.client)("tenancy")?;
@@ -148,6 +149,7 @@ async fn registry(
         name: REGISTRY_NAME.to_owned(),
         listeners,
         tls: Some(tls),
+        token_key: access::registry_token_key(&ground.admin).await?,
         limits: pilotis_registry::Limits::default(),
     };
     let client = (ground.client)("registry")?;
@@ -229,7 +231,12 @@ async fn chain(parts: &mut Parts, ground: &Ground<'_>, tls: Tls, needs: Chained)
         builds: needs.builds,
         registry: needs.endpoint,
         ingress_port: ground.settings.address("ingress_http").port(),
-        remotes: RemotePolicy::default(),
+        promotion_limit: ground.settings.promotion_limit,
+        remotes: RemotePolicy {
+            private_addresses: ground.settings.mirrors.private_addresses,
+            trusted: Vec::new(),
+            certificates: ground.settings.mirrors.certificate_authority.clone(),
+        },
         metrics: ground.metrics.chain.clone(),
     };
     let chain = Chain::default();

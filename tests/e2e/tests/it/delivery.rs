@@ -53,7 +53,10 @@ async fn a_commit_goes_the_whole_way_and_a_bad_one_is_stopped() -> Result<()> {
     instance.pilotis(&[&create[..], &["--production", "prod"]].concat())?;
     instance.pilotis(&["repository", "create", "bonjour", "--project", "bonjour"])?;
 
+    crate::pods::a_pod_reaches_the_api(&instance)?;
+
     let first = push(&instance, &["bonjour"])?;
+    killed_while_it_builds(&instance, &first).await?;
     let watch = [
         "deliver",
         "watch",
@@ -128,6 +131,44 @@ async fn a_commit_goes_the_whole_way_and_a_bad_one_is_stopped() -> Result<()> {
         assert!(text.contains(fact), "{fact} is not in:\n{text}");
     }
     assert_eq!(get(&instance, "bonjour-prod.localhost")?, (status, body));
+    Ok(())
+}
+
+/// Kills the server in the middle of a build and starts it again: the same pod goes on.
+async fn killed_while_it_builds(instance: &Instance, delivery: &str) -> Result<()> {
+    let job = format!("build-{delivery}");
+    let pod = |path: &str| {
+        let selector = format!("batch.kubernetes.io/job-name={job}");
+        let path = format!("jsonpath={{.items[*]{path}}}");
+        instance.kubectl(&[
+            "get",
+            "pods",
+            "-n",
+            "project-bonjour",
+            "-l",
+            &selector,
+            "-o",
+            &path,
+        ])
+    };
+    eventually("the build runs", DEADLINE, || async {
+        match pod(".status.phase") {
+            Ok(phase) if phase == "Running" => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    let before = pod(".metadata.uid")?;
+    instance.kill()?;
+    instance.start(&[])?;
+    eventually("the build ends", DEADLINE, || async {
+        match pod(".status.phase") {
+            Ok(phase) if phase == "Succeeded" => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    assert_eq!(pod(".metadata.uid")?, before, "the build was started again");
     Ok(())
 }
 

@@ -27,11 +27,16 @@ impl Instance {
         Ok(instance)
     }
 
+    /// A folder in which nothing was started yet.
+    pub fn new() -> Result<Self> {
+        Ok(Self {
+            dir: tempfile::tempdir()?,
+        })
+    }
+
     /// Starts an instance and waits until it is ready.
     pub fn up(flags: &[&str]) -> Result<Self> {
-        let instance = Self {
-            dir: tempfile::tempdir()?,
-        };
+        let instance = Self::new()?;
         instance.start(flags)?;
         Ok(instance)
     }

@@ -7,4 +7,8 @@ mod instance;
 mod api;
 mod delivery;
 mod git;
+mod input;
+mod mirror;
+mod pods;
 mod seam;
+mod trust;

@@ -43,6 +43,8 @@ async fn the_platform_runs_on_a_real_kubernetes() -> Result<()> {
     let metrics = instance.scrape()?;
     assert!(metrics.contains(counted), "{counted} is not in\n{metrics}");
 
+    crate::trust::only_the_chain_reads_the_signing_key(&|words| plane.kubectl(words))?;
+
     // An unsigned image is refused there too.
     let pod = [
         "run",
