@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::watcher;
-use pilotis_kinds::pilotis::{Blocked, DELIVERY, DeliveryStatus, GateName, GateState};
+use pilotis_kinds::pilotis::{DELIVERY, DeliveryStatus, GateName, GateState};
+use pilotis_kinds::reason::Reason;
 use tokio_util::sync::CancellationToken;
 
 use crate::Context;
@@ -101,14 +102,7 @@ fn since_start(status: &DeliveryStatus, name: GateName) -> Duration {
 
 /// A failure of the platform, after patience.
 fn ours(error: &Error) -> Outcome {
-    let blocked = Blocked {
-        cause: chain_of(error),
-        owner: "operator".to_owned(),
-        fix: "look at the platform's log, then push an empty commit".to_owned(),
-        ..Blocked::default()
-    };
-    Outcome::Failed {
-        blocked: Box::new(blocked),
-        evidence: Vec::new(),
-    }
+    Outcome::failed(Reason::PlatformFailed {
+        message: chain_of(error),
+    })
 }

@@ -14,6 +14,7 @@ use kube::{Api, ResourceExt};
 use pilotis_build::pod::{Outcome, Task};
 use pilotis_git::{File, Mode};
 use pilotis_kinds::names::PULL_SECRET;
+use pilotis_kinds::reason::Reason;
 use pilotis_oci::Digest;
 use pilotis_transfer::Source;
 use serde_json::{Value, json};
@@ -32,7 +33,7 @@ const LOG_LINES_MAX: i64 = 2000;
 /// Where a build stands.
 pub(crate) enum Standing {
     /// The pod is not done.
-    Running(String),
+    Running(Reason),
     /// The pod said its last word.
     Ended { outcome: Box<Outcome>, log: String },
     /// The pod ended without one.
@@ -54,7 +55,7 @@ pub(crate) async fn advance(
         .map_err(Error::api("read the build job"))?;
     let Some(job) = found else {
         start(commit, target, builds, context).await?;
-        return Ok(Standing::Running("build pod requested".to_owned()));
+        return Ok(Standing::Running(Reason::PodRequested));
     };
     let pods: Api<Pod> = Api::namespaced(context.client.clone(), &commit.namespace);
     let selector = ListParams::default().labels(&format!("batch.kubernetes.io/job-name={name}"));
@@ -66,7 +67,7 @@ pub(crate) async fn advance(
     let status = job.status.unwrap_or_default();
     if status.succeeded.unwrap_or(0) == 0 && status.failed.unwrap_or(0) == 0 {
         return Ok(Standing::Running(
-            pod.as_ref().map_or_else(String::new, waiting),
+            pod.as_ref().map_or(Reason::PodRequested, waiting),
         ));
     }
     let Some(pod) = pod else {
@@ -111,7 +112,7 @@ fn ended(log: String) -> Standing {
     }
 }
 
-fn waiting(pod: &Pod) -> String {
+fn waiting(pod: &Pod) -> Reason {
     let status = pod.status.as_ref();
     let containers = status.and_then(|s| s.container_statuses.as_ref());
     let reason =
@@ -119,7 +120,9 @@ fn waiting(pod: &Pod) -> String {
     let phase = status
         .and_then(|s| s.phase.clone())
         .unwrap_or_else(|| "Pending".to_owned());
-    format!("build pod {}", reason.unwrap_or(phase))
+    Reason::PodWorking {
+        state: reason.unwrap_or(phase),
+    }
 }
 
 fn job_name(commit: &Commit, target: Option<&str>) -> String {

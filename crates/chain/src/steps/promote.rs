@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::Api;
 use kube::api::{DynamicObject, ListParams};
+use pilotis_kinds::names::LABEL_DELIVERY;
 use pilotis_kinds::pilotis::{DeliveryStatus, Promotion};
+use pilotis_kinds::reason::Reason;
 use serde_json::{Value, json};
 
 use crate::Context;
@@ -17,9 +19,6 @@ use crate::api::{self, Error};
 use crate::gates::Outcome;
 use crate::steps::{Commit, verify};
 use crate::zone;
-
-/// Label of the Application that says which delivery it carries.
-const LABEL_DELIVERY: &str = "pilotis.dev/delivery";
 
 pub(crate) async fn run(
     commit: &Commit,
@@ -29,7 +28,7 @@ pub(crate) async fn run(
     let environments = verify::environments(commit, context).await?;
     if environments.is_empty() {
         return Ok(Outcome::Skipped {
-            reason: "the project has no environment".to_owned(),
+            reason: Reason::NoEnvironment,
         });
     }
     for environment in &environments {
@@ -37,14 +36,12 @@ pub(crate) async fn run(
         let healthy = promotion.state == "Healthy";
         set(status, promotion);
         if !healthy {
-            let message = format!("{environment} is becoming healthy");
-            return Ok(Outcome::Waiting { message });
+            let environment = environment.clone();
+            let reason = Reason::BecomingHealthy { environment };
+            return Ok(Outcome::Waiting { reason });
         }
     }
-    Ok(Outcome::passed(format!(
-        "healthy in {}",
-        environments.join(", ")
-    )))
+    Ok(Outcome::passed(Reason::HealthyIn { environments }))
 }
 
 /// Takes one environment one step further.
