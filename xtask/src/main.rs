@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask` without arguments lists them. CI runs `test`; people run `check` before a commit.
 
+mod browser;
 mod demo;
 mod judges;
 mod kinds;
@@ -20,7 +21,7 @@ type Command = (
     fn(&[String]) -> anyhow::Result<()>,
 );
 
-const COMMANDS: [Command; 6] = [
+const COMMANDS: [Command; 7] = [
     (
         "demo",
         "[--until N | --broken]",
@@ -45,6 +46,12 @@ const COMMANDS: [Command; 6] = [
         "",
         "install the real programs tests compare with",
         judges::main,
+    ),
+    (
+        "picture",
+        "",
+        "take the README's picture of a blocked delivery again",
+        |_| browser::picture(),
     ),
     (
         "kinds",
