@@ -277,8 +277,11 @@ async function everyPage(scheme, width) {
     if (width !== 320) await person.shot(where.shots, `${name}-${width}-${scheme}`);
     const overflow = await person.overflow();
     if (overflow > 0) wrong.push(`${name}: ${overflow} px stick out`);
-    // Rules do not depend on a few pixels: the narrowest width is looked at for its layout only.
-    if (width !== 320) wrong.push(...(await person.violations()).map((one) => `${name}: ${one}`));
+    // Rules do not depend on a few pixels: the narrowest width is looked at for its layout only,
+    // and the dark phone has the colours of the dark desk.
+    if (width === 1440 || (width === 390 && scheme === "light")) {
+      wrong.push(...(await person.violations()).map((one) => `${name}: ${one}`));
+    }
   }
   wrong.push(...person.faults);
   await person.close();
