@@ -3,6 +3,7 @@
 //! `cargo xtask` without arguments lists them. CI runs `test`; people run `check` before a commit.
 
 mod bench;
+mod browser;
 mod demo;
 mod judges;
 mod kinds;
@@ -22,7 +23,7 @@ type Command = (
     fn(&[String]) -> anyhow::Result<()>,
 );
 
-const COMMANDS: [Command; 7] = [
+const COMMANDS: [Command; 8] = [
     (
         "demo",
         "[--until N | --broken]",
@@ -53,6 +54,12 @@ const COMMANDS: [Command; 7] = [
         "",
         "install the real programs tests compare with",
         judges::main,
+    ),
+    (
+        "picture",
+        "",
+        "take the README's picture of a blocked delivery again",
+        |_| browser::picture(),
     ),
     (
         "kinds",

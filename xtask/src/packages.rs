@@ -19,11 +19,13 @@ pub const PLATFORM: [Package; 4] = [
 ];
 
 /// What tests use beside it.
-pub const TESTS: [Package; 6] = [
+pub const TESTS: [Package; 8] = [
     ("buildah", "buildah"),
     ("busybox-static", "busybox"),
     ("skopeo", "skopeo"),
     ("chromium", "chromium"),
+    ("nodejs", "node"),
+    ("npm", "npm"),
     ("gcc", "gcc"),
     ("curl", "curl"),
 ];

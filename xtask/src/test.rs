@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::run::{root, run, step, target_dir};
-use crate::{judges, packages, tidy};
+use crate::{browser, judges, packages, tidy};
 
 /// Installs what tests need, builds the binary and runs all tests, or those matching a filter.
 ///
@@ -18,6 +18,7 @@ pub fn main(arguments: &[String]) -> Result<()> {
         packages::install(&packages::TESTS)
     })?;
     step("judges", judges::required)?;
+    step("browser driver", browser::install)?;
     step("build", || {
         cargo(&["build", "--workspace", "--all-targets"])
     })?;

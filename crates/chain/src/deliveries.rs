@@ -14,7 +14,8 @@ use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::{Api, ResourceExt};
-use pilotis_kinds::pilotis::{Blocked, DELIVERY, DeliveryStatus, GateName, GateState};
+use pilotis_kinds::pilotis::{DELIVERY, DeliveryStatus, GateName, GateState};
+use pilotis_kinds::reason::Reason;
 
 use crate::Context;
 use crate::api::{self, Delivery, Error, home};
@@ -141,14 +142,7 @@ fn since_start(status: &DeliveryStatus, name: GateName) -> Duration {
 
 /// A failure of the platform, after patience.
 fn ours(error: &Error) -> Outcome {
-    let blocked = Blocked {
-        cause: chain_of(error),
-        owner: "operator".to_owned(),
-        fix: "look at the platform's log, then push an empty commit".to_owned(),
-        ..Blocked::default()
-    };
-    Outcome::Failed {
-        blocked: Box::new(blocked),
-        evidence: Vec::new(),
-    }
+    Outcome::failed(Reason::PlatformFailed {
+        message: chain_of(error),
+    })
 }

@@ -3,6 +3,8 @@
 //! A document is one blob under one small manifest whose tag names delivery, gate and kind, so that
 //! the registry's collector keeps it and any OCI client can fetch it.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use pilotis_kinds::pilotis::{Evidence, GateName};
 use pilotis_oci::{Descriptor, Manifest, media};
@@ -24,6 +26,16 @@ pub(crate) struct Document {
     pub(crate) bytes: Vec<u8>,
     /// One line with the figures it holds.
     pub(crate) summary: String,
+    /// The same figures by name; see [`figures`].
+    pub(crate) figures: BTreeMap<String, u64>,
+}
+
+/// Figures of a document, by name.
+pub(crate) fn figures<N: TryInto<u64>, const COUNT: usize>(
+    named: [(&str, N); COUNT],
+) -> BTreeMap<String, u64> {
+    let one = |(name, number): (&str, N)| (name.to_owned(), number.try_into().unwrap_or(u64::MAX));
+    named.into_iter().map(one).collect()
 }
 
 /// Keeps a document and returns the reference the Delivery carries.
@@ -58,5 +70,6 @@ pub(crate) async fn keep(
         digest,
         media_type: document.media_type.to_owned(),
         summary: document.summary,
+        figures: document.figures,
     })
 }

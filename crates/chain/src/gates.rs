@@ -5,24 +5,27 @@
 
 use jiff::Timestamp;
 use pilotis_kinds::pilotis::{Blocked, DeliveryStatus, Evidence, Gate, GateName, GateState};
+use pilotis_kinds::reason::Reason;
 
 /// How a gate ended, or that it has not.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// The commit goes on.
     Passed {
-        /// One sentence with the figures that matter.
-        message: String,
+        /// With the figures that matter.
+        reason: Reason,
         /// What proves it.
         evidence: Vec<Evidence>,
     },
     /// The gate does not apply.
     Skipped {
         /// Why.
-        reason: String,
+        reason: Reason,
     },
     /// The commit stops here.
     Failed {
+        /// Why, in a word.
+        reason: Reason,
         /// The one cause.
         blocked: Box<Blocked>,
         /// What proves it.
@@ -31,28 +34,34 @@ pub enum Outcome {
     /// Work goes on elsewhere: a pod, an environment becoming healthy.
     Waiting {
         /// For what.
-        message: String,
+        reason: Reason,
     },
 }
 
 impl Outcome {
     /// Passed, without anything to keep.
-    pub fn passed(message: impl Into<String>) -> Self {
+    pub fn passed(reason: Reason) -> Self {
         Self::Passed {
-            message: message.into(),
+            reason,
             evidence: Vec::new(),
         }
     }
 
-    /// Failed for a cause the team mends.
-    pub fn failed(cause: impl Into<String>, fix: impl Into<String>) -> Self {
+    /// Failed, with the cause, the owner and the fix that go with the reason.
+    pub fn failed(reason: Reason) -> Self {
+        let owner = if reason.is_operators() {
+            "operator"
+        } else {
+            "team"
+        };
         let blocked = Blocked {
-            cause: cause.into(),
-            owner: "team".to_owned(),
-            fix: fix.into(),
+            cause: reason.to_string(),
+            owner: owner.to_owned(),
+            fix: reason.fix(),
             ..Blocked::default()
         };
         Self::Failed {
+            reason,
             blocked: Box::new(blocked),
             evidence: Vec::new(),
         }
@@ -61,7 +70,7 @@ impl Outcome {
 
 /// The status of a delivery nobody has looked at: all gates, all to come.
 pub fn initial() -> DeliveryStatus {
-    let gates = GateName::ALL.into_iter().map(pending).collect();
+    let gates = GateName::ALL.into_iter().map(Gate::pending).collect();
     DeliveryStatus {
         gates,
         ..DeliveryStatus::default()
@@ -74,7 +83,7 @@ pub fn complete(mut status: DeliveryStatus) -> DeliveryStatus {
     let find = |name| stored.iter().find(|g| g.name == name).cloned();
     status.gates = GateName::ALL
         .into_iter()
-        .map(|n| find(n).unwrap_or_else(|| pending(n)))
+        .map(|n| find(n).unwrap_or_else(|| Gate::pending(n)))
         .collect();
     status
 }
@@ -104,21 +113,26 @@ pub fn settle(status: &mut DeliveryStatus, name: GateName, outcome: Outcome, now
         return;
     };
     match outcome {
-        Outcome::Waiting { message } => {
-            gate.message = message;
+        Outcome::Waiting { reason } => {
+            gate.say(&reason);
             return;
         }
-        Outcome::Passed { message, evidence } => {
+        Outcome::Passed { reason, evidence } => {
             gate.state = GateState::Passed;
-            gate.message = message;
+            gate.say(&reason);
             gate.evidence = evidence;
         }
         Outcome::Skipped { reason } => {
             gate.state = GateState::Skipped;
-            gate.message = reason;
+            gate.say(&reason);
         }
-        Outcome::Failed { blocked, evidence } => {
+        Outcome::Failed {
+            reason,
+            blocked,
+            evidence,
+        } => {
             gate.state = GateState::Failed;
+            gate.say(&reason);
             gate.message = blocked.cause.clone();
             gate.evidence = evidence;
             gate.blocked = Some(*blocked);
@@ -142,18 +156,6 @@ fn gate_mut(status: &mut DeliveryStatus, name: GateName) -> Option<&mut Gate> {
     status.gates.iter_mut().find(|g| g.name == name)
 }
 
-fn pending(name: GateName) -> Gate {
-    Gate {
-        name,
-        state: GateState::Pending,
-        message: String::new(),
-        started_at: None,
-        finished_at: None,
-        evidence: Vec::new(),
-        blocked: None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,7 +170,7 @@ mod tests {
         for name in GateName::ALL {
             assert_eq!(current(&status), Some(name));
             enter(&mut status, name, at(1));
-            settle(&mut status, name, Outcome::passed("ok"), at(2));
+            settle(&mut status, name, Outcome::passed(Reason::Signed), at(2));
         }
         assert_eq!(current(&status), None);
     }
@@ -176,16 +178,22 @@ mod tests {
     #[test]
     fn a_failed_gate_is_the_end() {
         let mut status = initial();
-        settle(&mut status, GateName::Mirror, Outcome::passed("ok"), at(1));
+        settle(
+            &mut status,
+            GateName::Mirror,
+            Outcome::passed(Reason::Signed),
+            at(1),
+        );
         settle(
             &mut status,
             GateName::Inspect,
-            Outcome::failed("secret", "remove it"),
+            Outcome::failed(Reason::ImageRunsAsRoot),
             at(2),
         );
         assert_eq!(current(&status), None);
         assert_eq!(status.gates[2].state, GateState::Pending);
         assert_eq!(status.gates[1].blocked.as_ref().unwrap().owner, "team");
+        assert_eq!(status.gates[1].reason(), Some(Reason::ImageRunsAsRoot));
     }
 
     #[test]
@@ -193,7 +201,7 @@ mod tests {
         let mut status = initial();
         enter(&mut status, GateName::Mirror, at(1));
         let waiting = Outcome::Waiting {
-            message: "pod is pulling".into(),
+            reason: Reason::PodRequested,
         };
         settle(&mut status, GateName::Mirror, waiting, at(2));
         enter(&mut status, GateName::Mirror, at(3));

@@ -15,8 +15,12 @@ use pilotis_kinds::pilotis::{
 
 use crate::diff::{self, Mark};
 use crate::doors::{self, Door};
-use crate::page::Chip;
+use crate::french;
+use crate::page::{Chip, Prose};
 use crate::words;
+
+/// Fewest deliveries that make a habit.
+const USUAL_MIN: usize = 3;
 
 /// A Delivery as the API gives it.
 pub(crate) type Delivery = Object<DeliverySpec, DeliveryStatus>;
@@ -43,6 +47,8 @@ pub(crate) struct DeliveryView {
     pub(crate) author: String,
     pub(crate) pushed: String,
     pub(crate) elapsed: String,
+    /// What it usually takes, and how many deliveries that is the median of.
+    pub(crate) usual: Option<String>,
     pub(crate) image: Option<String>,
     pub(crate) status: StatusLine,
     pub(crate) callout: Option<Callout>,
@@ -60,7 +66,7 @@ pub(crate) struct DeliveryView {
 /// The one announced line.
 pub(crate) struct StatusLine {
     pub(crate) chip: Chip,
-    pub(crate) text: String,
+    pub(crate) text: Prose,
     /// Nothing more will happen by itself.
     pub(crate) finished: bool,
 }
@@ -70,11 +76,13 @@ pub(crate) struct Callout {
     pub(crate) chip: Chip,
     pub(crate) heading: String,
     pub(crate) requirement: Option<String>,
+    pub(crate) title: Option<String>,
     pub(crate) rule: Option<String>,
-    pub(crate) cause: String,
+    pub(crate) cause: Prose,
+    pub(crate) object: Option<String>,
     pub(crate) position: Option<String>,
     pub(crate) team: bool,
-    pub(crate) fix: String,
+    pub(crate) fix: Prose,
     pub(crate) patch: Vec<diff::Line>,
     pub(crate) patch_rest: usize,
     pub(crate) others: u32,
@@ -101,7 +109,7 @@ pub(crate) struct Pillar {
 /// The panel the selected pillar opens into.
 pub(crate) struct Panel {
     pub(crate) title: &'static str,
-    pub(crate) message: String,
+    pub(crate) message: Prose,
     pub(crate) facts: Vec<(&'static str, String)>,
     pub(crate) evidence: Vec<EvidenceRow>,
     pub(crate) environments: bool,
@@ -125,6 +133,23 @@ pub(crate) struct EnvironmentRow {
     pub(crate) commit: Option<String>,
     pub(crate) since: String,
     pub(crate) url: Option<String>,
+}
+
+impl Callout {
+    /// What the commit that applies the patch may be called: people paste it into a shell.
+    pub(crate) fn commit_message(&self) -> &str {
+        let is_id = |id: &&str| id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let requirement = self.requirement.as_deref().filter(is_id);
+        requirement.unwrap_or("Correctif proposé")
+    }
+
+    /// `2 autres constats sont`.
+    pub(crate) fn others_words(&self) -> String {
+        match self.others {
+            1 => "un autre constat est".to_owned(),
+            others => format!("{others} autres constats sont"),
+        }
+    }
 }
 
 impl DeliveryView {
@@ -192,6 +217,7 @@ pub(crate) fn view(
             .map(|t| words::moment(t, look.now))
             .unwrap_or_default(),
         elapsed: pushed.map_or_else(String::new, |t| elapsed(&line, t, end, look.now)),
+        usual: usual(delivery, siblings).filter(|_| line.chip.state != "bad"),
         image: status.image.as_deref().map(words::image),
         callout: callout(&status),
         pillars: pillars(&status, &commit, selected, look.now),
@@ -297,6 +323,29 @@ fn elapsed(line: &StatusLine, pushed: Timestamp, end: Timestamp, now: Timestamp)
     }
 }
 
+/// `7 min 05 s d’habitude (médiane de 20)`; nothing when too few have gone the whole way.
+fn usual(delivery: &Delivery, siblings: &[Delivery]) -> Option<String> {
+    let whole_way = |other: &Delivery| {
+        let status = other.status.as_ref()?;
+        let same = other.spec.repository == delivery.spec.repository;
+        let other_commit = other.spec.commit != delivery.spec.commit;
+        let begun = other.creation_timestamp()?.0;
+        let ended = status
+            .gates
+            .iter()
+            .filter_map(|gate| gate.finished_at)
+            .max()?;
+        (same && other_commit && is_done(status)).then(|| words::seconds(begun, ended))
+    };
+    let mut seconds: Vec<i64> = siblings.iter().filter_map(whole_way).collect();
+    seconds.sort_unstable();
+    let median = seconds.get(seconds.len() / 2)?;
+    (seconds.len() >= USUAL_MIN).then(|| {
+        let median = words::duration(*median);
+        format!("{median} d’habitude (médiane de {})", seconds.len())
+    })
+}
+
 /// `bloquée` of `Bloquée à la vérification`.
 fn first_word(text: &str) -> String {
     text.split(' ').next().unwrap_or(text).to_lowercase()
@@ -324,16 +373,11 @@ fn status_line(status: &DeliveryStatus, served: &[Served], now: Timestamp) -> St
     } else if is_done(status) {
         done_text(status, served)
     } else if let Some(gate) = find(status, GateState::Running) {
-        let message = if gate.message.is_empty() {
-            "en cours"
-        } else {
-            &gate.message
-        };
-        format!(
-            "{}\u{202f}: {}.",
-            doors::label(gate.name),
-            message.trim_end_matches('.')
-        )
+        let message = french::message(gate);
+        match message.as_str() {
+            "" => format!("La porte {} est en cours.", doors::label(gate.name)),
+            _ => message,
+        }
     } else {
         "La chaîne n’a pas encore commencé la porte suivante.".to_owned()
     };
@@ -353,7 +397,7 @@ fn status_line(status: &DeliveryStatus, served: &[Served], now: Timestamp) -> St
         });
     StatusLine {
         chip,
-        text: text + &standing,
+        text: Prose::new(&(text + &standing)),
         finished: is_finished(status),
     }
 }
@@ -365,7 +409,7 @@ fn done_text(status: &DeliveryStatus, served: &[Served]) -> String {
     match names.as_slice() {
         [] if status.promotions.is_empty() => "Aucun environnement n’est à servir.".to_owned(),
         [] => "Les environnements ont reçu d’autres versions depuis.".to_owned(),
-        names => format!("Cette version sert {}.", names.join(", ")),
+        names => format!("Cette version sert {}.", words::list(names)),
     }
 }
 
@@ -444,6 +488,7 @@ fn callout(status: &DeliveryStatus) -> Option<Callout> {
         owner: "operator".to_owned(),
         ..Blocked::default()
     });
+    let (cause, fix) = french::cause_and_fix(gate, &blocked);
     let position = blocked.file.map(|file| match blocked.line {
         Some(line) => format!("{file}:{line}"),
         None => file,
@@ -453,11 +498,13 @@ fn callout(status: &DeliveryStatus) -> Option<Callout> {
         chip: Chip::new("bad", format!("Bloquée {}", doors::place(gate.name))),
         heading: heading(gate.name, position.is_some()),
         requirement: blocked.requirement,
+        title: blocked.title,
         rule: blocked.rule,
-        cause: blocked.cause,
+        cause: Prose::new(&words::sentence(&words::identifiers(&cause))),
+        object: blocked.object,
         position,
         team: blocked.owner != "operator",
-        fix: blocked.fix,
+        fix: Prose::new(&words::identifiers(&fix)),
         patch,
         patch_rest,
         others: blocked.others,
@@ -587,14 +634,15 @@ fn panel(status: &DeliveryStatus, door: Door, now: Timestamp) -> Panel {
         );
         facts.extend(taken(gate, now).map(|t| ("Durée", t)));
     }
-    let message = gate.map(|gate| gate.message.clone()).unwrap_or_default();
+    let message = gate.map(french::message).unwrap_or_default();
+    let message = if message.is_empty() {
+        waiting(status, door)
+    } else {
+        message
+    };
     Panel {
         title: door.title(),
-        message: if message.is_empty() {
-            waiting(status, door)
-        } else {
-            message
-        },
+        message: Prose::new(&message),
         facts,
         evidence: gate.map(evidence_rows).unwrap_or_default(),
         environments: matches!(
@@ -627,32 +675,11 @@ fn waiting(status: &DeliveryStatus, door: Door) -> String {
 fn evidence_rows(gate: &Gate) -> Vec<EvidenceRow> {
     let row = |evidence: &Evidence| EvidenceRow {
         gate: doors::label(gate.name),
-        what: what(evidence),
+        what: french::evidence(evidence),
         digest: evidence.digest.clone(),
         short: words::digest(&evidence.digest),
     };
     gate.evidence.iter().map(row).collect()
-}
-
-fn what(evidence: &Evidence) -> String {
-    let kind = match evidence.kind.as_str() {
-        "compliance-report" => "Verdict CCT",
-        "sbom" => "Nomenclature (SBOM)",
-        "vulnerabilities" => "Vulnérabilités",
-        "junit" | "tests" => "Résultats des tests",
-        "coverage" => "Couverture des tests",
-        "sarif" => "Constats d’analyse (SARIF)",
-        "log" => "Journal",
-        "provenance" => "Provenance (SLSA)",
-        "signature" => "Signature",
-        "image" => "Image",
-        "commit" => "Commit",
-        other => other,
-    };
-    if evidence.summary.is_empty() {
-        return kind.to_owned();
-    }
-    format!("{kind}\u{202f}: {}", evidence.summary)
 }
 
 fn environments(status: &DeliveryStatus, served: &[Served], now: Timestamp) -> Vec<EnvironmentRow> {

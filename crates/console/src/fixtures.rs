@@ -1,7 +1,10 @@
 //! Objects of one story at one moment, for tests: what serves, what arrives, what is blocked.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use pilotis_kinds::names::Slug;
+use pilotis_kinds::reason::Reason;
 use serde_json::{Value, json};
 
 use crate::delivery::Delivery;
@@ -38,7 +41,8 @@ pub(crate) fn served() -> Delivery {
 pub(crate) fn running() -> Delivery {
     let mut gates = passed(7);
     gates.push(json!({
-        "name": "promote", "state": "Running", "message": "prod attend que dev soit sain",
+        "name": "promote", "state": "Running", "message": "prod is becoming healthy",
+        "reason": "BecomingHealthy", "parameters": {"environment": "prod"},
         "startedAt": "2026-11-19T14:28:52Z", "evidence": [],
     }));
     let waiting = json!({"environment": "prod", "state": "Waiting"});
@@ -66,12 +70,15 @@ pub(crate) fn done() -> Delivery {
 pub(crate) fn blocked() -> Delivery {
     let mut gates = passed(4);
     gates.push(json!({
-        "name": "verify", "state": "Failed", "message": "1 écart bloquant pour prod",
+        "name": "verify", "state": "Failed", "message": "readOnlyRootFilesystem vaut false",
+        "reason": "RuleBroken", "parameters": {"blocking": 3},
         "startedAt": "2026-11-19T14:05:03Z", "finishedAt": "2026-11-19T14:05:12Z",
-        "evidence": [evidence("compliance-report", 9, "40 conformes, 1 bloquant")],
+        "evidence": [evidence("compliance-report", 9, &[("rules", 42), ("findings", 3)])],
         "blocked": {
             "requirement": "EXI-ARCH-18", "rule": "read-only-root",
-            "cause": "readOnlyRootFilesystem vaut false pour prod, depuis ce commit.",
+            "title": "Conteneur non modifiable, écritures sur volumes seulement",
+            "object": "Deployment/web web",
+            "cause": "readOnlyRootFilesystem vaut false pour prod",
             "owner": "team", "file": "chart/values-prod.yaml", "line": 17,
             "fix": "Racine en lecture seule, cache sur un volume.",
             "patch": "--- a/chart/values-prod.yaml\n+++ b/chart/values-prod.yaml\n\
@@ -128,20 +135,56 @@ fn passed(number: usize) -> Vec<Value> {
         ("promote", "27:18", "28:52", "commit"),
     ];
     let gate = |(index, (name, start, end, kind)): (usize, &(&str, &str, &str, &str))| {
+        let figures: &[(&str, u64)] = match *kind {
+            "junit" => &[("tests", 142), ("failed", 0)],
+            "compliance-report" => &[("rules", 42), ("findings", 0)],
+            "log" => &[("lines", 812)],
+            _ => &[],
+        };
+        let reason = reason(name);
         json!({
-            "name": name, "state": "Passed", "message": "",
+            "name": name, "state": "Passed", "message": reason.to_string(),
+            "reason": reason.code(), "parameters": reason.parameters(),
             "startedAt": format!("2026-11-19T14:{start}Z"),
             "finishedAt": format!("2026-11-19T14:{end}Z"),
-            "evidence": [evidence(kind, index, "")],
+            "evidence": [evidence(kind, index, figures)],
         })
     };
     gates.iter().enumerate().take(number).map(gate).collect()
 }
 
-fn evidence(kind: &str, seed: usize, summary: &str) -> Value {
+/// What a gate says once it is passed.
+fn reason(gate: &str) -> Reason {
+    match gate {
+        "mirror" => Reason::Pushed {
+            commit: "3f9c2ab7d10e".to_owned(),
+        },
+        "build" => Reason::ImageBuilt { digest: digest(7) },
+        "test" => Reason::Tested {
+            tests: 142,
+            failed: 0,
+            coverage_permille: Some(942),
+        },
+        "sign" => Reason::Signed,
+        "publish" => Reason::Published {
+            image: "registry.pilotis.internal/bonjour/web:3f9c2ab7d10e".to_owned(),
+        },
+        "promote" => Reason::HealthyIn {
+            environments: vec!["dev".to_owned(), "prod".to_owned()],
+        },
+        _ => Reason::Judged {
+            rules: 42,
+            remarks: 0,
+        },
+    }
+}
+
+fn evidence(kind: &str, seed: usize, figures: &[(&str, u64)]) -> Value {
     let digest = digest(seed);
+    let figures: BTreeMap<&str, u64> = figures.iter().copied().collect();
     json!({
-        "kind": kind, "digest": digest, "mediaType": "application/json", "summary": summary,
+        "kind": kind, "digest": digest, "mediaType": "application/json", "summary": "",
+        "figures": figures,
     })
 }
 
@@ -169,7 +212,10 @@ pub(crate) fn application(
     let value = json!({
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Application",
-        "metadata": {"name": name, "namespace": "project-bonjour"},
+        "metadata": {
+            "name": name, "namespace": "project-bonjour",
+            "labels": {"pilotis.dev/delivery": "web-3f9c2ab7d10e"},
+        },
         "spec": {
             "project": "bonjour",
             "destination": {"namespace": format!("bonjour-{environment}")},

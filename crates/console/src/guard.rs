@@ -13,7 +13,7 @@ use http::header::{
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Words};
 use crate::routes::Console;
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
@@ -99,17 +99,24 @@ pub(crate) async fn layer(
     request: Request,
     next: Next,
 ) -> Response {
-    let mut response = match console.guard.check(&request) {
-        Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
+    let (mut response, user) = match console.guard.check(&request) {
+        Ok(()) => {
+            let user = console.user(request.headers());
+            (next.run(request).await, user)
+        }
+        Err(refusal) => (refusal.into_response(), None),
     };
+    if let Some(words) = response.extensions().get::<Words>() {
+        response = words.page(user);
+    }
     let headers = response.headers_mut();
     let mut put = |name: HeaderName, value: &'static str| {
         headers.insert(name, HeaderValue::from_static(value));
     };
     put(CONTENT_SECURITY_POLICY, POLICY);
     put(X_CONTENT_TYPE_OPTIONS, "nosniff");
-    put(REFERRER_POLICY, "no-referrer");
+    // Not `no-referrer`: a browser would then say `Origin: null` of our own forms.
+    put(REFERRER_POLICY, "same-origin");
     put(
         HeaderName::from_static("cross-origin-opener-policy"),
         "same-origin",

@@ -12,6 +12,7 @@ mod diff;
 mod doors;
 #[cfg(test)]
 mod fixtures;
+mod french;
 mod guard;
 mod lists;
 mod live;

@@ -9,7 +9,7 @@ use askama::Template;
 use sha2::{Digest, Sha256};
 
 use crate::delivery::DeliveryView;
-use crate::lists::{ApplicationsView, DeliveriesView};
+use crate::lists::{ApplicationsView, DeliveriesView, ProjectRow};
 
 /// The stylesheet.
 pub(crate) const CSS: &str = include_str!("../assets/pilotis.css");
@@ -94,6 +94,40 @@ impl Chip {
     }
 }
 
+/// A sentence in which what stands between backquotes is code.
+#[derive(Debug, Clone, PartialEq, Eq, Template)]
+#[template(
+    ext = "html",
+    source = "{% for (code, text) in parts %}{% if *code %}<code>{{ text }}</code>{% else %}\
+              {{ text }}{% endif %}{% endfor %}"
+)]
+pub(crate) struct Prose {
+    parts: Vec<(bool, String)>,
+}
+
+impl Prose {
+    /// Of such a text; a backquote without a second one is a backquote.
+    pub(crate) fn new(text: &str) -> Self {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some((before, (code, after))) = rest
+            .split_once('`')
+            .and_then(|(before, tail)| Some((before, tail.split_once('`')?)))
+        {
+            parts.extend([(false, before.to_owned()), (true, code.to_owned())]);
+            rest = after;
+        }
+        parts.push((false, rest.to_owned()));
+        parts.retain(|(_, text)| !text.is_empty());
+        Self { parts }
+    }
+
+    /// Whether it says nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+}
+
 /// `/connexion`.
 #[derive(Template)]
 #[template(path = "connexion.html")]
@@ -117,6 +151,17 @@ pub(crate) struct EmptyPage {
     pub(crate) shell: Shell,
     /// Projects the person may open.
     pub(crate) projects: Vec<String>,
+    /// Whether the person may create one.
+    pub(crate) may_create: bool,
+}
+
+/// `/projets`.
+#[derive(Template)]
+#[template(path = "projets.html")]
+pub(crate) struct ProjectsPage {
+    pub(crate) shell: Shell,
+    pub(crate) caption: String,
+    pub(crate) rows: Vec<ProjectRow>,
 }
 
 /// `/projets/{slug}/livraisons`.

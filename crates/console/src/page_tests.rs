@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use pilotis_kinds::names::Slug;
+use serde_json::Value;
+
 use crate::delivery::{self, Delivery, Look};
 use crate::doors::Door;
 use crate::fixtures;
-use crate::lists;
+use crate::lists::{self, Filter};
 use crate::page::*;
 
 fn shell(title: &str, project: bool) -> Shell {
@@ -40,9 +43,9 @@ fn delivery_page(delivery: &Delivery, look: &Look) -> String {
 
 fn pages() -> Vec<(&'static str, String)> {
     let now = fixtures::now();
-    let applications = lists::applications(&fixtures::applications(), true, 1, now);
+    let applications = lists::applications(&fixtures::applications(), true, Filter::default(), now);
     let objects = [fixtures::served(), fixtures::running(), fixtures::blocked()];
-    let deliveries = lists::deliveries(&fixtures::slug(), &objects, 1, now);
+    let deliveries = lists::deliveries(&fixtures::slug(), &objects, "1", now);
     let nobody = || Shell {
         title: "Se connecter".to_owned(),
         ..Shell::default()
@@ -85,6 +88,37 @@ fn pages() -> Vec<(&'static str, String)> {
             html(render(&EmptyPage {
                 shell: shell("Applications", false),
                 projects: projects(&[]),
+                may_create: true,
+            })),
+        ),
+        (
+            "vide-membre",
+            html(render(&EmptyPage {
+                shell: shell("Applications", false),
+                projects: projects(&[]),
+                may_create: false,
+            })),
+        ),
+        (
+            "projets",
+            html(render(&ProjectsPage {
+                shell: shell("Projets", false),
+                caption: "2 projets, par nom".to_owned(),
+                rows: lists::projects(
+                    &["bonjour", "neuf"].map(|name| Slug::new(name).unwrap()),
+                    &fixtures::applications(),
+                    now,
+                ),
+            })),
+        ),
+        (
+            "erreur",
+            html(render(&ErrorPage {
+                shell: shell("Page introuvable", false),
+                code: 404,
+                heading: "Page introuvable",
+                cause: "L’adresse ne désigne rien.",
+                next: "Vérifiez l’adresse.",
             })),
         ),
         (
@@ -92,6 +126,7 @@ fn pages() -> Vec<(&'static str, String)> {
             html(render(&EmptyPage {
                 shell: shell("Applications", false),
                 projects: projects(&["bonjour"]),
+                may_create: false,
             })),
         ),
         (
@@ -163,7 +198,8 @@ fn a_delivery_that_newer_ones_replaced_everywhere_says_so() {
     let siblings = [old.clone(), new];
     let view = delivery::view(&fixtures::slug(), &old, &siblings, &look(None, true));
     assert_eq!(view.status.chip.word, "Remplacée");
-    assert!(view.status.text.contains("prod sert maintenant 3f9c2ab"));
+    let text = askama::Template::render(&view.status.text).unwrap();
+    assert!(text.contains("prod sert maintenant 3f9c2ab"), "{text}");
     assert!(
         view.environments
             .iter()
@@ -179,6 +215,122 @@ fn what_a_team_writes_is_text() {
     assert!(!html.contains("<script>") && !html.contains("<b>horaires"));
     assert!(html.contains("&#60;b&#62;horaires"), "{html}");
     assert!(!delivery::is_web("javascript:alert(1)"));
+}
+
+const HOSTILE: &str = "`\"'><script>alert(1)</script><img src=x onerror=alert(2)>`&#39;";
+
+/// The same object with a hostile text wherever somebody else may write one.
+fn poisoned(value: &mut Value, key: &str) {
+    // What the API itself checks, and what decides which part of a page is shown.
+    const KEPT: [&str; 14] = [
+        "apiVersion",
+        "kind",
+        "name",
+        "namespace",
+        "creationTimestamp",
+        "state",
+        "startedAt",
+        "finishedAt",
+        "at",
+        "owner",
+        "phase",
+        "sync",
+        "lastTransitionTime",
+        "patch",
+    ];
+    match value {
+        Value::String(text) if !KEPT.contains(&key) => *text = HOSTILE.to_owned(),
+        Value::Array(items) => items.iter_mut().for_each(|item| poisoned(item, key)),
+        Value::Object(fields) => fields
+            .iter_mut()
+            .for_each(|(name, item)| poisoned(item, name)),
+        _ => {}
+    }
+}
+
+fn is_harmless(html: &str) {
+    for part in ["<script>", "<img", "\"'>", "onerror=alert(2)>"] {
+        assert!(!html.contains(part), "{part} in {html}");
+    }
+}
+
+#[test]
+fn hostile_text_of_a_delivery_stays_text() {
+    for delivery in [fixtures::blocked(), fixtures::running(), fixtures::done()] {
+        let mut value = serde_json::to_value(&delivery).unwrap();
+        poisoned(&mut value["spec"], "");
+        poisoned(&mut value["status"], "");
+        let delivery: Delivery = serde_json::from_value(value).unwrap();
+        for door in Door::all() {
+            let html = delivery_page(&delivery, &look(Some(door.id()), true));
+            assert!(html.contains("&#60;script&#62;"), "{html}");
+            is_harmless(&html);
+        }
+        let view = lists::deliveries(&fixtures::slug(), &[delivery], "1", fixtures::now());
+        let page = DeliveriesPage {
+            shell: shell("x", true),
+            view,
+        };
+        is_harmless(&render(&page).unwrap());
+    }
+}
+
+#[test]
+fn hostile_text_of_an_application_or_an_address_stays_text() {
+    let mut objects = fixtures::applications();
+    for object in &mut objects {
+        object.metadata.name = Some(HOSTILE.to_owned());
+        for pointer in [
+            "/status/summary/images",
+            "/status/health/message",
+            "/spec/destination",
+        ] {
+            if let Some(value) = object.data.pointer_mut(pointer) {
+                poisoned(value, "");
+            }
+        }
+    }
+    let text = || HOSTILE.to_owned();
+    let hostile = Filter {
+        nom: "<script>".to_owned(),
+        projet: text(),
+        etat: text(),
+        tri: text(),
+        page: text(),
+    };
+    for filter in [Filter::default(), hostile] {
+        let page = ApplicationsPage {
+            shell: shell(HOSTILE, false),
+            view: lists::applications(&objects, true, filter, fixtures::now()),
+        };
+        is_harmless(&render(&page).unwrap());
+    }
+}
+
+#[test]
+fn three_hundred_applications_are_small_pages() {
+    let one = |number: usize| {
+        let mut object = fixtures::applications().swap_remove(number % 3);
+        object.metadata.name = Some(format!("une-application-{number:03}"));
+        object
+    };
+    let objects: Vec<_> = (0..300).map(one).collect();
+    let mut seen = BTreeSet::new();
+    for number in 1..=12 {
+        let filter = Filter {
+            page: number.to_string(),
+            ..Filter::default()
+        };
+        let view = lists::applications(&objects, true, filter, fixtures::now());
+        seen.extend(view.rows.iter().map(|row| row.name.clone()));
+        let page = ApplicationsPage {
+            shell: shell("Applications", false),
+            view,
+        };
+        let bytes = render(&page).unwrap().len() + CSS.len() + ICON.len();
+        assert!(bytes <= 40_000, "{bytes} bytes");
+    }
+    assert_eq!(seen.len(), 300);
 }
 
 #[test]

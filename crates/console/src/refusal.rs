@@ -2,6 +2,7 @@
 //!
 //! The text never carries what the API said; that goes to the log.
 
+use axum::Extension;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use http::StatusCode;
 
@@ -25,9 +26,6 @@ pub(crate) enum Refusal {
     /// The API refuses it to this person.
     #[error("forbidden")]
     Forbidden,
-    /// The API lists neither applications nor projects to this person.
-    #[error("forbidden to list projects")]
-    Unlisted,
     /// Too many pages are being followed at once.
     #[error("too many streams")]
     Busy,
@@ -77,12 +75,6 @@ impl Refusal {
                 "La page est lue en votre nom, et le cluster a refusé la lecture.",
                 "Demandez à un administrateur du projet d’ajouter votre compte à ses membres.",
             ),
-            Self::Unlisted => (
-                StatusCode::FORBIDDEN,
-                "La liste de tous les projets ne vous est pas ouverte",
-                "La liste est lue en votre nom\u{202f}; vos droits portent sur certains projets.",
-                "Ouvrez votre projet par son adresse, /projets/NOM/livraisons.",
-            ),
             Self::Busy => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Trop de pages sont suivies en direct",
@@ -99,6 +91,15 @@ impl Refusal {
     }
 }
 
+/// Left in a response by a refusal; [`Words::page`] makes the page of it, for whoever looks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Words {
+    code: StatusCode,
+    heading: &'static str,
+    cause: &'static str,
+    next: &'static str,
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         if matches!(self, Self::LoggedOut) {
@@ -109,8 +110,28 @@ impl IntoResponse for Refusal {
             let source = std::error::Error::source(&self).map(ToString::to_string);
             tracing::warn!(error = %self, source, "a page could not be shown");
         }
+        let words = Words {
+            code,
+            heading,
+            cause,
+            next,
+        };
+        (code, Extension(words)).into_response()
+    }
+}
+
+impl Words {
+    /// The page, with the navigation of the person who looks if somebody does.
+    pub(crate) fn page(self, user: Option<String>) -> Response {
+        let Self {
+            code,
+            heading,
+            cause,
+            next,
+        } = self;
         let shell = Shell {
             title: heading.to_owned(),
+            user,
             ..Shell::default()
         };
         let page = ErrorPage {

@@ -22,14 +22,15 @@ use crate::cluster;
 use crate::delivery::{self, Delivery, Look};
 use crate::doors::Door;
 use crate::guard::{self, Guard};
-use crate::lists;
+use crate::lists::{self, Filter};
 use crate::live::{self, Follow};
 use crate::login;
 use crate::page::{
-    self, ApplicationsPage, DeliveriesPage, DeliveryPage, EmptyPage, LoginPage, Shell,
+    self, ApplicationsPage, DeliveriesPage, DeliveryPage, EmptyPage, LoginPage, ProjectsPage, Shell,
 };
 use crate::refusal::Refusal;
 use crate::sessions::{Session, Sessions};
+use crate::words;
 
 /// Most pages followed at once.
 const STREAMS_MAX: usize = 200;
@@ -57,6 +58,15 @@ impl Console {
     }
 }
 
+impl Console {
+    /// Who looks, if anybody is logged in.
+    pub(crate) fn user(&self, headers: &HeaderMap) -> Option<String> {
+        let cookie = self.guard.cookie(headers)?;
+        let session = self.sessions.find(cookie, Instant::now())?;
+        Some(session.user)
+    }
+}
+
 /// Every address of the console.
 pub(crate) fn router(console: Arc<Console>) -> Router {
     let delivery_path = "/projets/{slug}/livraisons/{name}";
@@ -65,6 +75,7 @@ pub(crate) fn router(console: Arc<Console>) -> Router {
         .route("/connexion", get(login_page))
         .route("/deconnexion", post(logout))
         .route("/applications", get(applications))
+        .route("/projets", get(projects))
         .route("/projets/{slug}", get(project))
         .route("/projets/{slug}/livraisons", get(deliveries))
         .route(delivery_path, get(one_delivery))
@@ -117,12 +128,6 @@ struct PageNumber {
     page: String,
 }
 
-impl PageNumber {
-    fn number(&self) -> usize {
-        self.page.parse().unwrap_or(1)
-    }
-}
-
 #[derive(Deserialize)]
 struct Choice {
     #[serde(default)]
@@ -169,6 +174,7 @@ async fn login_page(
     let session = Session {
         user: person.user,
         client,
+        projects: Arc::default(),
     };
     let cookie = console.sessions.begin(session, Instant::now());
     let cookie = console.guard.set_cookie(&cookie);
@@ -199,21 +205,54 @@ async fn logout(State(console): State<Arc<Console>>, headers: HeaderMap) -> impl
 }
 
 async fn applications(
+    State(console): State<Arc<Console>>,
     session: Session,
-    Query(page): Query<PageNumber>,
+    Query(filter): Query<Filter>,
 ) -> Result<Html<String>, Refusal> {
-    let (objects, complete) = cluster::applications(&session.client).await?;
-    let shell = shell(&session, "Applications", None);
+    let (objects, complete) = cluster::applications(&console.client, &session).await?;
     if objects.is_empty() {
-        let projects = match cluster::projects(&session.client).await {
-            Ok(slugs) => slugs.iter().map(Slug::to_string).collect(),
-            Err(Refusal::Forbidden) => Vec::new(),
-            Err(refusal) => return Err(refusal),
-        };
-        return Ok(Html(page::render(&EmptyPage { shell, projects })?));
+        return nothing(&console, &session, "applications").await;
     }
-    let view = lists::applications(&objects, complete, page.number(), Timestamp::now());
+    let shell = shell(&session, "Applications", None);
+    let view = lists::applications(&objects, complete, filter, Timestamp::now());
     Ok(Html(page::render(&ApplicationsPage { shell, view })?))
+}
+
+async fn projects(
+    State(console): State<Arc<Console>>,
+    session: Session,
+) -> Result<Html<String>, Refusal> {
+    let slugs = cluster::projects(&console.client, &session).await?;
+    if slugs.is_empty() {
+        return nothing(&console, &session, "projets").await;
+    }
+    let (objects, _) = cluster::applications(&console.client, &session).await?;
+    let mut shell = shell(&session, "Projets", None);
+    shell.section = "projets";
+    let page = ProjectsPage {
+        shell,
+        caption: format!("{}, par nom", words::count(slugs.len(), "projet")),
+        rows: lists::projects(&slugs, &objects, Timestamp::now()),
+    };
+    Ok(Html(page::render(&page)?))
+}
+
+/// The page that says how to begin.
+async fn nothing(
+    console: &Console,
+    session: &Session,
+    section: &'static str,
+) -> Result<Html<String>, Refusal> {
+    let slugs = cluster::projects(&console.client, session).await?;
+    let page = EmptyPage {
+        shell: Shell {
+            section,
+            ..shell(session, "Pour commencer", None)
+        },
+        projects: slugs.iter().map(Slug::to_string).collect(),
+        may_create: slugs.is_empty() && cluster::may_create_projects(&session.client).await?,
+    };
+    Ok(Html(page::render(&page)?))
 }
 
 async fn project(Path(slug): Path<String>) -> Result<Redirect, Refusal> {
@@ -228,7 +267,7 @@ async fn deliveries(
 ) -> Result<Html<String>, Refusal> {
     let slug = Slug::new(&slug).map_err(|_| Refusal::NotFound)?;
     let objects = cluster::list_deliveries(&session.client, &slug).await?;
-    let view = lists::deliveries(&slug, &objects, page.number(), Timestamp::now());
+    let view = lists::deliveries(&slug, &objects, &page.page, Timestamp::now());
     let shell = shell(&session, &format!("Livraisons de {slug}"), Some(&slug));
     Ok(Html(page::render(&DeliveriesPage { shell, view })?))
 }

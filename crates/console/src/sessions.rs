@@ -4,12 +4,13 @@
 //! itself, so a dump of it lets nobody in.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kube::Client;
+use pilotis_kinds::names::Slug;
 use rand::RngCore;
 use sha2::{Digest, Sha256};
 
@@ -25,6 +26,8 @@ pub(crate) struct Session {
     pub(crate) user: String,
     /// Every request it sends impersonates the person.
     pub(crate) client: Client,
+    /// Projects the person may open, as last asked, and when.
+    pub(crate) projects: Arc<tokio::sync::Mutex<Option<(Instant, Vec<Slug>)>>>,
 }
 
 /// All sessions.
@@ -89,6 +92,7 @@ mod tests {
         Session {
             user: user.to_owned(),
             client: Client::new(nothing, "default"),
+            projects: Arc::default(),
         }
     }
 

@@ -104,9 +104,71 @@ pub(crate) fn branch(reference: &str) -> &str {
 }
 
 /// `1 application`, `2 applications`; French counts zero as one.
-pub(crate) fn count(number: usize, noun: &str) -> String {
+pub(crate) fn count(number: impl TryInto<u64>, noun: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
     let plural = if number > 1 { "s" } else { "" };
     format!("{number}{N}{noun}{plural}")
+}
+
+/// `94,2 %` of 942.
+pub(crate) fn permille(permille: u64) -> String {
+    format!("{},{}{N}%", permille / 10, permille % 10)
+}
+
+/// `dev, recette et prod`.
+pub(crate) fn list<T: AsRef<str>>(names: &[T]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    match names.split_last() {
+        None => String::new(),
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} et {last}", rest.join(", ")),
+    }
+}
+
+/// With a capital and a full stop.
+pub(crate) fn sentence(text: &str) -> String {
+    let text = text.trim_end_matches('.');
+    let mut chars = text.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string());
+    format!("{}{}.", first.unwrap_or_default(), chars.as_str())
+}
+
+/// The same text with the names of fields, such as `readOnlyRootFilesystem`, between backquotes.
+pub(crate) fn identifiers(text: &str) -> String {
+    if text.contains('`') {
+        return text.to_owned();
+    }
+    let is_field = |word: &str| {
+        let bytes = word.as_bytes();
+        let inner = bytes
+            .windows(2)
+            .any(|pair| matches!(pair, [a, b] if a.is_ascii_lowercase() && b.is_ascii_uppercase()));
+        let allowed = |b: &u8| b.is_ascii_alphanumeric() || b".[]".contains(b);
+        inner && bytes.iter().all(allowed)
+    };
+    let one = |word: &str| {
+        let core = word.trim_end_matches([',', '.', ':', ';']);
+        match is_field(core) {
+            true => format!("`{core}`{}", word.strip_prefix(core).unwrap_or_default()),
+            false => word.to_owned(),
+        }
+    };
+    let words: Vec<String> = text.split(' ').map(one).collect();
+    words.join(" ")
+}
+
+/// As the value of a field in an address.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
 }
 
 fn shortened(text: &str, chars: usize) -> String {
@@ -137,6 +199,26 @@ mod tests {
         }
         assert_eq!(count(0, "projet").replace(N, " "), "0 projet");
         assert_eq!(count(2, "projet").replace(N, " "), "2 projets");
+        assert_eq!(permille(1000).replace(N, " "), "100,0 %");
+        assert_eq!(list(&["dev", "recette", "prod"]), "dev, recette et prod");
+        assert_eq!(list(&["dev"]), "dev");
+        assert_eq!(sentence("élue"), "Élue.");
+    }
+
+    #[test]
+    fn names_of_fields_are_code() {
+        let cases = [
+            (
+                "runAsUser vaut 0, donc root",
+                "`runAsUser` vaut 0, donc root",
+            ),
+            ("mettez runAsNonRoot: true", "mettez `runAsNonRoot`: true"),
+            ("ni <sCript> ni JavaScript.", "ni <sCript> ni `JavaScript`."),
+            ("`x` et runAsUser", "`x` et runAsUser"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(identifiers(text), expected);
+        }
     }
 
     #[test]

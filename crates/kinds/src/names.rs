@@ -19,6 +19,8 @@ pub const LOGIN_NAMESPACE: &str = "pilotis-login";
 pub const LABEL_PROJECT: &str = "pilotis.dev/project";
 /// Label that says which environment a namespace belongs to.
 pub const LABEL_ENVIRONMENT: &str = "pilotis.dev/environment";
+/// Label of an Application that says which Delivery it carries.
+pub const LABEL_DELIVERY: &str = "pilotis.dev/delivery";
 /// Label of namespaces whose pods must run verified images: value `enforce`.
 pub const LABEL_POLICY: &str = "pilotis.dev/policy";
 /// Name under which images are known on every cluster, whatever address serves them.

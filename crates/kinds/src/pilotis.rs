@@ -4,8 +4,13 @@
 //! writes each status: tenancy Project and Environment, chain Repository and Delivery.
 //! Every field name here is public API and appears in the schemas under `crds/`.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::reason::Reason;
 
 /// A kind's place in the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -359,6 +364,12 @@ pub struct Gate {
     /// One sentence: the cause of a failure, the reason of a skip, or what is under way.
     #[serde(default)]
     pub message: String,
+    /// Code of the [`Reason`] behind the sentence, when there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What the reason speaks of.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub parameters: Map<String, Value>,
     /// When work on it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
@@ -371,6 +382,35 @@ pub struct Gate {
     /// Why it failed, for the person who must act.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked: Option<Blocked>,
+}
+
+impl Gate {
+    /// A gate to come.
+    pub fn pending(name: GateName) -> Self {
+        Self {
+            name,
+            state: GateState::Pending,
+            message: String::new(),
+            reason: None,
+            parameters: Map::new(),
+            started_at: None,
+            finished_at: None,
+            evidence: Vec::new(),
+            blocked: None,
+        }
+    }
+
+    /// Why it stands there, if this version knows the code.
+    pub fn reason(&self) -> Option<Reason> {
+        Reason::read(self.reason.as_deref()?, &self.parameters)
+    }
+
+    /// Writes a reason and its sentence.
+    pub fn say(&mut self, reason: &Reason) {
+        self.message = reason.to_string();
+        self.reason = Some(reason.code());
+        self.parameters = reason.parameters();
+    }
 }
 
 /// Where a gate stands.
@@ -401,6 +441,9 @@ pub struct Evidence {
     /// One line with the figures it holds.
     #[serde(default)]
     pub summary: String,
+    /// The same figures by name, for other languages: `tests`, `failed`, `findings`, `lines`, ….
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub figures: BTreeMap<String, u64>,
 }
 
 /// The one cause of a failed gate.
@@ -410,9 +453,15 @@ pub struct Blocked {
     /// Requirement breached, such as `EXI-ARCH-26`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requirement: Option<String>,
+    /// What the requirement asks, in a few words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// The rule, such as `no-host-path`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// The object concerned, such as `Deployment/web`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
     /// The cause, one sentence.
     pub cause: String,
     /// Which role acts: `team` or `operator`.

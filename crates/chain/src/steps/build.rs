@@ -1,12 +1,13 @@
 //! Build: the image is rebuilt from the commit, in a pod, by the platform's own builder.
 
 use pilotis_build::pod::Outcome as Word;
-use pilotis_kinds::pilotis::{Blocked, DeliveryStatus, GateName};
+use pilotis_kinds::pilotis::{DeliveryStatus, GateName};
+use pilotis_kinds::reason::Reason;
 use pilotis_oci::Digest;
 
 use crate::Context;
 use crate::api::Error;
-use crate::evidence::{self, Document};
+use crate::evidence::{self, Document, figures};
 use crate::gates::Outcome;
 use crate::steps::Commit;
 use crate::steps::job::{self, Standing};
@@ -21,9 +22,9 @@ pub(crate) async fn run(
         Built::Yes { manifest, log } => {
             let path = commit.image_path();
             status.image = Some(format!("{}/{path}@{manifest}", context.registry.registry()));
-            let message = format!("{manifest}");
+            let digest = manifest.to_string();
             Ok(Outcome::Passed {
-                message,
+                reason: Reason::ImageBuilt { digest },
                 evidence: vec![log],
             })
         }
@@ -49,13 +50,11 @@ pub(crate) async fn built(
     context: &Context,
 ) -> Result<Built, Error> {
     let Some(builds) = &context.settings.builds else {
-        return Ok(Built::No(no_builder()));
+        return Ok(Built::No(Outcome::failed(Reason::NoBuilder)));
     };
     let (word, log) = match job::advance(commit, target, builds, context).await? {
-        Standing::Running(message) => return Ok(Built::No(Outcome::Waiting { message })),
-        Standing::Exceeded { cause, fix } => {
-            return Ok(Built::No(Outcome::failed(cause, fix)));
-        }
+        Standing::Exceeded(reason) => return Ok(Built::No(Outcome::failed(reason))),
+        Standing::Running(reason) => return Ok(Built::No(Outcome::Waiting { reason })),
         Standing::Lost(message) => {
             job::remove(commit, target, context).await?;
             return Err(Error::Git {
@@ -87,19 +86,18 @@ pub(crate) async fn built(
             let position = diagnostics.first().and_then(|d| d.position.clone());
             let hint = diagnostics.first().and_then(|d| d.hint.clone());
             let dockerfile = commit.repository.spec.dockerfile.clone();
-            let blocked = Blocked {
-                cause: diagnostics.first().map_or(message, |d| d.message.clone()),
-                owner: "team".to_owned(),
-                file: Some(position.as_ref().map_or(dockerfile, |p| p.file.clone())),
-                line: position.map(|p| p.line),
-                fix: hint.unwrap_or_else(|| "read the build's log, the evidence".to_owned()),
-                ..Blocked::default()
-            };
-            let blocked = Box::new(blocked);
-            Ok(Built::No(Outcome::Failed {
-                blocked,
-                evidence: vec![kept],
-            }))
+            let message = diagnostics.first().map_or(message, |d| d.message.clone());
+            let mut outcome = Outcome::failed(Reason::BuildStopped { message });
+            if let Outcome::Failed {
+                blocked, evidence, ..
+            } = &mut outcome
+            {
+                blocked.file = Some(position.as_ref().map_or(dockerfile, |p| p.file.clone()));
+                blocked.line = position.map(|p| p.line);
+                blocked.fix = hint.unwrap_or_else(|| std::mem::take(&mut blocked.fix));
+                evidence.push(kept);
+            }
+            Ok(Built::No(outcome))
         }
     }
 }
@@ -115,6 +113,7 @@ async fn keep(
         media_type: "text/plain",
         bytes: log.as_bytes().to_vec(),
         summary: format!("{} lines", log.lines().count()),
+        figures: figures([("lines", log.lines().count())]),
     };
     evidence::keep(
         context,
@@ -124,17 +123,4 @@ async fn keep(
         document,
     )
     .await
-}
-
-fn no_builder() -> Outcome {
-    let blocked = Blocked {
-        cause: "this instance runs no containers, so nothing can be built".to_owned(),
-        owner: "operator".to_owned(),
-        fix: "start it without --no-containers".to_owned(),
-        ..Blocked::default()
-    };
-    Outcome::Failed {
-        blocked: Box::new(blocked),
-        evidence: Vec::new(),
-    }
 }

@@ -1,13 +1,14 @@
 //! Inspect: the rules about sources, and secrets. The chart is judged at `verify`, where what it
 //! renders for each environment is known.
 
-use pilotis_check::{Language, Options, Report};
+use pilotis_check::{Language, Options, Referential, Report};
 use pilotis_kinds::pilotis::{Blocked, Evidence, GateName};
+use pilotis_kinds::reason::Reason;
 use pilotis_report::{Finding, Level};
 
 use crate::Context;
 use crate::api::Error;
-use crate::evidence::{self, Document};
+use crate::evidence::{self, Document, figures};
 use crate::gates::Outcome;
 use crate::steps::Commit;
 
@@ -19,10 +20,8 @@ pub(crate) async fn run(commit: &Commit, context: &Context) -> Result<Outcome, E
     let mut files = commit.files()?;
     files.retain(|path, _| !path.starts_with(&chart));
     if !files.contains_key(&commit.repository.spec.dockerfile) {
-        let path = &commit.repository.spec.dockerfile;
-        let cause = format!("the commit has no {path}");
-        let fix = format!("add {path}, or set spec.dockerfile of the Repository");
-        return Ok(Outcome::failed(cause, fix));
+        let path = commit.repository.spec.dockerfile.clone();
+        return Ok(Outcome::failed(Reason::NoDockerfile { path }));
     }
     let report = judge(files, &Options::default()).await?;
     judged(commit, context, GateName::Inspect, &report).await
@@ -50,15 +49,22 @@ pub(crate) async fn judged(
     let open = |f: &&Finding| f.level == Level::P && f.derogation.is_none();
     let blocking: Vec<&Finding> = report.findings.iter().filter(open).collect();
     let Some(first) = blocking.first() else {
-        let important = report.findings.len();
-        let message = format!("{} rules, {important} remarks", report.evaluated.len());
+        let reason = Reason::Judged {
+            rules: report.evaluated.len() as u64,
+            remarks: report.findings.len() as u64,
+        };
         return Ok(Outcome::Passed {
-            message,
+            reason,
             evidence: vec![kept],
         });
     };
-    let blocked = Box::new(blocked(first, blocking.len() - 1));
+    let mut blocked = Box::new(blocked(first, blocking.len() - 1));
+    blocked.title = title(first.requirement.as_deref());
+    let reason = Reason::RuleBroken {
+        blocking: blocking.len() as u64,
+    };
     Ok(Outcome::Failed {
+        reason,
         blocked,
         evidence: vec![kept],
     })
@@ -71,14 +77,12 @@ async fn keep(
     report: &Report,
 ) -> Result<Evidence, Error> {
     let bytes = pilotis_check::json(report).to_string().into_bytes();
+    let (findings, rules) = (report.findings.len(), report.evaluated.len());
     let document = Document {
         kind: "compliance-report",
         media_type: REPORT,
-        summary: format!(
-            "{} findings, {} rules evaluated",
-            report.findings.len(),
-            report.evaluated.len()
-        ),
+        summary: format!("{findings} findings, {rules} rules evaluated"),
+        figures: figures([("findings", findings), ("rules", rules)]),
         bytes,
     };
     evidence::keep(
@@ -91,11 +95,19 @@ async fn keep(
     .await
 }
 
+/// What a requirement asks.
+pub(crate) fn title(requirement: Option<&str>) -> Option<String> {
+    let referential = Referential::load().ok()?;
+    Some(referential.requirement(requirement?)?.fr.clone())
+}
+
 fn blocked(finding: &Finding, others: usize) -> Blocked {
     let fix = finding.fix.as_ref();
     Blocked {
         requirement: finding.requirement.clone(),
+        title: None,
         rule: Some(finding.rule.clone()),
+        object: finding.object.clone(),
         cause: finding.message.clone(),
         owner: "team".to_owned(),
         file: finding.position.as_ref().map(|p| p.file.clone()),

@@ -15,6 +15,7 @@ use kube::{Api, ResourceExt};
 use pilotis_build::pod::{Outcome, Task};
 use pilotis_git::{File, Mode};
 use pilotis_kinds::names::{BUILD, PULL_SECRET};
+use pilotis_kinds::reason::Reason;
 use pilotis_oci::{Descriptor, Digest, media};
 use pilotis_transfer::Source;
 use serde_json::{Value, json};
@@ -36,11 +37,11 @@ const LOG_LINES_MAX: i64 = 2000;
 /// Where a build stands.
 pub(crate) enum Standing {
     /// The pod is not done.
-    Running(String),
+    Running(Reason),
     /// The pod said its last word.
     Ended { outcome: Box<Outcome>, log: String },
     /// The pod asked for more than a build may have: the team's to mend.
-    Exceeded { cause: String, fix: String },
+    Exceeded(Reason),
     /// The pod ended without a word.
     Lost(String),
 }
@@ -60,7 +61,7 @@ pub(crate) async fn advance(
         .map_err(Error::api("read the build job"))?;
     let Some(job) = found else {
         start(commit, target, builds, context).await?;
-        return Ok(Standing::Running("build pod requested".to_owned()));
+        return Ok(Standing::Running(Reason::PodRequested));
     };
     let pods: Api<Pod> = Api::namespaced(context.client.clone(), &commit.namespace);
     // By uid: a build that was started again has the name of the one before.
@@ -75,7 +76,7 @@ pub(crate) async fn advance(
     let status = job.status.unwrap_or_default();
     if status.succeeded.unwrap_or(0) == 0 && status.failed.unwrap_or(0) == 0 {
         return Ok(Standing::Running(
-            pod.as_ref().map_or_else(String::new, waiting),
+            pod.as_ref().map_or(Reason::PodRequested, waiting),
         ));
     }
     if let Some(exceeded) = exceeded(&status, pod.as_ref()) {
@@ -129,20 +130,17 @@ fn exceeded(job: &JobStatus, pod: Option<&Pod>) -> Option<Standing> {
     let mut reasons = conditions.filter_map(|c| c.reason.as_deref());
     if reasons.any(|reason| reason == "DeadlineExceeded") {
         let minutes = DEADLINE_SECONDS / 60;
-        return Some(Standing::Exceeded {
-            cause: format!("the build did not end within {minutes} minutes"),
-            fix: "make the build shorter".to_owned(),
-        });
+        return Some(Standing::Exceeded(Reason::BuildTooLong { minutes }));
     }
     let containers = pod?.status.as_ref()?.container_statuses.as_ref()?;
     let terminated = containers.first()?.state.as_ref()?.terminated.as_ref()?;
-    (terminated.reason.as_deref() == Some("OOMKilled")).then(|| Standing::Exceeded {
-        cause: format!("the build needed more memory than the {MEMORY_LIMIT} it may use"),
-        fix: "build with fewer processes at once, or in smaller steps".to_owned(),
+    (terminated.reason.as_deref() == Some("OOMKilled")).then(|| {
+        let limit = MEMORY_LIMIT.to_owned();
+        Standing::Exceeded(Reason::BuildTooLarge { limit })
     })
 }
 
-fn waiting(pod: &Pod) -> String {
+fn waiting(pod: &Pod) -> Reason {
     let status = pod.status.as_ref();
     let containers = status.and_then(|s| s.container_statuses.as_ref());
     let reason =
@@ -150,7 +148,9 @@ fn waiting(pod: &Pod) -> String {
     let phase = status
         .and_then(|s| s.phase.clone())
         .unwrap_or_else(|| "Pending".to_owned());
-    format!("build pod {}", reason.unwrap_or(phase))
+    Reason::PodWorking {
+        state: reason.unwrap_or(phase),
+    }
 }
 
 fn job_name(commit: &Commit, target: Option<&str>) -> String {

@@ -16,6 +16,7 @@ use kube::ResourceExt;
 use pilotis_git::{CommitId, File, Mode, ReadError, Repository as Git, TreeLimits};
 use pilotis_kinds::names::Slug;
 use pilotis_kinds::pilotis::{DeliveryStatus, GateName};
+use pilotis_kinds::reason::Reason;
 
 use crate::Context;
 use crate::api::{self, Delivery, Error, Repository, home};
@@ -81,11 +82,14 @@ impl Commit {
     }
 
     fn mirrored(&self) -> Outcome {
-        let from = match &self.repository.spec.mirror {
-            Some(mirror) => format!("fetched from {}", mirror.url),
-            None => "pushed to the platform".to_owned(),
-        };
-        Outcome::passed(format!("{} {from}", self.short()))
+        let commit = self.short().to_owned();
+        Outcome::passed(match &self.repository.spec.mirror {
+            Some(mirror) => Reason::Fetched {
+                commit,
+                url: mirror.url.clone(),
+            },
+            None => Reason::Pushed { commit },
+        })
     }
 
     /// The first twelve characters of the commit.

@@ -12,6 +12,7 @@ use k8s_openapi::api::networking::v1::Ingress;
 use kube::Api;
 use kube::api::{DynamicObject, ListParams};
 use pilotis_kinds::pilotis::{DeliveryStatus, Promotion};
+use pilotis_kinds::reason::Reason;
 use serde_json::{Value, json};
 
 use crate::Context;
@@ -29,7 +30,7 @@ pub(crate) async fn run(
     let environments = verify::environments(commit, context).await?;
     if environments.is_empty() {
         return Ok(Outcome::Skipped {
-            reason: "the project has no environment".to_owned(),
+            reason: Reason::NoEnvironment,
         });
     }
     for environment in &environments {
@@ -38,10 +39,7 @@ pub(crate) async fn run(
             return Ok(outcome);
         }
     }
-    Ok(Outcome::passed(format!(
-        "healthy in {}",
-        environments.join(", ")
-    )))
+    Ok(Outcome::passed(Reason::HealthyIn { environments }))
 }
 
 /// Takes one environment one step further; `None` when it is healthy.
@@ -51,7 +49,11 @@ async fn advance(
     environment: &str,
     context: &Context,
 ) -> Result<Option<Outcome>, Error> {
-    let message = format!("{environment} is becoming healthy");
+    let becoming = || Outcome::Waiting {
+        reason: Reason::BecomingHealthy {
+            environment: environment.to_owned(),
+        },
+    };
     let promotions = status.promotions.iter();
     let before = promotions
         .filter(|p| p.environment == environment && p.commit.is_some())
@@ -67,13 +69,16 @@ async fn advance(
             at: Some(Timestamp::now()),
         };
         set(status, promotion);
-        return Ok(Some(Outcome::Waiting { message }));
+        return Ok(Some(becoming()));
     };
     if before.state == "Healthy" {
         return Ok(None);
     }
     if let Some(newer) = newer(commit, environment, context)? {
-        let reason = format!("{newer} was promoted to {environment} meanwhile");
+        let reason = Reason::Superseded {
+            delivery: newer,
+            environment: environment.to_owned(),
+        };
         return Ok(Some(Outcome::Skipped { reason }));
     }
     let found = api::applications(&context.client, &commit.namespace)
@@ -97,11 +102,16 @@ async fn advance(
     let limit = context.settings.promotion_limit;
     let waited = Timestamp::now().duration_since(since);
     if waited.unsigned_abs() <= limit {
-        return Ok(Some(Outcome::Waiting { message }));
+        return Ok(Some(becoming()));
     }
     let namespace = commit.slug.environment_namespace(environment);
     let blocked = standing::late(found.as_ref(), environment, &namespace, limit);
     Ok(Some(Outcome::Failed {
+        reason: Reason::NotHealthy {
+            environment: environment.to_owned(),
+            seconds: limit.as_secs(),
+            message: blocked.cause.clone(),
+        },
         blocked: Box::new(blocked),
         evidence: Vec::new(),
     }))

@@ -1,6 +1,7 @@
 //! Publish: the signed digest gets a name people can use, the commit's.
 
 use pilotis_kinds::pilotis::DeliveryStatus;
+use pilotis_kinds::reason::Reason;
 
 use crate::Context;
 use crate::api::Error;
@@ -24,9 +25,6 @@ pub(crate) async fn run(
         .put_manifest(&path, &descriptor.media_type, &bytes, &[commit.short()])
         .await
         .map_err(Error::registry("tag the image"))?;
-    Ok(Outcome::passed(format!(
-        "{}/{path}:{}",
-        context.registry.registry(),
-        commit.short()
-    )))
+    let image = format!("{}/{path}:{}", context.registry.registry(), commit.short());
+    Ok(Outcome::passed(Reason::Published { image }))
 }

@@ -3,7 +3,10 @@
 //! Both layouts cosign knows are written, so that old and new clients find the signature.
 
 use bytes::Bytes;
+use std::collections::BTreeMap;
+
 use pilotis_kinds::pilotis::{DeliveryStatus, Evidence, GateName};
+use pilotis_kinds::reason::Reason;
 use pilotis_oci::{Descriptor, Digest, Reference, media};
 use pilotis_signing::{
     Artifact, Build, Material, bundle_attestation, bundle_signature, provenance, simple_signature,
@@ -55,10 +58,11 @@ pub(crate) async fn run(
             digest: digest.to_string(),
             media_type: media::MANIFEST.to_owned(),
             summary: String::new(),
+            figures: BTreeMap::new(),
         });
     }
     Ok(Outcome::Passed {
-        message: "signed, provenance attached".to_owned(),
+        reason: Reason::Signed,
         evidence,
     })
 }

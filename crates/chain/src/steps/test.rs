@@ -10,17 +10,20 @@ use flate2::read::GzDecoder;
 use pilotis_check::evidence as reports;
 use pilotis_dockerfile::{Dockerfile, Instruction, Kind};
 use pilotis_kinds::pilotis::{Evidence, GateName};
+use pilotis_kinds::reason::Reason;
 use pilotis_oci::{Digest, Manifest};
 
 use crate::Context;
 use crate::api::Error;
-use crate::evidence::{self, Document};
+use crate::evidence::{self, Document, figures};
 use crate::gates::Outcome;
 use crate::steps::Commit;
 use crate::steps::build::{Built, built};
 
 /// Name of the stage.
 const STAGE: &str = "test";
+/// Media type of the reports.
+const REPORT: &str = "application/xml";
 /// Largest layer searched.
 const LAYER_BYTES_MAX: u64 = 256 << 20;
 /// Largest report read.
@@ -30,7 +33,8 @@ const ENTRIES_MAX: usize = 200_000;
 
 pub(crate) async fn run(commit: &Commit, context: &Context) -> Result<Outcome, Error> {
     if !has_stage(commit)? {
-        let reason = format!("the Dockerfile has no stage named `{STAGE}`");
+        let stage = STAGE.to_owned();
+        let reason = Reason::NoTestStage { stage };
         return Ok(Outcome::Skipped { reason });
     }
     let (manifest, log) = match built(commit, Some(STAGE), GateName::Test, context).await? {
@@ -39,16 +43,19 @@ pub(crate) async fn run(commit: &Commit, context: &Context) -> Result<Outcome, E
     };
     let found = find(commit, &manifest, context).await?;
     let Some(junit) = found.get("junit.xml") else {
-        let cause = "the test stage left no reports/junit.xml";
-        return Ok(Outcome::failed(
-            cause,
-            "write a JUnit report to reports/junit.xml",
-        ));
+        let path = "reports/junit.xml".to_owned();
+        return Ok(Outcome::failed(Reason::NoTestReport { path }));
     };
     let tests = reports::junit(junit).map_err(Error::git("read junit.xml"))?;
-    let mut evidence = vec![log];
-    let mut message = format!("{} tests, {} failed", tests.total, tests.failed);
-    evidence.push(keep(commit, context, "junit", junit, message.clone()).await?);
+    let document = Document {
+        kind: "junit",
+        media_type: REPORT,
+        bytes: junit.clone(),
+        summary: format!("{} tests, {} failed", tests.total, tests.failed),
+        figures: figures([("tests", tests.total), ("failed", tests.failed)]),
+    };
+    let mut evidence = vec![log, keep(commit, context, document).await?];
+    let mut coverage_permille = None;
     if let Some((name, bytes)) = coverage(&found) {
         let coverage = if name == "lcov.info" {
             reports::lcov(bytes)
@@ -56,18 +63,30 @@ pub(crate) async fn run(commit: &Commit, context: &Context) -> Result<Outcome, E
             reports::cobertura(bytes)
         };
         let coverage = coverage.map_err(Error::git("read the coverage report"))?;
-        let text = format!("coverage {:.1} %", coverage.permille() as f64 / 10.0);
-        message = format!("{message}, {text}");
-        evidence.push(keep(commit, context, "coverage", bytes, text).await?);
+        let permille = coverage.permille();
+        coverage_permille = Some(permille);
+        let document = Document {
+            kind: "coverage",
+            media_type: REPORT,
+            bytes: bytes.to_vec(),
+            summary: format!("{}.{} % of lines", permille / 10, permille % 10),
+            figures: figures([("coveragePermille", permille)]),
+        };
+        evidence.push(keep(commit, context, document).await?);
     }
-    if tests.failed > 0 {
-        let mut outcome = Outcome::failed(message, "make the failing tests pass");
-        if let Outcome::Failed { evidence: kept, .. } = &mut outcome {
-            *kept = evidence;
-        }
-        return Ok(outcome);
+    let reason = Reason::Tested {
+        tests: tests.total,
+        failed: tests.failed,
+        coverage_permille,
+    };
+    if tests.failed == 0 {
+        return Ok(Outcome::Passed { reason, evidence });
     }
-    Ok(Outcome::Passed { message, evidence })
+    let mut outcome = Outcome::failed(reason);
+    if let Outcome::Failed { evidence: kept, .. } = &mut outcome {
+        *kept = evidence;
+    }
+    Ok(outcome)
 }
 
 fn has_stage(commit: &Commit) -> Result<bool, Error> {
@@ -94,28 +113,9 @@ fn coverage(found: &BTreeMap<String, Vec<u8>>) -> Option<(&str, &[u8])> {
         .find_map(|name| Some((name, found.get(name)?.as_slice())))
 }
 
-async fn keep(
-    commit: &Commit,
-    context: &Context,
-    kind: &'static str,
-    bytes: &[u8],
-    summary: String,
-) -> Result<Evidence, Error> {
-    let media_type = "application/xml";
-    let document = Document {
-        kind,
-        media_type,
-        bytes: bytes.to_vec(),
-        summary,
-    };
-    evidence::keep(
-        context,
-        &commit.image_path(),
-        &commit.delivery,
-        GateName::Test,
-        document,
-    )
-    .await
+async fn keep(commit: &Commit, context: &Context, document: Document) -> Result<Evidence, Error> {
+    let (path, gate) = (commit.image_path(), GateName::Test);
+    evidence::keep(context, &path, &commit.delivery, gate, document).await
 }
 
 /// Reports in the layers of an image, by file name; a later layer wins.

@@ -5,6 +5,7 @@ use kube::api::ListParams;
 use pilotis_check::Options;
 use pilotis_kinds::names::check_environment;
 use pilotis_kinds::pilotis::{DeliveryStatus, GateName};
+use pilotis_kinds::reason::Reason;
 use pilotis_oci::{Image, Manifest};
 
 use crate::Context;
@@ -27,9 +28,7 @@ pub(crate) async fn run(
     let mut files = commit.files()?;
     files.retain(|path, _| path.starts_with(&chart));
     if files.is_empty() {
-        let cause = format!("the commit has no chart in {chart}");
-        let fix = "add a Helm chart, or set spec.chart of the Repository";
-        return Ok(Outcome::failed(cause, fix));
+        return Ok(Outcome::failed(Reason::NoChart { path: chart }));
     }
     let report = inspect::judge(files, &Options::default()).await?;
     inspect::judged(commit, context, GateName::Verify, &report).await
@@ -60,12 +59,10 @@ async fn image(
     let user = image.config.user.clone().unwrap_or_default();
     let name = user.split(':').next().unwrap_or_default();
     if matches!(name, "" | "0" | "root") {
-        let mut outcome = Outcome::failed(
-            "l'image s'exécute en tant que root",
-            "ajouter `USER 65532` à la dernière étape du Dockerfile",
-        );
+        let mut outcome = Outcome::failed(Reason::ImageRunsAsRoot);
         if let Outcome::Failed { blocked, .. } = &mut outcome {
             blocked.requirement = Some("EXI-ARCH-18".to_owned());
+            blocked.title = inspect::title(Some("EXI-ARCH-18"));
             blocked.rule = Some("image-root-user".to_owned());
             blocked.file = Some(commit.repository.spec.dockerfile.clone());
         }

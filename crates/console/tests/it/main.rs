@@ -39,6 +39,29 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "pilotis
 subjects: [{kind: ServiceAccount, name: console, namespace: pilotis-system}]
 ---
 apiVersion: pilotis.dev/v1alpha1
+kind: Project
+metadata: {name: bonjour}
+spec: {}
+---
+apiVersion: pilotis.dev/v1alpha1
+kind: Project
+metadata: {name: guichet}
+spec: {}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: member}
+rules:
+- {apiGroups: [pilotis.dev], resources: [deliveries], verbs: [get, list, watch]}
+- {apiGroups: [argoproj.io], resources: [applications], verbs: [get, list, watch]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: member, namespace: project-bonjour}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: member}
+subjects: [{kind: User, name: ana, apiGroup: rbac.authorization.k8s.io}]
+---
+apiVersion: pilotis.dev/v1alpha1
 kind: Delivery
 metadata: {name: web-8d21f600aa11, namespace: project-bonjour}
 spec:
@@ -150,6 +173,7 @@ async fn the_console_lets_in_once_and_reads_as_the_person() -> Result<()> {
     the_doors_hold(&world).await?;
     a_link_serves_once_and_not_late(&world).await?;
     pages_are_read_as_the_person(&world).await?;
+    a_member_finds_their_own_projects(&world).await?;
     a_change_reaches_an_open_page(&world).await?;
     world.stop.cancel();
     Ok(())
@@ -165,12 +189,19 @@ async fn the_doors_hold(world: &World) -> Result<()> {
         status(&world.ask("POST", "/deconnexion", &foreign).await?),
         "403"
     );
+    let blind = [("Origin", "null"), ("Content-Length", "0")];
+    assert_eq!(
+        status(&world.ask("POST", "/deconnexion", &blind).await?),
+        "403"
+    );
+    let stolen = [("Cookie", "pilotis_session=x; other=y")];
+    assert_eq!(status(&world.ask("GET", "/projets", &stolen).await?), "303");
     let login = world.ask("GET", "/connexion", &[]).await?;
     assert_eq!(status(&login), "200");
     for header in [
         "content-security-policy: default-src 'none'",
         "nosniff",
-        "no-referrer",
+        "referrer-policy: same-origin",
     ] {
         assert!(login.contains(header), "{header} in {login}");
     }
@@ -223,7 +254,8 @@ async fn pages_are_read_as_the_person(world: &World) -> Result<()> {
     let empty = world
         .ask("GET", "/applications", &[("Cookie", &nobody)])
         .await?;
-    assert_eq!(status(&empty), "403");
+    assert!(empty.contains("Aucun projet ne vous est ouvert"), "{empty}");
+    assert!(!empty.contains("bonjour</a>"), "{empty}");
     let admin = world
         .log_in("token-of-the-admin-1", "pilotis-admin", &["system:masters"])
         .await?;
@@ -239,7 +271,11 @@ async fn pages_are_read_as_the_person(world: &World) -> Result<()> {
         .await?;
     assert!(list.contains("1\u{202f}livraison"), "{list}");
     let empty = world.ask("GET", "/applications", &admin).await?;
-    assert!(empty.contains("Aucun projet"), "{empty}");
+    assert!(
+        empty.contains("Aucune application pour l’instant"),
+        "{empty}"
+    );
+    assert!(empty.contains("Livraisons de guichet"), "{empty}");
     for missing in [
         "/projets/bonjour/livraisons/none",
         "/projets/KUBE/livraisons",
@@ -265,6 +301,28 @@ async fn pages_are_read_as_the_person(world: &World) -> Result<()> {
         status(&world.ask("GET", page, &admin).await?),
         "303",
         "the session has ended"
+    );
+    Ok(())
+}
+
+async fn a_member_finds_their_own_projects(world: &World) -> Result<()> {
+    let ana = world
+        .log_in("token-of-a-member-01", "ana", &["equipe"])
+        .await?;
+    let ana = [("Cookie", ana.as_str())];
+    for path in ["/projets", "/applications"] {
+        let page = world.ask("GET", path, &ana).await?;
+        assert_eq!(status(&page), "200", "{page}");
+        assert!(page.contains("/projets/bonjour/livraisons"), "{page}");
+        assert!(!page.contains("guichet"), "{page}");
+    }
+    let others = world
+        .ask("GET", "/projets/guichet/livraisons", &ana)
+        .await?;
+    assert_eq!(status(&others), "403");
+    assert!(
+        others.contains("Se déconnecter"),
+        "a refusal knows who looks: {others}"
     );
     Ok(())
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use pilotis_testkit::{eventually, pilotis_binary};
 
+use crate::console::{browse, place};
 use crate::git::{examples, push};
 use crate::instance::Instance;
 
@@ -131,6 +132,16 @@ async fn a_commit_goes_the_whole_way_and_a_bad_one_is_stopped() -> Result<()> {
         assert!(text.contains(fact), "{fact} is not in:\n{text}");
     }
     assert_eq!(get(&instance, "bonjour-prod.localhost")?, (status, body));
+    people_see_both(&instance, &first, &second)
+}
+
+/// The pages of both deliveries, in a browser.
+fn people_see_both(instance: &Instance, delivered: &str, blocked: &str) -> Result<()> {
+    let mut where_it_is = place(instance, "delivery")?;
+    where_it_is["delivered"] = delivered.into();
+    where_it_is["blocked"] = blocked.into();
+    let said = browse("delivery.mjs", &where_it_is)?;
+    assert!(said.contains("0 failed"), "{said}");
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 mod instance;
 
 mod api;
+mod console;
 mod delivery;
 mod git;
 mod input;
