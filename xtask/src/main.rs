@@ -3,6 +3,7 @@
 //! `cargo xtask` without arguments lists them. CI runs `test`; people run `check` before a commit.
 
 mod bench;
+mod conformance;
 mod demo;
 mod judges;
 mod kinds;
@@ -22,7 +23,7 @@ type Command = (
     fn(&[String]) -> anyhow::Result<()>,
 );
 
-const COMMANDS: [Command; 7] = [
+const COMMANDS: [Command; 8] = [
     (
         "demo",
         "[--until N | --broken]",
@@ -53,6 +54,12 @@ const COMMANDS: [Command; 7] = [
         "",
         "install the real programs tests compare with",
         judges::main,
+    ),
+    (
+        "conformance",
+        "[FILTER…]",
+        "run upstream's tests that need no container; write docs/conformance.md",
+        conformance::main,
     ),
     (
         "kinds",
