@@ -13,6 +13,7 @@ pub mod names;
 pub mod openapi;
 pub mod pilotis;
 pub mod quantity;
+pub mod quota;
 pub mod rules;
 pub mod schema;
 mod table;
