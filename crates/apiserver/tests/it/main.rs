@@ -8,6 +8,7 @@ mod kubectl;
 mod metrics;
 mod objects;
 mod webhooks;
+mod wire;
 
 use std::process::{Command, Stdio};
 
