@@ -211,7 +211,7 @@ fn status(now: Timestamp) -> NodeStatus {
         ("cpu", "32"),
         ("memory", "256Gi"),
         ("ephemeral-storage", "1Ti"),
-        ("pods", "110"),
+        ("pods", "1000"),
     ];
     let amounts = amounts.map(|(name, amount)| (name.to_owned(), Quantity(amount.into())));
     let amounts: BTreeMap<String, Quantity> = BTreeMap::from(amounts);
