@@ -5,6 +5,8 @@
 mod instance;
 
 mod api;
+mod crash;
 mod delivery;
 mod git;
+mod kubectl;
 mod seam;
