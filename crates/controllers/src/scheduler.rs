@@ -7,6 +7,8 @@
 mod fit;
 mod preempt;
 
+pub(crate) use fit::suits;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet, Deployment, ReplicaSet};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{
     ConfigMap, Endpoints, Namespace, Node, Pod, ReplicationController, ResourceQuota, Service,
     ServiceAccount,
@@ -31,7 +31,10 @@ pub(crate) struct World {
     pub(crate) replica_sets: Arc<Cache<ReplicaSet>>,
     pub(crate) replication_controllers: Arc<Cache<ReplicationController>>,
     pub(crate) deployments: Arc<Cache<Deployment>>,
+    pub(crate) daemon_sets: Arc<Cache<DaemonSet>>,
+    pub(crate) revisions: Arc<Cache<ControllerRevision>>,
     pub(crate) jobs: Arc<Cache<Job>>,
+    pub(crate) cron_jobs: Arc<Cache<CronJob>>,
     pub(crate) services: Arc<Cache<Service>>,
     pub(crate) slices: Arc<Cache<EndpointSlice>>,
     pub(crate) endpoints: Arc<Cache<Endpoints>>,
@@ -53,7 +56,10 @@ impl World {
             replica_sets: Cache::new(),
             replication_controllers: Cache::new(),
             deployments: Cache::new(),
+            daemon_sets: Cache::new(),
+            revisions: Cache::new(),
             jobs: Cache::new(),
+            cron_jobs: Cache::new(),
             services: Cache::new(),
             slices: Cache::new(),
             endpoints: Cache::new(),
@@ -77,7 +83,10 @@ impl World {
         follower.start(&self.replica_sets, Config::default());
         follower.start(&self.replication_controllers, Config::default());
         follower.start(&self.deployments, Config::default());
+        follower.start(&self.daemon_sets, Config::default());
+        follower.start(&self.revisions, Config::default());
         follower.start(&self.jobs, Config::default());
+        follower.start(&self.cron_jobs, Config::default());
         follower.start(&self.services, Config::default());
         follower.start(&self.slices, Config::default());
         follower.start(&self.endpoints, Config::default());
@@ -96,7 +105,10 @@ impl World {
         self.replica_sets.synced().await;
         self.replication_controllers.synced().await;
         self.deployments.synced().await;
+        self.daemon_sets.synced().await;
+        self.revisions.synced().await;
         self.jobs.synced().await;
+        self.cron_jobs.synced().await;
         self.services.synced().await;
         self.slices.synced().await;
         self.endpoints.synced().await;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a failed expectation is a failed test
 
 mod access;
+mod admission;
 mod custom;
 mod kubectl;
 mod metrics;

@@ -1,5 +1,5 @@
-//! Hand-made Endpoints of Services without a selector, mirrored into EndpointSlices, where everybody
-//! looks.
+//! Hand-made Endpoints of Services without a selector, mirrored into EndpointSlices, where all
+//! look.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -73,6 +73,13 @@ pub(super) fn misfit(pod: &Pod, node: &Node, here: &[&Pod]) -> Option<Vec<String
     (!lacking.is_empty()).then_some(lacking)
 }
 
+/// Whether a node may take such pods at all: taints, selector and affinity, not room.
+pub(crate) fn suits(spec: &PodSpec, node: &Node) -> bool {
+    (is_open(node) || tolerates_closed(spec))
+        && untolerated(spec, node).is_none()
+        && is_wanted(spec, node)
+}
+
 fn tolerates_closed(spec: &PodSpec) -> bool {
     let taint = Taint {
         key: "node.kubernetes.io/unschedulable".into(),
