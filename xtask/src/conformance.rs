@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::judges;
-use crate::run::{output, root, run, step, target_dir};
+use crate::run::{WrongUse, output, root, run, step, target_dir};
 use report::{Outcome, Outcomes, Page};
 
 /// Names of the tests, one a line.
@@ -109,7 +109,8 @@ pub fn main(arguments: &[String]) -> Result<()> {
     };
     let chosen: Vec<&str> = names().filter(wanted).collect();
     if chosen.is_empty() {
-        bail!("no test name contains {}", arguments.join(" or "));
+        let text = format!("no test name contains {}", arguments.join(" or "));
+        return Err(WrongUse(text).into());
     }
     step("judges", judges::conformance)?;
     step("build", build)?;

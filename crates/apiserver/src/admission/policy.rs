@@ -4,14 +4,11 @@
 //! says `failurePolicy: Ignore`. The name `authorizer` is not known to expressions, and `Audit` as
 //! the only action lets the request pass without a note.
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-
-use pilotis_policy::{Answer, Expression, Language, Scope};
+use pilotis_policy::{Answer, Scope};
 use pilotis_store::{Key, Query};
 use serde_json::Value;
 
-use super::{Request, matching};
+use super::{Request, cel, matching};
 use crate::context;
 use crate::failure::{Failure, Outcome};
 use crate::kind::Kind;
@@ -19,15 +16,8 @@ use crate::meta;
 use crate::selectors::Labels;
 
 const GROUP: &str = "admissionregistration.k8s.io";
-/// Compiled expressions kept.
-const EXPRESSIONS_COUNT_MAX: usize = 2048;
 /// Objects of parameters one binding may choose.
 const PARAMS_COUNT_MAX: usize = 256;
-
-type Compiled = Result<Arc<Expression>, String>;
-
-static LANGUAGE: LazyLock<Option<Language>> = LazyLock::new(|| Language::new().ok());
-static EXPRESSIONS: LazyLock<Mutex<HashMap<String, Compiled>>> = LazyLock::new(Mutex::default);
 
 /// Refuses what a bound policy refuses.
 pub(super) fn validate(request: &Request<'_>, object: Option<&Value>) -> Outcome<()> {
@@ -90,20 +80,6 @@ fn rule_matches(request: &Request<'_>, rule: &Value, object: &Value) -> bool {
         && matching::rule_matches(request, rule)
 }
 
-fn compiled(expression: &str) -> Compiled {
-    let mut expressions = EXPRESSIONS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = expressions.get(expression) {
-        return known.clone();
-    }
-    let language = LANGUAGE.as_ref().ok_or("no expression language")?;
-    let fresh = language.compile(expression).map(Arc::new);
-    if expressions.len() >= EXPRESSIONS_COUNT_MAX {
-        expressions.clear();
-    }
-    expressions.insert(expression.to_owned(), fresh.clone());
-    fresh
-}
-
 /// A policy in one of the places it is bound to.
 struct Bound<'a> {
     request: &'a Request<'a>,
@@ -135,57 +111,29 @@ impl Bound<'_> {
     }
 
     fn judge_with(&self, object: Option<&Value>, params: &Value) -> Outcome<()> {
-        let Some(mut scope) = self.scope(object, params) else {
+        let Some(mut scope) = cel::scope(self.request, object, params) else {
             return self.broken("object too large");
         };
-        for condition in list(&self.policy["spec"]["matchConditions"]) {
-            match self.truth(&scope, condition) {
-                Ok(true) => {}
-                Ok(false) => return Ok(()),
-                Err(why) => return self.broken(&why),
-            }
+        match cel::conditions_hold(&scope, &self.policy["spec"]["matchConditions"]) {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(why) => return self.broken(&why),
         }
         for variable in list(&self.policy["spec"]["variables"]) {
             let name = variable["name"].as_str().unwrap_or_default();
-            match compiled(variable["expression"].as_str().unwrap_or_default()) {
+            match cel::compiled(variable["expression"].as_str().unwrap_or_default()) {
                 Ok(expression) => scope.define(name, &expression),
                 Err(why) => return self.broken(&why),
             }
         }
         for validation in list(&self.policy["spec"]["validations"]) {
-            match self.truth(&scope, validation) {
+            match cel::truth(&scope, validation) {
                 Ok(true) => {}
                 Ok(false) => self.refuse(&message(&scope, validation), validation)?,
                 Err(why) => self.broken(&why)?,
             }
         }
         Ok(())
-    }
-
-    fn scope(&self, object: Option<&Value>, params: &Value) -> Option<Scope> {
-        let request = self.request.describe(object);
-        let key = Key::new(&"/namespaces".into(), "", self.request.namespace);
-        let namespace = match self.request.kind.namespaced {
-            true => self.request.context.api.store.get(&key),
-            false => None,
-        };
-        let namespace = namespace.and_then(|entry| serde_json::from_slice(&entry.bytes).ok());
-        LANGUAGE.as_ref()?.scope(&[
-            ("object", object.unwrap_or(&Value::Null)),
-            ("oldObject", self.request.old.unwrap_or(&Value::Null)),
-            ("request", &request),
-            ("params", params),
-            ("namespaceObject", &namespace.unwrap_or(Value::Null)),
-        ])
-    }
-
-    fn truth(&self, scope: &Scope, rule: &Value) -> Result<bool, String> {
-        let text = rule["expression"].as_str().unwrap_or_default();
-        match scope.evaluate(&*compiled(text)?) {
-            Ok(Answer::Bool(truth)) => Ok(truth),
-            Ok(_) => Err(format!("expression '{text}' gives no boolean")),
-            Err(why) => Err(format!("expression '{text}' resulted in error: {why}")),
-        }
     }
 
     /// Objects that parametrise the policy here.
@@ -277,7 +225,7 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
 
 /// What a broken validation says: its own words as computed, as written, or its expression.
 fn message(scope: &Scope, validation: &Value) -> String {
-    let computed = validation["messageExpression"].as_str().map(compiled);
+    let computed = validation["messageExpression"].as_str().map(cel::compiled);
     if let Some(Ok(expression)) = computed
         && let Ok(Answer::Text(text)) = scope.evaluate(&expression)
         && !text.trim().is_empty()

@@ -2,8 +2,7 @@
 //!
 //! A webhook that cannot be reached or answers nonsense is a refusal (`failurePolicy: Fail`) or is
 //! passed over (`Ignore`). Configurations are never sent to webhooks, or nobody could repair one.
-//! `matchConditions` (CEL) are not evaluated: a webhook that has any is called for every match of
-//! its rules.
+//! So is one whose `matchConditions` cannot be evaluated.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -14,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use pilotis_store::Query;
 use serde_json::{Value, json};
 
-use super::{Request, matching};
+use super::{Request, cel, matching};
 use crate::failure::{Failure, Outcome};
 
 const GROUP: &str = "admissionregistration.k8s.io";
@@ -33,6 +32,9 @@ pub(super) async fn mutate(request: &Request<'_>, object: &mut Value) -> Outcome
             configuration: &configuration,
             webhook: &webhook,
         };
+        if !call.is_wanted(Some(object))? {
+            continue;
+        }
         let Some(answer) = call.ask(Some(object)).await? else {
             continue;
         };
@@ -47,13 +49,14 @@ pub(super) async fn mutate(request: &Request<'_>, object: &mut Value) -> Outcome
 pub(super) async fn validate(request: &Request<'_>, object: Option<&Value>) -> Outcome<()> {
     let subject = object.or(request.old).unwrap_or(&Value::Null);
     for (configuration, webhook) in concerned(request, "validatingwebhookconfigurations", subject) {
-        Call {
+        let call = Call {
             request,
             configuration: &configuration,
             webhook: &webhook,
+        };
+        if call.is_wanted(object)? {
+            call.ask(object).await?;
         }
-        .ask(object)
-        .await?;
     }
     Ok(())
 }
@@ -103,6 +106,34 @@ struct Call<'a> {
 impl Call<'_> {
     fn name(&self) -> &str {
         self.webhook["name"].as_str().unwrap_or("")
+    }
+
+    /// Whether the webhook's conditions hold; when they cannot be evaluated, its failure policy
+    /// decides.
+    fn is_wanted(&self, object: Option<&Value>) -> Outcome<bool> {
+        let conditions = &self.webhook["matchConditions"];
+        if conditions.as_array().is_none_or(Vec::is_empty) {
+            return Ok(true);
+        }
+        let why = match cel::scope(self.request, object, &Value::Null) {
+            None => "object too large".to_owned(),
+            Some(scope) => match cel::conditions_hold(&scope, conditions) {
+                Ok(hold) => return Ok(hold),
+                Err(why) => why,
+            },
+        };
+        if self.webhook["failurePolicy"] == "Ignore" {
+            return Ok(false);
+        }
+        let message = format!(
+            "admission webhook \"{}\" cannot be matched: {why}",
+            self.name()
+        );
+        Err(Failure::forbidden(
+            self.request.kind,
+            self.request.name,
+            &message,
+        ))
     }
 
     /// The `response` of an allowance; a refusal is a failure; `None` when the webhook is passed
