@@ -13,8 +13,10 @@ use crate::run::{output, run, step};
 
 /// Kubernetes release of the control plane, `kubectl` and the conformance tests.
 const KUBERNETES: &str = "1.35.4";
-/// Staging modules carry the same numbers with a leading 0.
-const STAGING: &str = "0.35.4";
+/// The oldest `kubectl` that must work.
+const KUBECTL_OLDEST: &str = "1.29.15";
+/// Folders, beside those of `PATH`, where machines keep `kubectl.1.N` of several releases.
+const KUBECTL_FOLDERS: [&str; 1] = ["/usr/lib/google-cloud-sdk/bin"];
 /// etcd under kube-apiserver.
 const ETCD: &str = "v3.7.3";
 /// Verifies what we sign.
@@ -30,7 +32,19 @@ const HELM: &str = "v4.2.4";
 /// When Go is missing or a module cannot be fetched or built.
 pub fn main(_: &[String]) -> Result<()> {
     required()?;
-    step("judge e2e.test", || {
+    conformance()
+}
+
+/// Installs what runs upstream's conformance tests.
+///
+/// # Errors
+/// When Go is missing or a module cannot be fetched or built.
+pub fn conformance() -> Result<()> {
+    fs::create_dir_all(bin())?;
+    step(&format!("judge kubectl {KUBERNETES}"), || {
+        kubernetes("kubectl")
+    })?;
+    step(&format!("judge e2e.test {KUBERNETES}"), || {
         kubernetes_test("e2e.test", "k8s.io/kubernetes/test/e2e")
     })
 }
@@ -44,6 +58,7 @@ pub fn required() -> Result<()> {
     step(&format!("judge kubectl {KUBERNETES}"), || {
         kubernetes("kubectl")
     })?;
+    step("judge kubectl of older releases", older_kubectls)?;
     step(&format!("judge helm {HELM}"), helm)?;
     step(&format!("judge cosign {COSIGN}"), || {
         install(
@@ -138,14 +153,43 @@ fn kubernetes(program: &str) -> Result<()> {
     if target.exists() {
         return Ok(());
     }
-    let dir = kubernetes_module()?;
-    let flags = ["build", "-mod=mod", "-ldflags", &version_flags()];
-    build(
-        &dir,
-        &flags,
-        &target,
-        &format!("k8s.io/kubernetes/cmd/{program}"),
-    )
+    build_kubernetes(KUBERNETES, program, &target)
+}
+
+fn build_kubernetes(release: &str, program: &str, target: &Path) -> Result<()> {
+    let dir = kubernetes_module(release)?;
+    let flags = ["build", "-mod=mod", "-ldflags", &version_flags(release)];
+    let package = format!("k8s.io/kubernetes/cmd/{program}");
+    build(&dir, &flags, target, &package)
+}
+
+/// Names every `kubectl.1.N` of this machine `kubectl-1.N`; the oldest is built where it is not
+/// there.
+fn older_kubectls() -> Result<()> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    folders.extend(KUBECTL_FOLDERS.iter().map(PathBuf::from));
+    let (oldest, newest) = (minor(KUBECTL_OLDEST), minor(KUBERNETES));
+    for minor in oldest..newest {
+        let target = bin().join(format!("kubectl-1.{minor}"));
+        if target.exists() {
+            continue;
+        }
+        let names = folders.iter().map(|f| f.join(format!("kubectl.1.{minor}")));
+        if let Some(found) = names.into_iter().find(|program| program.is_file()) {
+            std::os::unix::fs::symlink(&found, &target)
+                .with_context(|| format!("cannot name {}", found.display()))?;
+        } else if minor == oldest {
+            build_kubernetes(KUBECTL_OLDEST, "kubectl", &target)?;
+        }
+    }
+    Ok(())
+}
+
+/// The middle number of a release.
+fn minor(release: &str) -> u32 {
+    let number = release.split('.').nth(1);
+    number.and_then(|n| n.parse().ok()).unwrap_or_default()
 }
 
 fn kubernetes_test(program: &str, package: &str) -> Result<()> {
@@ -153,13 +197,10 @@ fn kubernetes_test(program: &str, package: &str) -> Result<()> {
     if target.exists() {
         return Ok(());
     }
-    let dir = kubernetes_module()?;
-    build(
-        &dir,
-        &["test", "-mod=mod", "-c", "-ldflags", &version_flags()],
-        &target,
-        package,
-    )
+    let dir = kubernetes_module(KUBERNETES)?;
+    let flags = version_flags(KUBERNETES);
+    let words = ["test", "-mod=mod", "-c", "-ldflags", &flags];
+    build(&dir, &words, &target, package)
 }
 
 fn build(dir: &Path, flags: &[&str], target: &Path, package: &str) -> Result<()> {
@@ -171,49 +212,47 @@ fn build(dir: &Path, flags: &[&str], target: &Path, package: &str) -> Result<()>
 }
 
 /// A module of our own that replaces the staging modules as the release's own `go.mod` means.
-fn kubernetes_module() -> Result<PathBuf> {
-    let dir = base().join("src/k8s");
+fn kubernetes_module(release: &str) -> Result<PathBuf> {
+    let name = match release {
+        KUBERNETES => "src/k8s".to_owned(),
+        other => format!("src/k8s-{other}"),
+    };
+    let dir = base().join(name);
     if dir.join("go.mod").exists() {
         return Ok(dir);
     }
     fs::create_dir_all(&dir)?;
-    run(&mut go(
-        &dir,
-        &[
-            "mod",
-            "download",
-            &format!("k8s.io/kubernetes@v{KUBERNETES}"),
-        ],
-    ))?;
+    let module = format!("k8s.io/kubernetes@v{release}");
+    run(&mut go(&dir, &["mod", "download", &module]))?;
     let cache = output(&mut go(&dir, &["env", "GOMODCACHE"]))?;
-    let upstream = Path::new(cache.trim()).join(format!("k8s.io/kubernetes@v{KUBERNETES}/go.mod"));
+    let upstream = Path::new(cache.trim()).join(module).join("go.mod");
     let text = fs::read_to_string(&upstream)?;
     fs::write(dir.join("tools.go"), "package judge\n")?;
-    fs::write(dir.join("go.mod"), module_file(&text))?;
+    fs::write(dir.join("go.mod"), module_file(release, &text))?;
     Ok(dir)
 }
 
-fn module_file(upstream: &str) -> String {
-    let mut text = format!(
-        "module judge\n\ngo 1.25.0\n\nrequire k8s.io/kubernetes v{KUBERNETES}\n\nreplace (\n"
-    );
+/// Staging modules carry the numbers of their release with a leading 0.
+fn module_file(release: &str, upstream: &str) -> String {
+    let staging = release.replacen('1', "0", 1);
+    let mut text =
+        format!("module judge\n\ngo 1.25.0\n\nrequire k8s.io/kubernetes v{release}\n\nreplace (\n");
     for line in upstream.lines() {
         let mut words = line.split_whitespace();
         if let (Some(module), Some("v0.0.0")) = (words.next(), words.next()) {
-            text.push_str(&format!("\t{module} => {module} v{STAGING}\n"));
+            text.push_str(&format!("\t{module} => {module} v{staging}\n"));
         }
     }
     text.push_str(")\n");
     text
 }
 
-fn version_flags() -> String {
-    let (major, rest) = KUBERNETES.split_once('.').unwrap_or(("1", ""));
-    let minor = rest.split('.').next().unwrap_or_default();
+fn version_flags(release: &str) -> String {
     let base = "k8s.io/component-base/version";
     let client = "k8s.io/client-go/pkg/version";
+    let minor = minor(release);
     format!(
-        "-X {base}.gitVersion=v{KUBERNETES} -X {base}.gitMajor={major} -X {base}.gitMinor={minor} \
-         -X {client}.gitVersion=v{KUBERNETES}"
+        "-X {base}.gitVersion=v{release} -X {base}.gitMajor=1 -X {base}.gitMinor={minor} -X \
+         {client}.gitVersion=v{release}"
     )
 }

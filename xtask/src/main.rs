@@ -4,6 +4,7 @@
 
 mod bench;
 mod browser;
+mod conformance;
 mod demo;
 mod judges;
 mod kinds;
@@ -23,7 +24,7 @@ type Command = (
     fn(&[String]) -> anyhow::Result<()>,
 );
 
-const COMMANDS: [Command; 8] = [
+const COMMANDS: [Command; 9] = [
     (
         "demo",
         "[--until N | --broken]",
@@ -60,6 +61,12 @@ const COMMANDS: [Command; 8] = [
         "",
         "take the README's picture of a blocked delivery again",
         |_| browser::picture(),
+    ),
+    (
+        "conformance",
+        "[FILTER…]",
+        "run upstream's tests that need no container; write docs/conformance.md",
+        conformance::main,
     ),
     (
         "kinds",

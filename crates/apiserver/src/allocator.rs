@@ -51,6 +51,12 @@ impl Allocator {
         }
     }
 
+    /// The whole range, as `10.96.0.0/16`.
+    pub(crate) fn range(&self) -> String {
+        let prefix = 32 - self.count.trailing_zeros();
+        format!("{}/{prefix}", Ipv4Addr::from(self.first))
+    }
+
     /// The address of the `kubernetes` Service: the first of the range.
     pub(crate) fn kubernetes(&self) -> Ipv4Addr {
         Ipv4Addr::from(self.first + 1)

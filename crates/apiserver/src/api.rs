@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::allocator::Allocator;
-use crate::audit::Audit;
+use crate::audit::{Audit, Ending};
 use crate::authn::{self, User, impersonate, tokens::Tokens};
 use crate::authz::{self, Attributes, Authorizer, Decision};
 use crate::body;
@@ -25,6 +25,7 @@ use crate::kind::Kind;
 use crate::metrics::{Metrics, Subject};
 use crate::openapi::Documents;
 use crate::patching;
+use crate::quotas::Quotas;
 use crate::read;
 use crate::request::{Info, Query};
 use crate::respond::{self, Answer};
@@ -41,6 +42,7 @@ pub(crate) struct Api {
     pub(crate) authorizer: Authorizer,
     pub(crate) tokens: Tokens,
     pub(crate) allocator: Allocator,
+    pub(crate) quotas: Quotas,
     pub(crate) documents: Documents,
     pub(crate) audit: Audit,
     pub(crate) metrics: Metrics,
@@ -82,7 +84,14 @@ impl Api {
         if info.verb.is_empty() {
             return Err(Failure::method_not_allowed());
         }
-        self.authorize(&user, &Attributes::of(&info))?;
+        if let Err(failure) = self.authorize(&user, &Attributes::of(&info)) {
+            let ending = Ending {
+                dry_run: query.dry_run().unwrap_or(false),
+                code: failure.code,
+            };
+            self.audit.record(&user, &info, &info.name, ending);
+            return Err(failure);
+        }
         let mut context = Context::new(Arc::clone(self), info, query, user);
         context.headers = parts.headers;
         let result = serve(&context, body).await;
@@ -90,9 +99,12 @@ impl Api {
             Ok(answer) => answer.status().as_u16(),
             Err(failure) => failure.code,
         };
-        let dry_run = context.query.dry_run().unwrap_or(false);
+        let ending = Ending {
+            dry_run: context.query.dry_run().unwrap_or(false),
+            code,
+        };
         self.audit
-            .record(&context.user, &context.info, dry_run, code);
+            .record(&context.user, &context.info, &context.subject(), ending);
         let mut answer = match result {
             Ok(answer) => answer,
             Err(failure) => respond::failure(&failure),

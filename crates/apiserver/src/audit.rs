@@ -26,6 +26,13 @@ pub(crate) struct Audit {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
+/// How a request ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ending {
+    pub(crate) dry_run: bool,
+    pub(crate) code: u16,
+}
+
 impl Audit {
     /// Opens the file for appending.
     pub(crate) fn open(path: &Path) -> std::io::Result<Self> {
@@ -44,8 +51,9 @@ impl Audit {
         })
     }
 
-    /// Records a finished request on a resource, if it was a mutation.
-    pub(crate) fn record(&self, user: &User, info: &Info, dry_run: bool, code: u16) {
+    /// Records a finished request on a resource, if it was a mutation or tried to be one. `name` is
+    /// the object's, also when the path has none.
+    pub(crate) fn record(&self, user: &User, info: &Info, name: &str, end: Ending) {
         if !matches!(
             info.verb,
             "create" | "update" | "patch" | "delete" | "deletecollection"
@@ -56,8 +64,8 @@ impl Audit {
             "time": Timestamp::now().to_string(),
             "user": user.name, "groups": user.groups, "impersonatedBy": user.impersonated_by,
             "verb": info.verb, "group": info.group, "version": info.version,
-            "resource": info.full_resource(), "namespace": info.namespace, "name": info.name,
-            "dryRun": dry_run, "code": code,
+            "resource": info.full_resource(), "namespace": info.namespace, "name": name,
+            "dryRun": end.dry_run, "code": end.code,
         });
         if let Some(lines) = &self.lines {
             let _ = lines.send(format!("{line}\n"));

@@ -22,6 +22,7 @@ pub(crate) struct Context {
     pub(crate) query: Query,
     pub(crate) user: User,
     pub(crate) headers: HeaderMap,
+    created: Mutex<String>,
     warnings: Mutex<Vec<String>>,
 }
 
@@ -36,6 +37,7 @@ impl Context {
             query,
             user,
             headers: HeaderMap::new(),
+            created: Mutex::default(),
             warnings,
         }
     }
@@ -81,6 +83,21 @@ impl Context {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(warning.into());
+    }
+
+    /// Remembers the name of the object this request creates.
+    pub(crate) fn note_created(&self, name: &str) {
+        let mut created = self.created.lock().unwrap_or_else(PoisonError::into_inner);
+        name.clone_into(&mut created);
+    }
+
+    /// The object's name, from the path or as it was created; empty for a collection.
+    pub(crate) fn subject(&self) -> String {
+        if !self.info.name.is_empty() {
+            return self.info.name.clone();
+        }
+        let created = self.created.lock().unwrap_or_else(PoisonError::into_inner);
+        created.clone()
     }
 
     pub(crate) fn take_warnings(&self) -> Vec<String> {

@@ -1,4 +1,5 @@
-//! Objects every cluster has from its first second: namespaces, and the `kubernetes` Service.
+//! Objects every cluster has from its first second: namespaces, the highest priorities, the
+//! range of Services, and the `kubernetes` Service.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,10 +10,17 @@ use serde_json::{Value, json};
 use crate::api::Api;
 use crate::commit;
 use crate::context::key;
+use crate::meta;
 use crate::strategy;
 use crate::validation;
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+
+/// Priorities above what anybody else may give.
+const PRIORITIES: [(&str, i64); 2] = [
+    ("system-cluster-critical", 2_000_000_000),
+    ("system-node-critical", 2_000_001_000),
+];
 
 /// Writes what is missing; the `kubernetes` endpoints follow the listener.
 pub(crate) async fn write(api: &Arc<Api>, address: SocketAddr, ca: &str) {
@@ -21,6 +29,43 @@ pub(crate) async fn write(api: &Arc<Api>, address: SocketAddr, ca: &str) {
         let metadata = json!({"name": name, "labels": labels});
         ensure(api, ("", "v1", "namespaces"), metadata, json!({}), false).await;
     }
+    for (name, value) in PRIORITIES {
+        let metadata = json!({"name": name});
+        let content = json!({"value": value});
+        ensure(
+            api,
+            ("scheduling.k8s.io", "v1", "priorityclasses"),
+            metadata,
+            content,
+            false,
+        )
+        .await;
+    }
+    let ready = json!({"type": "Ready", "status": "True", "reason": "",
+        "message": "Kubernetes default Service CIDR is ready",
+        "lastTransitionTime": meta::now()});
+    ensure(
+        api,
+        ("networking.k8s.io", "v1", "servicecidrs"),
+        json!({"name": "kubernetes"}),
+        json!({"spec": {"cidrs": [api.allocator.range()]}, "status": {"conditions": [ready]}}),
+        false,
+    )
+    .await;
+    write_service(api, address).await;
+    let metadata = json!({"name": "kube-root-ca.crt", "namespace": "kube-public"});
+    ensure(
+        api,
+        ("", "v1", "configmaps"),
+        metadata,
+        json!({"data": {"ca.crt": ca}}),
+        true,
+    )
+    .await;
+}
+
+/// The Service by which pods find this server, and where it listens.
+async fn write_service(api: &Arc<Api>, address: SocketAddr) {
     let labels = json!({"component": "apiserver", "provider": "kubernetes"});
     let metadata = json!({"name": "kubernetes", "namespace": "default", "labels": labels});
     let service_ip = api.allocator.kubernetes().to_string();
@@ -53,15 +98,6 @@ pub(crate) async fn write(api: &Arc<Api>, address: SocketAddr, ca: &str) {
         true,
     )
     .await;
-    let metadata = json!({"name": "kube-root-ca.crt", "namespace": "kube-public"});
-    ensure(
-        api,
-        ("", "v1", "configmaps"),
-        metadata,
-        json!({"data": {"ca.crt": ca}}),
-        true,
-    )
-    .await;
 }
 
 async fn ensure(
@@ -91,12 +127,19 @@ async fn ensure(
         Some(entry) => Expect::Revision(entry.revision),
         None => Expect::Absent,
     };
+    let fields = object.as_object_mut();
+    let status = fields.and_then(|fields| fields.remove("status"));
     validation::default(kind, &mut object);
     strategy::prepare_create(kind, &mut object);
+    if let Some(status) = status {
+        object["status"] = status;
+    }
     let old = found.and_then(|e| serde_json::from_slice::<Value>(&e.bytes).ok());
     if let Some(old) = &old {
         for field in ["uid", "creationTimestamp", "generation"] {
-            object["metadata"][field] = old["metadata"][field].clone();
+            if let Some(kept) = old["metadata"].get(field) {
+                object["metadata"][field] = kept.clone();
+            }
         }
         let mut same = object.clone();
         same["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"].clone();

@@ -31,6 +31,7 @@ mod negotiate;
 mod openapi;
 mod owners;
 mod patching;
+mod quotas;
 mod read;
 mod request;
 mod respond;

@@ -106,6 +106,7 @@ impl ApiServer {
             authorizer: authz::Authorizer::default(),
             tokens: Tokens::open(&directory.join("pki"))?,
             allocator: Allocator::new(settings.service_base, settings.service_prefix),
+            quotas: Default::default(),
             documents: Default::default(),
             audit: Audit::open(&directory.join("audit.jsonl")).map_err(in_directory)?,
             metrics: Default::default(),

@@ -188,7 +188,8 @@ fn keep_known_finalizers(old: &Value, new: &mut Value) {
         .into_iter()
         .map(str::to_owned)
         .collect();
-    if let Some(list) = new["metadata"]["finalizers"].as_array_mut() {
+    let listed = new.pointer_mut("/metadata/finalizers");
+    if let Some(list) = listed.and_then(Value::as_array_mut) {
         list.retain(|f| f.as_str().is_some_and(|f| known.iter().any(|k| k == f)));
     }
 }

@@ -91,6 +91,7 @@ impl<'a> Writing<'a> {
         let Proposal { mut object, owned } = proposal;
         let (context, kind) = (self.context, self.kind);
         self.settle_names(&mut object)?;
+        context.note_created(meta::name(&object));
         if !meta::text(&object, "resourceVersion").is_empty() {
             return Err(Failure::bad_request(
                 "resourceVersion should not be set on objects to be created",
@@ -120,6 +121,7 @@ impl<'a> Writing<'a> {
             .assign(&context.api.store, kind, None, &mut object)?;
         validation::create(kind, &object)?;
         admission::validate(&request, Some(&object)).await?;
+        let counted = context.api.quotas.reserve(&request, &object)?;
         commit::check_size(&object)?;
         let name = meta::name(&object).to_owned();
         let key = key(kind, &self.namespace, &name);
@@ -130,7 +132,7 @@ impl<'a> Writing<'a> {
             return Ok(commit::pretend(kind, key, 0, object));
         }
         let written = commit::put(&context.api.store, kind, key, Expect::Absent, object).await;
-        drop(reserved);
+        drop((reserved, counted));
         written.map_err(|e| commit::failure(&e, kind, &name))
     }
 
@@ -237,6 +239,7 @@ impl<'a> Writing<'a> {
             validation::update(kind, &old, &new)?;
         }
         admission::validate(&request, Some(&new)).await?;
+        context.api.quotas.reserve(&request, &new)?;
         owners::keep_times(&old, &mut new);
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"].clone();
         if new == old {

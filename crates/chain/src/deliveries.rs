@@ -87,10 +87,9 @@ async fn look(delivery: Arc<Delivery>, context: Arc<Context>) -> Result<Action, 
     }
     let outcome = match steps::run(gate, &delivery, &mut status, &context).await {
         Ok(outcome) => outcome,
-        Err(Error::Sources(source)) => Outcome::failed(
-            source.to_string(),
-            "make the repository smaller, or keep large files outside it",
-        ),
+        Err(Error::Sources(source)) => Outcome::failed(Reason::SourcesRefused {
+            message: source.to_string(),
+        }),
         Err(error) if since_start(&status, gate) > GIVE_UP => ours(&error),
         Err(error) => return Err(error),
     };

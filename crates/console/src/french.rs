@@ -98,6 +98,9 @@ fn sentence(reason: &Reason) -> String {
         Reason::BuildStopped { message } => {
             format!("La construction s’est arrêtée\u{202f}: `{message}`")
         }
+        Reason::SourcesRefused { message } => {
+            format!("Le dépôt dépasse ce qui peut en être lu\u{202f}: `{message}`")
+        }
         Reason::BuildTooLong { minutes } => {
             format!("La construction n’a pas fini en {minutes} minutes.")
         }
@@ -163,6 +166,9 @@ fn fix(reason: &Reason) -> String {
         }
         Reason::BuildStopped { .. } => {
             "Lisez le journal de construction, rangé parmi les preuves.".to_owned()
+        }
+        Reason::SourcesRefused { .. } => {
+            "Allégez le dépôt, ou gardez les gros fichiers en dehors.".to_owned()
         }
         Reason::BuildTooLong { .. } => "Raccourcissez la construction.".to_owned(),
         Reason::BuildTooLarge { .. } => {

@@ -6,7 +6,7 @@
 //! [`Cache::forget`]) and watch events older than it are ignored; resource versions are compared
 //! as numbers, which upstream guarantees since 1.35. `managedFields` are not kept.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fmt::Debug;
 use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -18,6 +18,9 @@ use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+/// Ids of deleted objects that are remembered, of each kind.
+const GONE_COUNT_MAX: usize = 4096;
 
 /// Namespace (empty for cluster-wide kinds) and name.
 pub(crate) type Key = (String, String);
@@ -46,8 +49,29 @@ pub(crate) struct Cache<K> {
 
 struct State<K> {
     objects: BTreeMap<Key, Arc<K>>,
-    /// Unique ids of objects we deleted whose last watch event has not come yet.
-    gone: BTreeSet<String>,
+    gone: Gone,
+}
+
+/// Unique ids of objects that do not exist any more. Answers and events about them may still come,
+/// in any order; they must not bring them back.
+#[derive(Default)]
+struct Gone {
+    known: HashSet<String>,
+    order: VecDeque<String>,
+}
+
+impl Gone {
+    fn insert(&mut self, uid: String) {
+        if !self.known.insert(uid.clone()) {
+            return;
+        }
+        self.order.push_back(uid);
+        if self.order.len() > GONE_COUNT_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+    }
 }
 
 /// What the API calls the object's place.
@@ -72,7 +96,7 @@ where
         Arc::new(Self {
             state: RwLock::new(State {
                 objects: BTreeMap::new(),
-                gone: BTreeSet::new(),
+                gone: Gone::default(),
             }),
             listeners: RwLock::new(Vec::new()),
             synced: watch::Sender::new(false),
@@ -130,7 +154,7 @@ where
             let is_known = old
                 .as_ref()
                 .is_some_and(|old| version_of(&**old) >= version_of(&*new));
-            if is_known || state.gone.contains(&uid) {
+            if is_known || state.gone.known.contains(&uid) {
                 return;
             }
             state.objects.insert(key, Arc::clone(&new));
@@ -142,25 +166,16 @@ where
         });
     }
 
-    /// Records that we deleted an object and that it is gone.
+    /// Records that an object does not exist any more.
     pub(crate) fn forget(&self, object: &K) {
-        self.remove(object, |gone, uid| {
-            gone.insert(uid);
-        });
-    }
-
-    /// Takes an object out; `note` says what becomes of the memory of its unique id.
-    fn remove(&self, object: &K, note: impl FnOnce(&mut BTreeSet<String>, String)) {
         let key = key_of(object);
-        let uid = object.uid().unwrap_or_default();
         let old = {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            state.gone.insert(object.uid().unwrap_or_default());
             let is_same = |known: &Arc<K>| known.meta().uid == object.meta().uid;
             if !state.objects.get(&key).is_some_and(is_same) {
-                state.gone.remove(&uid);
                 return;
             }
-            note(&mut state.gone, uid);
             state.objects.remove(&key)
         };
         self.tell(&Change { old, new: None });
@@ -206,7 +221,7 @@ where
                     self.synced.send_replace(true);
                 }
                 Some(Ok(Event::Apply(object))) => self.saw(object),
-                Some(Ok(Event::Delete(object))) => self.remove(&object, |_, _| {}),
+                Some(Ok(Event::Delete(object))) => self.forget(&object),
             }
         }
     }
@@ -223,14 +238,8 @@ where
                 .map(|(_, object)| Arc::clone(object))
                 .collect::<Vec<_>>()
         });
-        // A new watch starts here: events of what we deleted before will not come any more.
-        self.state
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .gone
-            .clear();
         for object in missing {
-            self.remove(&object, |_, _| {});
+            self.forget(&object);
         }
     }
 }
@@ -257,9 +266,24 @@ mod tests {
         cache.forget(&pod("a", "10"));
         cache.saw(pod("a", "11"));
         assert_eq!(version(), None);
-        cache.remove(&pod("a", "12"), |_, _| {});
-        assert!(cache.read(|state| state.gone.is_empty()));
         cache.saw(pod("b", "13"));
         assert_eq!(version().as_deref(), Some("13"));
+    }
+
+    #[test]
+    fn an_answer_that_comes_after_the_deletion_brings_nothing_back() {
+        let cache: Arc<Cache<Pod>> = Cache::new();
+        cache.saw(pod("a", "10"));
+        cache.forget(&pod("a", "12"));
+        cache.saw(pod("a", "11"));
+        assert!(cache.all().is_empty());
+    }
+
+    #[test]
+    fn what_is_remembered_of_the_deleted_is_bounded() {
+        let mut gone = Gone::default();
+        (0..=GONE_COUNT_MAX).for_each(|number| gone.insert(number.to_string()));
+        assert_eq!(gone.known.len(), GONE_COUNT_MAX);
+        assert!(!gone.known.contains("0"));
     }
 }

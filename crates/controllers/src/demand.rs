@@ -1,4 +1,4 @@
-//! What a pod asks for, added up as the scheduler and quotas count it.
+//! What a pod asks for, added up as the scheduler counts it.
 
 use std::collections::BTreeMap;
 
@@ -7,25 +7,18 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::quantity::thousandths;
 
-/// Which side of a container's resources counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    Requests,
-    Limits,
-}
-
 /// Amounts by resource, in thousandths: the greater of a pod's containers together and any init
 /// container alone, sidecars and overhead included.
-pub(crate) fn of(spec: &PodSpec, side: Side) -> BTreeMap<&str, i128> {
+pub(crate) fn of(spec: &PodSpec) -> BTreeMap<&str, i128> {
     let init = spec.init_containers.as_deref().unwrap_or_default();
     let is_sidecar = |c: &&Container| c.restart_policy.as_deref() == Some("Always");
     let together = spec.containers.iter().chain(init.iter().filter(is_sidecar));
     let mut total: BTreeMap<&str, i128> = BTreeMap::new();
-    for (name, amount) in together.flat_map(|container| asked(container, side)) {
+    for (name, amount) in together.flat_map(|container| asked(container)) {
         *total.entry(name).or_default() += amount;
     }
     for container in init.iter().filter(|c| !is_sidecar(c)) {
-        for (name, amount) in asked(container, side) {
+        for (name, amount) in asked(container) {
             let most = total.entry(name).or_default();
             *most = (*most).max(amount);
         }
@@ -36,15 +29,12 @@ pub(crate) fn of(spec: &PodSpec, side: Side) -> BTreeMap<&str, i128> {
     total
 }
 
-fn asked(container: &Container, side: Side) -> impl Iterator<Item = (&str, i128)> {
-    let amounts = container
-        .resources
-        .as_ref()
-        .and_then(|resources| match side {
-            Side::Requests => resources.requests.as_ref(),
-            Side::Limits => resources.limits.as_ref(),
-        });
-    let amounts = amounts.into_iter().flatten();
+fn asked(container: &Container) -> impl Iterator<Item = (&str, i128)> {
+    let resources = container.resources.as_ref();
+    let amounts = resources
+        .and_then(|resources| resources.requests.as_ref())
+        .into_iter()
+        .flatten();
     amounts.map(|(name, amount): (&String, &Quantity)| (name.as_str(), thousandths(amount)))
 }
 
@@ -57,13 +47,12 @@ mod tests {
     fn init_containers_count_alone_and_sidecars_together() {
         let spec: PodSpec = serde_json::from_value(json!({
             "containers": [{"name": "a", "resources": {"requests": {"cpu": "1"}}},
-                {"name": "b", "resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "2"}}}],
+                {"name": "b", "resources": {"requests": {"cpu": "1"}}}],
             "initContainers": [
                 {"name": "i", "resources": {"requests": {"cpu": "5"}}},
                 {"name": "s", "restartPolicy": "Always",
                     "resources": {"requests": {"cpu": "1"}}}]}))
         .unwrap();
-        assert_eq!(of(&spec, Side::Requests)["cpu"], 5_000);
-        assert_eq!(of(&spec, Side::Limits)["cpu"], 2_000);
+        assert_eq!(of(&spec)["cpu"], 5_000);
     }
 }

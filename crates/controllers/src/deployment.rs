@@ -9,6 +9,8 @@ mod plan;
 mod revision;
 mod status;
 
+pub(crate) use revision::template_hash;
+
 use std::sync::Arc;
 use std::time::Duration;
 

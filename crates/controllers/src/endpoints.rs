@@ -2,21 +2,23 @@
 //!
 //! What they should say is computed whole ([`wanted`]) and compared with what is; slices are filled
 //! in the order of addresses, so a change rewrites as few of them as the fill allows. IPv4 only;
-//! no topology hints, no mirroring of hand-made Endpoints.
+//! no topology hints. Hand-made Endpoints are mirrored into slices ([`mirror`]).
 
+mod mirror;
+mod slices;
 mod wanted;
+
+pub(crate) use mirror::Mirrors;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Endpoints, Service};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, PostParams};
 use kube::{Api, ResourceExt};
 
-use self::wanted::Content;
 use crate::Error;
 use crate::cache::{Key, key_of};
 use crate::owner::controller_reference;
@@ -83,7 +85,7 @@ impl Controller for ServiceEndpoints {
         }
         let pods = self.world.pods.in_namespace(&key.0);
         let contents = wanted::slices(&service, &pods, &self.world.nodes);
-        self.sync_slices(&service, contents).await?;
+        slices::sync(&self.world, &metadata(&service), contents).await?;
         self.sync_endpoints(&service, wanted::subsets(&service, &pods))
             .await?;
         Ok(None)
@@ -91,48 +93,6 @@ impl Controller for ServiceEndpoints {
 }
 
 impl ServiceEndpoints {
-    async fn sync_slices(&self, service: &Service, contents: Vec<Content>) -> Result<(), Error> {
-        let (namespace, name) = key_of(service);
-        let api: Api<EndpointSlice> = Api::namespaced(self.world.client.clone(), &namespace);
-        let parameters = PostParams::default();
-        let ours = |slice: &&Arc<EndpointSlice>| {
-            let labels = slice.labels();
-            labels.get(SERVICE_NAME) == Some(&name)
-                && labels.get(MANAGED_BY).is_some_and(|by| by == MANAGER)
-                && slice.metadata.deletion_timestamp.is_none()
-        };
-        let known = self.world.slices.in_namespace(&namespace);
-        let mut known = known.iter().filter(ours);
-        for content in contents {
-            let Some(slice) = known.next() else {
-                let slice = content.into_slice(metadata(service));
-                match api.create(&parameters, &slice).await.map_err(Error::from) {
-                    Ok(created) => self.world.slices.saw(created),
-                    Err(error) if error.is_terminating() => return Ok(()),
-                    Err(error) => return Err(error),
-                }
-                continue;
-            };
-            let mut next = content.into_slice(slice.metadata.clone());
-            next.metadata.labels = metadata(service).labels;
-            if next == **slice {
-                continue;
-            }
-            let replaced = api.replace(&slice.name_any(), &parameters, &next).await?;
-            self.world.slices.saw(replaced);
-        }
-        for surplus in known {
-            match api
-                .delete(&surplus.name_any(), &DeleteParams::default())
-                .await
-            {
-                Err(error) if !Error::is_not_found(&error) => return Err(error.into()),
-                _ => self.world.slices.forget(surplus),
-            }
-        }
-        Ok(())
-    }
-
     async fn sync_endpoints(
         &self,
         service: &Service,

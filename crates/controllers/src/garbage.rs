@@ -16,6 +16,7 @@ use futures::StreamExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{
     DeleteParams, DynamicObject, PartialObjectMeta, Patch, PatchParams, Preconditions,
+    PropagationPolicy,
 };
 use kube::core::discovery::ApiResource;
 use kube::runtime::WatchStreamExt;
@@ -240,6 +241,22 @@ impl Controller for Collector {
     }
 }
 
+async fn delete(
+    item: &Item,
+    api: &Api<Meta>,
+    policy: PropagationPolicy,
+) -> Result<(), kube::Error> {
+    let parameters = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: Some(item.uid.clone()),
+            resource_version: None,
+        }),
+        propagation_policy: Some(policy),
+        ..DeleteParams::default()
+    };
+    api.delete(&item.name, &parameters).await.map(drop)
+}
+
 impl Collector {
     /// Whether the API says that an owner is gone. An owner of an unknown kind may yet come.
     async fn is_absent(&self, item: &Item, owner: &OwnerReference) -> Result<bool, Error> {
@@ -278,16 +295,13 @@ impl Collector {
         let api = self.shared.api(&item.resource, &item.namespace);
         let outcome = match action {
             Action::Nothing => return Ok(None),
-            Action::Delete(policy) => {
-                let parameters = DeleteParams {
-                    preconditions: Some(Preconditions {
-                        uid: Some(item.uid.clone()),
-                        resource_version: None,
-                    }),
-                    propagation_policy: Some(policy),
-                    ..DeleteParams::default()
-                };
-                api.delete(&item.name, &parameters).await.map(drop)
+            Action::Delete(policy) => delete(item, &api, policy).await,
+            Action::BreakCircle(owners) => {
+                let patch = json!({"metadata": {"ownerReferences": owners}});
+                match self.patch(item, &api, patch).await {
+                    Ok(()) => delete(item, &api, PropagationPolicy::Foreground).await,
+                    failed => failed,
+                }
             }
             Action::KeepOwners(owners) => {
                 let patch = json!({"metadata": {"ownerReferences": owners}});

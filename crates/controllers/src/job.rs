@@ -18,6 +18,8 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, Pro
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
+pub(crate) use self::plan::{finished_at, is_successful};
+
 use self::plan::{News, Plan, TRACKING};
 use crate::Error;
 use crate::cache::{Key, key_of};
@@ -59,7 +61,7 @@ impl Controller for Jobs {
         {
             return Ok(None);
         }
-        if let Some(finished) = plan::finished_at(&job) {
+        if let Some(finished) = finished_at(&job) {
             return self.expire(&job, finished).await;
         }
         let selector = spec.selector.clone().unwrap_or_default();

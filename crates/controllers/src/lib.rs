@@ -6,6 +6,8 @@
 //! implements `queue::Controller`, a line in [`run`], rules in `role.yaml`.
 
 mod cache;
+mod cron_job;
+mod daemon_set;
 mod demand;
 mod deployment;
 mod disruption;
@@ -24,13 +26,18 @@ mod quantity;
 mod queue;
 mod quota;
 mod replica_set;
+mod replication_controller;
 mod scheduler;
 mod service_account;
 mod world;
 
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::core::v1::ReplicationController;
 use kube::Client;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use replica_set::Replicas;
 
 pub use error::Error;
 
@@ -57,10 +64,14 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) ->
     tasks.spawn(writing);
     let world = world::World::new(client.clone(), recorder);
 
-    let replica_sets = replica_set::ReplicaSets::new(&world);
+    let replica_sets = Replicas::<ReplicaSet>::new(&world);
+    let replication = Replicas::<ReplicationController>::new(&world);
     let deployments = deployment::Deployments::new(&world);
+    let daemon_sets = daemon_set::DaemonSets::new(&world);
     let endpoints = endpoints::ServiceEndpoints::new(&world);
+    let mirrors = endpoints::Mirrors::new(&world);
     let jobs = job::Jobs::new(&world);
+    let cron_jobs = cron_job::CronJobs::new(&world);
     let namespaces = namespace::Namespaces::new(&world);
     let accounts = service_account::ServiceAccounts::new(&world, settings.root_certificate);
     let scheduler = scheduler::Scheduler::new(&world);
@@ -78,9 +89,13 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) ->
         () = world.synced() => {}
     }
     tasks.spawn(queue::work(replica_sets.0, replica_sets.1, stop.clone()));
+    tasks.spawn(queue::work(replication.0, replication.1, stop.clone()));
     tasks.spawn(queue::work(deployments.0, deployments.1, stop.clone()));
+    tasks.spawn(queue::work(daemon_sets.0, daemon_sets.1, stop.clone()));
     tasks.spawn(queue::work(endpoints.0, endpoints.1, stop.clone()));
+    tasks.spawn(queue::work(mirrors.0, mirrors.1, stop.clone()));
     tasks.spawn(queue::work(jobs.0, jobs.1, stop.clone()));
+    tasks.spawn(queue::work(cron_jobs.0, cron_jobs.1, stop.clone()));
     tasks.spawn(queue::work(namespaces.0, namespaces.1, stop.clone()));
     tasks.spawn(queue::work(accounts.0, accounts.1, stop.clone()));
     tasks.spawn(queue::work(scheduler.0, scheduler.1, stop.clone()));

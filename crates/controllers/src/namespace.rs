@@ -91,12 +91,16 @@ impl Controller for Namespaces {
         let kinds = served(&self.world.client).await?;
         let kinds = kinds
             .into_iter()
-            .filter(|kind| kind.is_namespaced && kind.can("delete"));
-        let left: Vec<Left> = stream::iter(kinds.filter(|kind| kind.can("list")))
-            .map(|kind| self.empty(kind, name.clone()))
-            .buffer_unordered(PARALLEL)
-            .collect()
-            .await;
+            .filter(|kind| kind.is_namespaced && kind.can("delete") && kind.can("list"));
+        let (pods, others): (Vec<Served>, Vec<Served>) = kinds.partition(is_pods);
+        let mut left = self.empty_all(pods, &name).await;
+        // What pods use (secrets, policies, services) stays until they have ended.
+        if left
+            .iter()
+            .all(|left| left.count == 0 && left.failure.is_none())
+        {
+            left.extend(self.empty_all(others, &name).await);
+        }
         self.write_conditions(&namespace, &left).await?;
         let remaining = left.iter().map(|left| left.count).sum();
         if remaining > 0 || left.iter().any(|left| left.failure.is_some()) {
@@ -107,7 +111,19 @@ impl Controller for Namespaces {
     }
 }
 
+fn is_pods(kind: &Served) -> bool {
+    kind.resource.group.is_empty() && kind.resource.plural == "pods"
+}
+
 impl Namespaces {
+    async fn empty_all(&self, kinds: Vec<Served>, namespace: &str) -> Vec<Left> {
+        stream::iter(kinds)
+            .map(|kind| self.empty(kind, namespace.to_owned()))
+            .buffer_unordered(PARALLEL)
+            .collect()
+            .await
+    }
+
     /// Deletes all objects of a kind and says what is left.
     async fn empty(&self, kind: Served, namespace: String) -> Left {
         let resource = format!("{}.{}", kind.resource.plural, kind.resource.group);

@@ -1,8 +1,8 @@
 //! A node that only pretends to run pods, for clusters without containers.
 //!
 //! It registers itself, keeps its lease, and answers for pods bound to it: they run and are ready
-//! at once (readiness gates permitting), pods of Jobs succeed, deleted pods go. Nothing is
-//! executed, so commands, probes and exit codes have no effect.
+//! at once (readiness gates permitting), pods of Jobs succeed after a moment, deleted pods go.
+//! Nothing is executed, so commands, probes and exit codes have no effect.
 
 mod life;
 
@@ -211,7 +211,7 @@ fn status(now: Timestamp) -> NodeStatus {
         ("cpu", "32"),
         ("memory", "256Gi"),
         ("ephemeral-storage", "1Ti"),
-        ("pods", "110"),
+        ("pods", "1000"),
     ];
     let amounts = amounts.map(|(name, amount)| (name.to_owned(), Quantity(amount.into())));
     let amounts: BTreeMap<String, Quantity> = BTreeMap::from(amounts);
@@ -286,8 +286,10 @@ impl Controller for PretendNode {
             host: NODE_ADDRESS,
             address: &|| self.next_address(),
         };
-        let Some(status) = life::next(&pod, &place, Timestamp::now()) else {
-            return Ok(None);
+        let now = Timestamp::now();
+        let Some(status) = life::next(&pod, &place, now) else {
+            let left = life::until_end(&pod, now);
+            return Ok((life::is_job(&pod) && !left.is_zero()).then_some(left));
         };
         let patch = Patch::Merge(json!({"metadata": {"uid": pod.uid()}, "status": status}));
         match api

@@ -44,34 +44,6 @@ fn scale(suffix: &str) -> Option<(i128, i128)> {
     })
 }
 
-/// How an amount is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// In powers of ten: `500m`, `2k`.
-    Decimal,
-    /// In powers of two: `64Mi`.
-    Binary,
-}
-
-/// Writes thousandths with the largest suffix that keeps the number whole.
-pub(crate) fn format(thousandths: i128, form: Form) -> String {
-    const DECIMAL: [&str; 7] = ["", "k", "M", "G", "T", "P", "E"];
-    const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
-    if thousandths % 1_000 != 0 {
-        return format!("{thousandths}m");
-    }
-    let (suffixes, step) = match form {
-        Form::Decimal => (DECIMAL, 1_000),
-        Form::Binary => (BINARY, 1_024),
-    };
-    let (mut number, mut place) = (thousandths / 1_000, 0);
-    while number != 0 && number % step == 0 && place + 1 < suffixes.len() {
-        number /= step;
-        place += 1;
-    }
-    format!("{number}{}", suffixes[place])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,16 +61,5 @@ mod tests {
         ] {
             assert_eq!(thousandths(&Quantity(text.into())), expected, "{text}");
         }
-    }
-
-    #[test]
-    fn quantities_are_written_in_canonical_form() {
-        assert_eq!(format(1_500, Form::Decimal), "1500m");
-        assert_eq!(format(2_000_000, Form::Decimal), "2k");
-        assert_eq!(
-            format(thousandths(&Quantity("192Mi".into())), Form::Binary),
-            "192Mi"
-        );
-        assert_eq!(format(0, Form::Binary), "0");
     }
 }

@@ -1,46 +1,105 @@
-//! ReplicaSets: as many active pods as asked for, and a status that says how they are.
+//! ReplicaSets and ReplicationControllers: as many active pods as asked for, and a status that says
+//! how they are.
+//!
+//! A ReplicationController is an older spelling of the same thing ([`Replicated`]); decisions are
+//! made on its view as a ReplicaSet.
 
+use std::borrow::Cow;
+use std::fmt::Debug;
+use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::Timestamp;
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::PostParams;
-use kube::{Api, ResourceExt};
-use std::time::Duration;
+use kube::{Api, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::Error;
-use crate::cache::{Key, key_of};
+use crate::cache::{Cache, Key, key_of};
 use crate::owner::{claim_pods, controller_of, selects};
 use crate::pods;
 use crate::queue::{Controller, Queue};
 use crate::world::{World, queue_controller, queue_self};
 
-const COMPONENT: &str = "replicaset-controller";
 /// Pods created or deleted in one go.
 const BURST: usize = 500;
 
-pub(crate) struct ReplicaSets {
-    world: Arc<World>,
+/// A kind that asks for a number of equal pods.
+pub(crate) trait Replicated:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + Debug
+    + Serialize
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
+{
+    /// Kind, as owner references name it.
+    const KIND: &'static str;
+    /// Who speaks in events and logs.
+    const COMPONENT: &'static str;
+
+    /// Where objects of this kind are.
+    fn cache(world: &World) -> &Arc<Cache<Self>>;
+
+    /// What is asked for, as a ReplicaSet says it.
+    fn view(&self) -> Cow<'_, ReplicaSet>;
+
+    /// The object with another status.
+    fn with_status(&self, status: ReplicaSetStatus) -> Self;
 }
 
-impl ReplicaSets {
+impl Replicated for ReplicaSet {
+    const KIND: &'static str = "ReplicaSet";
+    const COMPONENT: &'static str = "replicaset-controller";
+
+    fn cache(world: &World) -> &Arc<Cache<Self>> {
+        &world.replica_sets
+    }
+
+    fn view(&self) -> Cow<'_, ReplicaSet> {
+        Cow::Borrowed(self)
+    }
+
+    fn with_status(&self, status: ReplicaSetStatus) -> Self {
+        Self {
+            status: Some(status),
+            ..self.clone()
+        }
+    }
+}
+
+pub(crate) struct Replicas<K> {
+    world: Arc<World>,
+    kind: PhantomData<K>,
+}
+
+impl<K: Replicated> Replicas<K> {
     pub(crate) fn new(world: &Arc<World>) -> (Self, Arc<Queue>) {
         let queue = Queue::new();
-        queue_self(&world.replica_sets, &queue);
-        queue_controller(&world.pods, "ReplicaSet", &queue);
-        queue_adopters(world, &queue);
-        let world = Arc::clone(world);
-        (Self { world }, queue)
+        queue_self(K::cache(world), &queue);
+        queue_controller(&world.pods, K::KIND, &queue);
+        queue_adopters::<K>(world, &queue);
+        let replicas = Self {
+            world: Arc::clone(world),
+            kind: PhantomData,
+        };
+        (replicas, queue)
     }
 }
 
 /// A pod without controller may belong to any set that selects it.
-fn queue_adopters(world: &Arc<World>, queue: &Arc<Queue>) {
+fn queue_adopters<K: Replicated>(world: &Arc<World>, queue: &Arc<Queue>) {
     let queue = Arc::clone(queue);
-    let sets = Arc::clone(&world.replica_sets);
+    let sets = Arc::clone(K::cache(world));
     world.pods.on_change(move |change| {
         let Some(pod) = change.new.as_ref() else {
             return;
@@ -49,7 +108,8 @@ fn queue_adopters(world: &Arc<World>, queue: &Arc<Queue>) {
             return;
         }
         for set in sets.in_namespace(&key_of(&**pod).0) {
-            let selector = set.spec.as_ref().map(|spec| &spec.selector);
+            let view = set.view();
+            let selector = view.spec.as_ref().map(|spec| &spec.selector);
             if selector.is_some_and(|s| selects(s, pod.metadata.labels.as_ref())) {
                 queue.add(key_of(&*set));
             }
@@ -57,17 +117,18 @@ fn queue_adopters(world: &Arc<World>, queue: &Arc<Queue>) {
     });
 }
 
-impl Controller for ReplicaSets {
-    const NAME: &'static str = COMPONENT;
+impl<K: Replicated> Controller for Replicas<K> {
+    const NAME: &'static str = K::COMPONENT;
 
     async fn reconcile(&self, key: &Key) -> Result<Option<Duration>, Error> {
-        let Some(set) = self.world.replica_sets.get(key) else {
+        let Some(owner) = K::cache(&self.world).get(key) else {
             return Ok(None);
         };
+        let set = owner.view();
         let Some(spec) = &set.spec else {
             return Ok(None);
         };
-        let claimed = claim_pods(&self.world, &*set, &spec.selector).await?;
+        let claimed = claim_pods(&self.world, &*owner, &spec.selector).await?;
         let active: Vec<Arc<Pod>> = claimed
             .iter()
             .filter(|p| pods::is_active(p))
@@ -78,27 +139,27 @@ impl Controller for ReplicaSets {
             .filter(|pod| !pods::is_finished(pod) && pod.metadata.deletion_timestamp.is_some())
             .count();
         let managed = match set.metadata.deletion_timestamp {
-            None => self.manage(&set, &active).await,
+            None => self.manage(&owner, &set, &active).await,
             Some(_) => Ok(()),
         };
         let now = Timestamp::now();
         let failure = managed.as_ref().err();
         let status = status(&set, &active, terminating, failure.map(Error::words), now);
-        self.write_status(&set, status).await?;
+        self.write_status(&owner, status).await?;
         managed?;
         Ok(next_look(&active, spec.min_ready_seconds.unwrap_or(0), now))
     }
 }
 
-impl ReplicaSets {
-    async fn manage(&self, set: &ReplicaSet, active: &[Arc<Pod>]) -> Result<(), Error> {
+impl<K: Replicated> Replicas<K> {
+    async fn manage(&self, owner: &K, set: &ReplicaSet, active: &[Arc<Pod>]) -> Result<(), Error> {
         let wanted = replicas(set);
         let world = &self.world;
         if active.len() < wanted {
             let template = set.spec.as_ref().and_then(|spec| spec.template.clone());
-            let pod = pods::from_template(set, &template.unwrap_or_default());
+            let pod = pods::from_template(owner, &template.unwrap_or_default());
             return self
-                .create(set, &pod, (wanted - active.len()).min(BURST))
+                .create(owner, &pod, (wanted - active.len()).min(BURST))
                 .await;
         }
         let mut surplus = active.to_vec();
@@ -106,17 +167,17 @@ impl ReplicaSets {
         surplus.truncate((active.len() - wanted).min(BURST));
         let deletions = surplus
             .iter()
-            .map(|pod| pods::delete(world, COMPONENT, set, pod));
+            .map(|pod| pods::delete(world, K::COMPONENT, owner, pod));
         join_all(deletions).await.into_iter().collect()
     }
 
     /// Creates pods in batches that double, so that a refusal stops early.
-    async fn create(&self, set: &ReplicaSet, pod: &Pod, count: usize) -> Result<(), Error> {
+    async fn create(&self, owner: &K, pod: &Pod, count: usize) -> Result<(), Error> {
         let (mut left, mut batch) = (count, 1);
         while left > 0 {
             let now = batch.min(left);
             let created =
-                join_all((0..now).map(|_| pods::create(&self.world, COMPONENT, set, pod)));
+                join_all((0..now).map(|_| pods::create(&self.world, K::COMPONENT, owner, pod)));
             for outcome in created.await {
                 match outcome {
                     Err(error) if error.is_terminating() => return Ok(()),
@@ -129,22 +190,23 @@ impl ReplicaSets {
         Ok(())
     }
 
-    async fn write_status(&self, set: &ReplicaSet, status: ReplicaSetStatus) -> Result<(), Error> {
-        let observed = status.observed_generation;
-        let is_same = set.status.as_ref() == Some(&status);
-        if is_same && observed == set.metadata.generation {
+    async fn write_status(&self, owner: &K, status: ReplicaSetStatus) -> Result<(), Error> {
+        let known = owner.view();
+        let next = owner.with_status(status);
+        if next.view().status == known.status
+            && known.status.as_ref().and_then(|s| s.observed_generation)
+                == known.metadata.generation
+        {
             return Ok(());
         }
-        let namespace = set.namespace().unwrap_or_default();
-        let api: Api<ReplicaSet> = Api::namespaced(self.world.client.clone(), &namespace);
-        let mut set = set.clone();
-        set.status = Some(status);
-        let name = set.name_any();
+        let namespace = owner.namespace().unwrap_or_default();
+        let api: Api<K> = Api::namespaced(self.world.client.clone(), &namespace);
+        let name = owner.name_any();
         match api
-            .replace_status(&name, &PostParams::default(), &set)
+            .replace_status(&name, &PostParams::default(), &next)
             .await
         {
-            Ok(set) => self.world.replica_sets.saw(set),
+            Ok(written) => K::cache(&self.world).saw(written),
             Err(error) if Error::is_not_found(&error) => {}
             Err(error) => return Err(error.into()),
         }

@@ -1,10 +1,13 @@
 //! Puts pods on nodes: the fitting node with the fewest pods.
 //!
-//! Simple filters only (node selector and affinity, taints, resources); no preemption, spreading or
-//! volumes. A pod that fits nowhere says why, in upstream's words, and is tried again whenever a
-//! node changes or a pod leaves.
+//! Simple filters only (node selector and affinity, taints, resources); no spreading or volumes. A
+//! pod that fits nowhere says why, in upstream's words, and is tried again whenever a node changes
+//! or a pod leaves. One of higher priority makes others leave ([`preempt`]).
 
 mod fit;
+mod preempt;
+
+pub(crate) use fit::suits;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Binding, Node, ObjectReference, Pod, PodCondition};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Status, Time};
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 use tokio::sync::Mutex;
@@ -104,7 +107,13 @@ impl Controller for Scheduler {
                 self.bind(&pod, &node).await?;
                 bound.insert(pod.uid().unwrap_or_default(), (pod, node));
             }
-            Err(message) => self.tell_unfit(&pod, message).await?,
+            Err(message) => {
+                self.tell_unfit(&pod, message).await?;
+                let nodes = self.world.nodes.all();
+                if let Some((node, victims)) = preempt::choose(&pod, &nodes, &placed) {
+                    self.preempt(&pod, &node, &victims).await?;
+                }
+            }
         }
         Ok(None)
     }
@@ -139,6 +148,54 @@ impl Scheduler {
         self.world
             .recorder
             .normal(COMPONENT, pod, "Scheduled", message);
+        Ok(())
+    }
+
+    /// Makes room: the victims leave, and the pod says where it will go.
+    async fn preempt(&self, pod: &Pod, node: &str, victims: &[Arc<Pod>]) -> Result<(), Error> {
+        let parameters = PatchParams::default();
+        for victim in victims {
+            let (namespace, name) = key_of(&**victim);
+            let api: Api<Pod> = Api::namespaced(self.world.client.clone(), &namespace);
+            let condition = PodCondition {
+                type_: "DisruptionTarget".into(),
+                status: "True".into(),
+                reason: Some("PreemptionByScheduler".into()),
+                message: Some(format!(
+                    "{COMPONENT}: preempting to accommodate a higher priority pod"
+                )),
+                last_transition_time: Some(Time(Timestamp::now())),
+                ..PodCondition::default()
+            };
+            let patch = json!({"metadata": {"uid": victim.uid()},
+                "status": {"conditions": [condition]}});
+            let patch = Patch::Strategic(patch);
+            let told = api.patch_status(&name, &parameters, &patch);
+            let gone = match told.await {
+                Ok(_) => api.delete(&name, &DeleteParams::default()).await.err(),
+                Err(error) => Some(error),
+            };
+            match gone {
+                Some(error) if !Error::is_not_found(&error) => return Err(error.into()),
+                _ => {}
+            }
+            let message = format!(
+                "Preempted by pod {} on node {node}",
+                pod.uid().unwrap_or_default()
+            );
+            self.world
+                .recorder
+                .normal(COMPONENT, &**victim, "Preempted", message);
+        }
+        let (namespace, name) = key_of(pod);
+        let api: Api<Pod> = Api::namespaced(self.world.client.clone(), &namespace);
+        let patch = Patch::Merge(json!({"status": {"nominatedNodeName": node}}));
+        let nominated = api.patch_status(&name, &parameters, &patch);
+        match nominated.await {
+            Ok(pod) => self.world.pods.saw(pod),
+            Err(error) if Error::is_not_found(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
         Ok(())
     }
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet, Deployment, ReplicaSet};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{
-    ConfigMap, Namespace, Node, Pod, ResourceQuota, Service, ServiceAccount,
+    ConfigMap, Endpoints, Namespace, Node, Pod, ReplicationController, ResourceQuota, Service,
+    ServiceAccount,
 };
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -28,10 +29,15 @@ pub(crate) struct World {
     pub(crate) nodes: Arc<Cache<Node>>,
     pub(crate) pods: Arc<Cache<Pod>>,
     pub(crate) replica_sets: Arc<Cache<ReplicaSet>>,
+    pub(crate) replication_controllers: Arc<Cache<ReplicationController>>,
     pub(crate) deployments: Arc<Cache<Deployment>>,
+    pub(crate) daemon_sets: Arc<Cache<DaemonSet>>,
+    pub(crate) revisions: Arc<Cache<ControllerRevision>>,
     pub(crate) jobs: Arc<Cache<Job>>,
+    pub(crate) cron_jobs: Arc<Cache<CronJob>>,
     pub(crate) services: Arc<Cache<Service>>,
     pub(crate) slices: Arc<Cache<EndpointSlice>>,
+    pub(crate) endpoints: Arc<Cache<Endpoints>>,
     pub(crate) service_accounts: Arc<Cache<ServiceAccount>>,
     pub(crate) quotas: Arc<Cache<ResourceQuota>>,
     pub(crate) budgets: Arc<Cache<PodDisruptionBudget>>,
@@ -48,10 +54,15 @@ impl World {
             nodes: Cache::new(),
             pods: Cache::new(),
             replica_sets: Cache::new(),
+            replication_controllers: Cache::new(),
             deployments: Cache::new(),
+            daemon_sets: Cache::new(),
+            revisions: Cache::new(),
             jobs: Cache::new(),
+            cron_jobs: Cache::new(),
             services: Cache::new(),
             slices: Cache::new(),
+            endpoints: Cache::new(),
             service_accounts: Cache::new(),
             quotas: Cache::new(),
             budgets: Cache::new(),
@@ -70,10 +81,15 @@ impl World {
         follower.start(&self.nodes, Config::default());
         follower.start(&self.pods, Config::default());
         follower.start(&self.replica_sets, Config::default());
+        follower.start(&self.replication_controllers, Config::default());
         follower.start(&self.deployments, Config::default());
+        follower.start(&self.daemon_sets, Config::default());
+        follower.start(&self.revisions, Config::default());
         follower.start(&self.jobs, Config::default());
+        follower.start(&self.cron_jobs, Config::default());
         follower.start(&self.services, Config::default());
         follower.start(&self.slices, Config::default());
+        follower.start(&self.endpoints, Config::default());
         follower.start(&self.service_accounts, Config::default());
         follower.start(&self.quotas, Config::default());
         follower.start(&self.budgets, Config::default());
@@ -87,10 +103,15 @@ impl World {
         self.nodes.synced().await;
         self.pods.synced().await;
         self.replica_sets.synced().await;
+        self.replication_controllers.synced().await;
         self.deployments.synced().await;
+        self.daemon_sets.synced().await;
+        self.revisions.synced().await;
         self.jobs.synced().await;
+        self.cron_jobs.synced().await;
         self.services.synced().await;
         self.slices.synced().await;
+        self.endpoints.synced().await;
         self.service_accounts.synced().await;
         self.quotas.synced().await;
         self.budgets.synced().await;

@@ -14,6 +14,7 @@ pub mod names;
 pub mod openapi;
 pub mod pilotis;
 pub mod quantity;
+pub mod quota;
 pub mod reason;
 pub mod rules;
 pub mod schema;

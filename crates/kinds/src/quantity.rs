@@ -89,6 +89,14 @@ impl Quantity {
         Ok(Self { nano, notation })
     }
 
+    /// A whole number of units.
+    pub fn whole(units: i64) -> Self {
+        Self {
+            nano: i128::from(units) * NANO,
+            notation: Notation::Decimal,
+        }
+    }
+
     /// The value, rounded up to whole units.
     pub fn value(&self) -> i128 {
         self.nano.div_euclid(NANO) + i128::from(self.nano.rem_euclid(NANO) != 0)

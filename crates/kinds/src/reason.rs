@@ -77,10 +77,15 @@ pub enum Reason {
         /// In the builder's words.
         message: String,
     },
+    /// The repository is larger than what is read of one.
+    SourcesRefused {
+        /// Which limit.
+        message: String,
+    },
     /// The build did not end in time.
     BuildTooLong {
         /// What it may take.
-        minutes: i64,
+        minutes: u64,
     },
     /// The build needed more memory than it may use.
     BuildTooLarge {
@@ -191,6 +196,9 @@ impl Reason {
             }
             Self::ImageRunsAsRoot => "add `USER 65532` to the Dockerfile's last stage".to_owned(),
             Self::BuildStopped { .. } => "read the build's log, the evidence".to_owned(),
+            Self::SourcesRefused { .. } => {
+                "make the repository smaller, or keep large files outside it".to_owned()
+            }
             Self::BuildTooLong { .. } => "make the build shorter".to_owned(),
             Self::BuildTooLarge { .. } => {
                 "build with fewer processes at once, or in smaller steps".to_owned()
@@ -234,13 +242,17 @@ impl fmt::Display for Reason {
             Self::PodWorking { state } => write!(f, "build pod {state}"),
             Self::ImageBuilt { digest } => write!(f, "{digest}"),
             Self::BuildStopped { message }
+            | Self::SourcesRefused { message }
             | Self::NotHealthy { message, .. }
             | Self::PlatformFailed { message } => write!(f, "{message}"),
             Self::BuildTooLong { minutes } => {
                 write!(f, "the build did not end within {minutes} minutes")
             }
             Self::BuildTooLarge { limit } => {
-                write!(f, "the build needed more memory than the {limit} it may use")
+                write!(
+                    f,
+                    "the build needed more memory than the {limit} it may use"
+                )
             }
             Self::Superseded {
                 delivery,
@@ -310,6 +322,9 @@ pub fn samples() -> Vec<Reason> {
         },
         Reason::BuildStopped {
             message: text("RUN make ended with 2"),
+        },
+        Reason::SourcesRefused {
+            message: text("the tree has more than 100000 files"),
         },
         Reason::BuildTooLong { minutes: 30 },
         Reason::BuildTooLarge { limit: text("2Gi") },

@@ -95,6 +95,11 @@ fn enveloped(
     let mut object = message(type_name, raw, depth + 1)?;
     object.insert("apiVersion".to_owned(), api_version.into());
     object.insert("kind".to_owned(), kind.into());
+    canonical(type_name, object)
+}
+
+/// Without the zero values that upstream writes for fields that are not pointers.
+fn canonical(type_name: &str, object: Map<String, Value>) -> Result<Value, WireError> {
     typed::canonical(catalog::types(), type_name, Value::Object(object))
         .map_err(|error| WireError::Value(error.message))
 }
@@ -279,7 +284,7 @@ fn instant(bytes: &[u8], write: fn(jiff::Timestamp) -> String) -> Result<Value, 
 
 fn any(form: Form, bytes: &[u8], depth: usize) -> Result<Value, WireError> {
     const SCHEMA: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
-    let schema = |bytes| message(SCHEMA, bytes, depth).map(Value::Object);
+    let schema = |bytes| canonical(SCHEMA, message(SCHEMA, bytes, depth)?);
     match form {
         Form::SchemaOrArray | Form::SchemaOrStrings | Form::SchemaOrBool => {}
         _ => return embedded_json(only(bytes, 1)?, depth),
@@ -408,6 +413,15 @@ fn varint(bytes: &mut &[u8]) -> Result<u64, WireError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn schemas_inside_schemas_lose_their_zero_values_too() {
+        let description_and_type = b"\x22\x00\x2a\x06object";
+        let mut items = b"\x0a\x0a".to_vec();
+        items.extend_from_slice(description_and_type);
+        let found = any(Form::SchemaOrArray, &items, 0).unwrap();
+        assert_eq!(found, json!({"type": "object"}));
+    }
 
     #[test]
     fn hostile_bytes_give_an_error_and_no_more() {

@@ -118,11 +118,7 @@ impl Engine {
     /// # Errors
     /// The first rule that cannot be compiled.
     pub fn new(rules: Rules) -> Result<Self, Error> {
-        let mut env = Env::stdlib();
-        env.add_extension(cel::extensions::strings)
-            .map_err(Error::Language)?;
-        env.add_extension(cel::extensions::lists)
-            .map_err(Error::Language)?;
+        let env = language()?;
         let mut compiled = Vec::new();
         let mut ids = BTreeSet::new();
         for rule in &rules.0 {
@@ -171,6 +167,16 @@ impl Engine {
         }
         verdict
     }
+}
+
+/// The language of all expressions.
+pub(crate) fn language() -> Result<Env, Error> {
+    let mut env = Env::stdlib();
+    env.add_extension(cel::extensions::strings)
+        .map_err(Error::Language)?;
+    env.add_extension(cel::extensions::lists)
+        .map_err(Error::Language)?;
+    Ok(env)
 }
 
 fn bind(context: &mut Context<'_, '_>, object: &Value, params: &Value, subject: &Subject<'_>) {
@@ -349,7 +355,7 @@ impl Compiled {
 }
 
 /// The kind of an evaluation error. Its own words quote values of the object, hence secrets.
-fn cause(error: &cel::ExecutionError) -> &'static str {
+pub(crate) fn cause(error: &cel::ExecutionError) -> &'static str {
     use cel::ExecutionError as E;
     match error {
         E::NoSuchKey(_) => "missing key",

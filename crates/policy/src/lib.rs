@@ -29,6 +29,7 @@
 //! ```
 
 mod engine;
+mod expression;
 mod place;
 mod rule;
 mod subject;
@@ -36,6 +37,7 @@ mod text;
 mod value;
 
 pub use engine::{Engine, Error, Verdict, Violation};
+pub use expression::{Answer, Expression, Language, Scope};
 pub use place::Path;
 pub use rule::{Plane, ReadError, Rule, Rules, Text, Validation, Variable};
 pub use subject::{Subject, pod_path};

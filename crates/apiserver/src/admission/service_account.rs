@@ -91,8 +91,9 @@ fn mount_token(pod: &mut Value) {
         .unwrap_or_else(|| meta::generate_name("kube-api-access-"));
     let mut used = false;
     for list in ["initContainers", "containers"] {
-        let containers = pod["spec"][list].as_array_mut().into_iter().flatten();
-        for container in containers {
+        let containers = pod.pointer_mut(&format!("/spec/{list}"));
+        let containers = containers.and_then(Value::as_array_mut);
+        for container in containers.into_iter().flatten() {
             let mut mounts = container["volumeMounts"]
                 .as_array()
                 .cloned()

@@ -2,8 +2,7 @@
 //!
 //! A webhook that cannot be reached or answers nonsense is a refusal (`failurePolicy: Fail`) or is
 //! passed over (`Ignore`). Configurations are never sent to webhooks, or nobody could repair one.
-//! `matchConditions` (CEL) are not evaluated: a webhook that has any is called for every match of
-//! its rules.
+//! So is one whose `matchConditions` cannot be evaluated.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -11,13 +10,11 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use pilotis_store::{Key, Query};
+use pilotis_store::Query;
 use serde_json::{Value, json};
 
-use super::{Operation, Request};
+use super::{Request, cel, matching};
 use crate::failure::{Failure, Outcome};
-use crate::meta;
-use crate::selectors::Labels;
 
 const GROUP: &str = "admissionregistration.k8s.io";
 const TIMEOUT_SECONDS_DEFAULT: u64 = 10;
@@ -35,6 +32,9 @@ pub(super) async fn mutate(request: &Request<'_>, object: &mut Value) -> Outcome
             configuration: &configuration,
             webhook: &webhook,
         };
+        if !call.is_wanted(Some(object))? {
+            continue;
+        }
         let Some(answer) = call.ask(Some(object)).await? else {
             continue;
         };
@@ -49,13 +49,14 @@ pub(super) async fn mutate(request: &Request<'_>, object: &mut Value) -> Outcome
 pub(super) async fn validate(request: &Request<'_>, object: Option<&Value>) -> Outcome<()> {
     let subject = object.or(request.old).unwrap_or(&Value::Null);
     for (configuration, webhook) in concerned(request, "validatingwebhookconfigurations", subject) {
-        Call {
+        let call = Call {
             request,
             configuration: &configuration,
             webhook: &webhook,
+        };
+        if call.is_wanted(object)? {
+            call.ask(object).await?;
         }
-        .ask(object)
-        .await?;
     }
     Ok(())
 }
@@ -89,81 +90,10 @@ fn concerned(request: &Request<'_>, plural: &str, object: &Value) -> Vec<(String
 
 fn matches(request: &Request<'_>, webhook: &Value, object: &Value) -> bool {
     let rules = webhook["rules"].as_array().into_iter().flatten();
-    rules.into_iter().any(|rule| rule_matches(request, rule))
-        && selects(&webhook["objectSelector"], |s| {
-            s.matches_object(object) || request.old.is_some_and(|old| s.matches_object(old))
-        })
-        && selects(&webhook["namespaceSelector"], |s| {
-            namespace_matches(request, s, object)
-        })
-}
-
-fn selects(selector: &Value, matches: impl Fn(&Labels) -> bool) -> bool {
-    match Labels::from_object(selector) {
-        Some(labels) => labels.is_empty() || matches(&labels),
-        None => false,
-    }
-}
-
-/// Cluster-scoped objects match every selector, except namespaces, which are asked themselves.
-fn namespace_matches(request: &Request<'_>, selector: &Labels, object: &Value) -> bool {
-    if request.kind.is("", "namespaces") {
-        return selector.matches_object(object);
-    }
-    if !request.kind.namespaced {
-        return true;
-    }
-    let key = Key::new(&"/namespaces".into(), "", request.namespace);
-    let Some(entry) = request.context.api.store.get(&key) else {
-        return false;
-    };
-    selector.matches(|label| entry.header.label(label))
-}
-
-/// Whether a rule names this operation on this resource, in any version (`matchPolicy:
-/// Equivalent`).
-fn rule_matches(request: &Request<'_>, rule: &Value) -> bool {
-    let holds = |field: &str, wanted: &str| {
-        let mut items = rule[field]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str);
-        items.any(|item| item == "*" || item == wanted)
-    };
-    let scope = match rule["scope"].as_str() {
-        Some("Namespaced") => request.kind.namespaced,
-        Some("Cluster") => !request.kind.namespaced,
-        _ => true,
-    };
-    let (plural, sub) = (request.kind.plural.as_str(), request.subresource);
-    let mut resources = rule["resources"]
-        .as_array()
+    rules
         .into_iter()
-        .flatten()
-        .filter_map(Value::as_str);
-    let resource = resources.any(|resource| match resource.split_once('/') {
-        None => sub.is_empty() && (resource == "*" || resource == plural),
-        Some((parent, below)) => {
-            (parent == "*" || parent == plural)
-                && (below == "*" || (!sub.is_empty() && below == sub))
-        }
-    });
-    scope
-        && resource
-        && holds("operations", word(request.operation))
-        && holds("apiGroups", &request.kind.group)
-        && rule["apiVersions"]
-            .as_array()
-            .is_some_and(|versions| !versions.is_empty())
-}
-
-fn word(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Create => "CREATE",
-        Operation::Update => "UPDATE",
-        Operation::Delete => "DELETE",
-    }
+        .any(|rule| matching::rule_matches(request, rule))
+        && matching::selectors_match(request, webhook, object)
 }
 
 /// One webhook being asked about one write.
@@ -176,6 +106,34 @@ struct Call<'a> {
 impl Call<'_> {
     fn name(&self) -> &str {
         self.webhook["name"].as_str().unwrap_or("")
+    }
+
+    /// Whether the webhook's conditions hold; when they cannot be evaluated, its failure policy
+    /// decides.
+    fn is_wanted(&self, object: Option<&Value>) -> Outcome<bool> {
+        let conditions = &self.webhook["matchConditions"];
+        if conditions.as_array().is_none_or(Vec::is_empty) {
+            return Ok(true);
+        }
+        let why = match cel::scope(self.request, object, &Value::Null) {
+            None => "object too large".to_owned(),
+            Some(scope) => match cel::conditions_hold(&scope, conditions) {
+                Ok(hold) => return Ok(hold),
+                Err(why) => why,
+            },
+        };
+        if self.webhook["failurePolicy"] == "Ignore" {
+            return Ok(false);
+        }
+        let message = format!(
+            "admission webhook \"{}\" cannot be matched: {why}",
+            self.name()
+        );
+        Err(Failure::forbidden(
+            self.request.kind,
+            self.request.name,
+            &message,
+        ))
     }
 
     /// The `response` of an allowance; a refusal is a failure; `None` when the webhook is passed
@@ -246,26 +204,8 @@ impl Call<'_> {
     }
 
     fn review(&self, uid: &str, object: Option<&Value>) -> Value {
-        let (request, kind) = (self.request, self.request.kind);
-        let name = object.map_or(request.name, meta::name);
-        let gvk = json!({"group": kind.group, "version": kind.version, "kind": kind.kind});
-        let gvr = json!({"group": kind.group, "version": kind.version, "resource": kind.plural});
-        let mut asked = json!({
-            "uid": uid, "kind": gvk, "resource": gvr, "requestKind": gvk, "requestResource": gvr,
-            "name": if name.is_empty() { request.name } else { name },
-            "operation": word(request.operation), "userInfo": request.context.user.to_info(),
-            "object": object, "oldObject": request.old, "dryRun": request.dry_run,
-            "options": null,
-        });
-        if kind.namespaced {
-            asked["namespace"] = request.namespace.into();
-        } else if kind.is("", "namespaces") {
-            asked["namespace"] = asked["name"].clone();
-        }
-        if !request.subresource.is_empty() {
-            asked["subResource"] = request.subresource.into();
-            asked["requestSubResource"] = request.subresource.into();
-        }
+        let mut asked = self.request.describe(object);
+        asked["uid"] = uid.into();
         json!({"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": asked})
     }
 

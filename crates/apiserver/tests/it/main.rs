@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a failed expectation is a failed test
 
 mod access;
+mod admission;
 mod custom;
 mod kubectl;
 mod metrics;
 mod objects;
 mod webhooks;
+mod wire;
 
 use std::process::{Command, Stdio};
 

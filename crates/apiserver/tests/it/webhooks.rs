@@ -107,6 +107,16 @@ async fn webhooks_change_refuse_and_fail_as_configured() {
     world
         .says("delete mutatingwebhookconfigurations --all", "", "deleted")
         .await;
+    let mut sparing: Value = serde_json::from_str(&validating).unwrap();
+    sparing["webhooks"][0]["matchConditions"] =
+        json!([{"name": "not-spared", "expression": "object.metadata.name != 'spared'"}]);
+    world
+        .says("apply -f -", &sparing.to_string(), "configured")
+        .await;
+    world.says("create configmap spared", "", "created").await;
+    world
+        .refuses("create configmap late", "", "failed calling webhook")
+        .await;
     world.says("apply -f -", &open, "configured").await;
     world.says("create configmap late", "", "created").await;
 }

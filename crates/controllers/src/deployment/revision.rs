@@ -106,7 +106,7 @@ pub(super) fn annotate_size(set: &mut ReplicaSet, deployment: &Deployment) {
 }
 
 /// The name part that tells templates apart: FNV-1 of the template in letters that spell nothing.
-pub(super) fn template_hash(template: &PodTemplateSpec, collisions: Option<i32>) -> String {
+pub(crate) fn template_hash(template: &PodTemplateSpec, collisions: Option<i32>) -> String {
     const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
     let mut bytes = serde_json::to_vec(template).unwrap_or_default();
     if let Some(collisions) = collisions {

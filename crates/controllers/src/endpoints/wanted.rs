@@ -17,21 +17,23 @@ use crate::pod_gc::node_of;
 use crate::pods;
 
 /// Endpoints of one slice.
-const SLICE_MAX: usize = 100;
+pub(super) const SLICE_MAX: usize = 100;
+pub(super) const IPV4: &str = "IPv4";
 const ZONE: &str = "topology.kubernetes.io/zone";
 
 /// What one slice holds.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Content {
-    ports: Vec<EndpointPort>,
-    endpoints: Vec<Endpoint>,
+    pub(super) address_type: &'static str,
+    pub(super) ports: Vec<EndpointPort>,
+    pub(super) endpoints: Vec<Endpoint>,
 }
 
 impl Content {
     pub(super) fn into_slice(self, metadata: ObjectMeta) -> EndpointSlice {
         EndpointSlice {
             metadata,
-            address_type: "IPv4".into(),
+            address_type: self.address_type.into(),
             endpoints: self.endpoints,
             ports: (!self.ports.is_empty()).then_some(self.ports),
         }
@@ -146,12 +148,14 @@ pub(super) fn slices(service: &Service, pods: &[Arc<Pod>], nodes: &Cache<Node>) 
     for (ports, mut endpoints) in by_ports {
         endpoints.sort_by(|a, b| a.addresses.cmp(&b.addresses));
         contents.extend(endpoints.chunks(SLICE_MAX).map(|chunk| Content {
+            address_type: IPV4,
             ports: ports.clone(),
             endpoints: chunk.to_vec(),
         }));
     }
     if contents.is_empty() {
         contents.push(Content {
+            address_type: IPV4,
             ports: Vec::new(),
             endpoints: Vec::new(),
         });

@@ -59,6 +59,9 @@ pub(super) enum Action {
     Nothing,
     /// Delete it this way.
     Delete(PropagationPolicy),
+    /// Let its owners, who may form a circle with it, go first: these references no longer block
+    /// them. Then delete it after its dependents.
+    BreakCircle(Vec<OwnerReference>),
     /// It keeps only these owners.
     KeepOwners(Vec<OwnerReference>),
     /// Cut it loose from these dependents, then let it go.
@@ -222,8 +225,16 @@ impl Graph {
                 Action::KeepOwners(solid.into_iter().cloned().collect())
             };
         }
-        let has_dependents = !self.dependents_of(&item.uid).is_empty();
+        let dependents = self.dependents_of(&item.uid);
+        let has_dependents = !dependents.is_empty();
         let is_awaited = rest.iter().any(|owner| is_waiting(owner));
+        if is_awaited && dependents.iter().any(|d| d.waits_for_dependents()) {
+            let unblocked = |owner: &OwnerReference| OwnerReference {
+                block_owner_deletion: Some(false),
+                ..owner.clone()
+            };
+            return Action::BreakCircle(item.owners.iter().map(unblocked).collect());
+        }
         Action::Delete(if is_awaited && has_dependents {
             PropagationPolicy::Foreground
         } else if item.has_finalizer(ORPHAN) {
@@ -280,6 +291,10 @@ mod tests {
                 format!("keep {}", uids.join(" "))
             }
             Action::Orphan(items) => format!("orphan {}", items.len()),
+            Action::BreakCircle(owners) => {
+                let blocks = owners.iter().any(|o| o.block_owner_deletion == Some(true));
+                format!("break circle, blocks: {blocks}")
+            }
             other => format!("{other:?}"),
         }
     }
@@ -308,6 +323,17 @@ mod tests {
             decided(&[set(), middle, leaf], "p", &[]),
             "Delete(Foreground)"
         );
+    }
+
+    #[test]
+    fn a_circle_of_owners_does_not_wait_for_itself() {
+        let one = item("1", &["3"], &[FOREGROUND], true);
+        let two = item("2", &["1"], &[FOREGROUND], true);
+        let mut three = item("3", &["2"], &[], false);
+        let all = [one.clone(), two.clone(), three.clone()];
+        assert_eq!(decided(&all, "3", &[]), "break circle, blocks: false");
+        three.owners[0].block_owner_deletion = Some(false);
+        assert_eq!(decided(&[one, two, three], "2", &[]), "Release");
     }
 
     #[test]

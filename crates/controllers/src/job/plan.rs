@@ -50,7 +50,7 @@ pub(super) fn is_tracked(pod: &Pod) -> bool {
 }
 
 /// When a Job completed or failed; `None` while it runs.
-pub(super) fn finished_at(job: &Job) -> Option<Timestamp> {
+pub(crate) fn finished_at(job: &Job) -> Option<Timestamp> {
     let conditions = job.status.as_ref()?.conditions.as_ref()?;
     let end = conditions
         .iter()
@@ -60,6 +60,13 @@ pub(super) fn finished_at(job: &Job) -> Option<Timestamp> {
             .as_ref()
             .map_or(Timestamp::MIN, |time| time.0),
     )
+}
+
+/// Whether a Job reached what it was made for.
+pub(crate) fn is_successful(job: &Job) -> bool {
+    let conditions = job.status.as_ref().and_then(|s| s.conditions.as_ref());
+    let mut conditions = conditions.into_iter().flatten();
+    conditions.any(|c| c.type_ == "Complete" && c.status == "True")
 }
 
 /// Decides.

@@ -1,6 +1,8 @@
 //! The stages of a pod that nobody runs: waiting, running, and for Jobs succeeded.
 
-use jiff::Timestamp;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{
     Container, ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStatus,
     HostIP, Pod, PodCondition, PodIP, PodStatus,
@@ -9,6 +11,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::owner::controller_of;
 use crate::pods::{self, set_condition};
+
+/// How long pods of Jobs pretend to work: long enough to be seen at it.
+const WORK: SignedDuration = SignedDuration::from_secs(3);
 
 /// Where a pod pretends to run.
 pub(super) struct Place<'a> {
@@ -23,7 +28,7 @@ pub(super) fn next(pod: &Pod, place: &Place<'_>, now: Timestamp) -> Option<PodSt
     let current = pod.status.clone().unwrap_or_default();
     let next = match pods::phase(pod) {
         "Pending" => running(pod, place, now),
-        "Running" if is_job(pod) => succeeded(pod, now),
+        "Running" if is_job(pod) && until_end(pod, now).is_zero() => succeeded(pod, now),
         "Running" => {
             let mut status = current.clone();
             let conditions = status.conditions.get_or_insert_default();
@@ -35,7 +40,17 @@ pub(super) fn next(pod: &Pod, place: &Place<'_>, now: Timestamp) -> Option<PodSt
     (next != current).then_some(next)
 }
 
-fn is_job(pod: &Pod) -> bool {
+/// How long a pod of a Job still pretends to work; the seconds of others mean nothing.
+pub(super) fn until_end(pod: &Pod, now: Timestamp) -> Duration {
+    let status = pod.status.as_ref();
+    let Some(start) = status.and_then(|status| status.start_time.as_ref()) else {
+        return Duration::ZERO;
+    };
+    let end = start.0.saturating_add(WORK).unwrap_or(now);
+    Duration::try_from(end.duration_since(now)).unwrap_or(Duration::ZERO)
+}
+
+pub(super) fn is_job(pod: &Pod) -> bool {
     controller_of(&pod.metadata).is_some_and(|owner| owner.kind == "Job")
 }
 
@@ -169,10 +184,12 @@ mod tests {
             host: "10.243.0.1",
             address: &|| "10.244.0.2".to_owned(),
         };
+        let mut now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         for _ in 0..steps {
-            if let Some(status) = next(&pod, &place, "2026-01-01T00:00:00Z".parse().unwrap()) {
+            if let Some(status) = next(&pod, &place, now) {
                 pod.status = Some(status);
             }
+            now += WORK;
         }
         pod
     }

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{
 use kube::ResourceExt;
 
 use super::is_open;
-use crate::demand::{self, Side};
+use crate::demand;
 use crate::quantity::thousandths;
 
 /// The fitting node with the fewest pods, or a sentence that says why there is none.
@@ -51,7 +51,8 @@ fn sentence(nodes: usize, reasons: &BTreeMap<String, usize>) -> String {
     format!("0/{nodes} nodes are available: {}.", parts.join(", "))
 }
 
-fn misfit(pod: &Pod, node: &Node, here: &[&Pod]) -> Option<Vec<String>> {
+/// Why a pod does not fit beside those that are here; `None` if it does.
+pub(super) fn misfit(pod: &Pod, node: &Node, here: &[&Pod]) -> Option<Vec<String>> {
     let spec = pod.spec.as_ref()?;
     if !is_open(node) && !tolerates_closed(spec) {
         return Some(vec!["node(s) were unschedulable".into()]);
@@ -70,6 +71,13 @@ fn misfit(pod: &Pod, node: &Node, here: &[&Pod]) -> Option<Vec<String>> {
     }
     let lacking = lacking(spec, node, here);
     (!lacking.is_empty()).then_some(lacking)
+}
+
+/// Whether a node may take such pods at all: taints, selector and affinity, not room.
+pub(crate) fn suits(spec: &PodSpec, node: &Node) -> bool {
+    (is_open(node) || tolerates_closed(spec))
+        && untolerated(spec, node).is_none()
+        && is_wanted(spec, node)
 }
 
 fn tolerates_closed(spec: &PodSpec) -> bool {
@@ -175,9 +183,8 @@ fn lacking(spec: &PodSpec, node: &Node, here: &[&Pod]) -> Vec<String> {
         lacking.push("Too many pods".to_owned());
     }
     let specs = here.iter().filter_map(|pod| pod.spec.as_ref());
-    let used: Vec<BTreeMap<&str, i128>> =
-        specs.map(|spec| demand::of(spec, Side::Requests)).collect();
-    for (name, amount) in demand::of(spec, Side::Requests)
+    let used: Vec<BTreeMap<&str, i128>> = specs.map(|spec| demand::of(spec)).collect();
+    for (name, amount) in demand::of(spec)
         .into_iter()
         .filter(|(_, amount)| *amount > 0)
     {

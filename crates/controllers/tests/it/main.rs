@@ -7,6 +7,7 @@
 mod deployment;
 mod job;
 mod lifecycle;
+mod workloads;
 mod world;
 
 use world::World;
@@ -27,6 +28,11 @@ async fn controllers_keep_their_promises() {
         lifecycle::quotas_say_what_is_used(&world),
         lifecycle::budgets_say_what_may_be_taken(&world),
         lifecycle::a_pod_that_fits_nowhere_says_why(&world),
+        workloads::a_replication_controller_adopts_and_releases(&world),
+        workloads::a_daemon_set_runs_on_every_node_and_rolls_back(&world),
+        workloads::a_missed_time_of_a_cron_job_is_made_up_for(&world),
+        workloads::hand_made_endpoints_are_mirrored(&world),
+        workloads::an_important_pod_makes_another_leave(&world),
     );
     world.stop().await;
 }

@@ -10,6 +10,7 @@ mod gnostic;
 mod paths;
 mod schema;
 mod v2;
+mod words;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};

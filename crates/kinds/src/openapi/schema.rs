@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Described, Shape};
+use super::{Described, Shape, words};
 use crate::catalog;
 use crate::schema::{Field, Form, List, ListKind, Object, Scalar, Strategy, Type};
 use crate::table::GRANULAR;
@@ -90,7 +90,10 @@ impl Components {
             return;
         };
         self.schemas.insert(name.to_owned(), Value::Null);
-        let schema = self.object(object);
+        let mut schema = self.object(object);
+        if let Some(properties) = schema["properties"].as_object_mut() {
+            describe(name, properties);
+        }
         self.schemas.insert(name.to_owned(), schema);
     }
 
@@ -217,7 +220,26 @@ impl Components {
         schema["properties"]["apiVersion"] = json!({"type": "string"});
         schema["properties"]["kind"] = json!({"type": "string"});
         schema["properties"]["metadata"] = self.wrapped(&format!("{META}ObjectMeta"));
+        if let Some(properties) = schema["properties"].as_object_mut() {
+            describe("", properties);
+        }
         schema
+    }
+}
+
+/// Says what the fields are for that every object has.
+fn describe(type_name: &str, properties: &mut Map<String, Value>) {
+    let words = match type_name.strip_prefix(META) {
+        Some("ObjectMeta") => words::of_metadata,
+        _ if properties.contains_key("apiVersion") && properties.contains_key("metadata") => {
+            words::of_object
+        }
+        _ => return,
+    };
+    for (field, schema) in properties {
+        if let Some(text) = words(field) {
+            schema["description"] = text.into();
+        }
     }
 }
 

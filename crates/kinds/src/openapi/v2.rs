@@ -44,6 +44,10 @@ fn merge_kinds(known: &mut Value, schema: &Value) {
 }
 
 fn definition(schema: &Value) -> Value {
+    let key = "x-kubernetes-group-version-kind";
+    if let Some(kinds) = schema.get(key).filter(|_| is_open(schema)) {
+        return json!({"type": "object", key: kinds});
+    }
     match schema.get("oneOf") {
         Some(_) if schema["format"] == "int-or-string" => {
             json!({"type": "string", "format": "int-or-string"})
@@ -51,6 +55,11 @@ fn definition(schema: &Value) -> Value {
         Some(_) if schema.get("properties").is_none() => json!({"type": "string"}),
         _ => convert(schema),
     }
+}
+
+/// A custom kind that keeps every field: version 2 cannot say more of it than that it is an object.
+fn is_open(schema: &Value) -> bool {
+    schema["x-kubernetes-preserve-unknown-fields"] == true
 }
 
 fn convert(schema: &Value) -> Value {

@@ -168,6 +168,19 @@ pub fn path_segment(text: &str) -> Vec<String> {
     wrong
 }
 
+/// An IP address written the one canonical way.
+pub fn ip_address(text: &str) -> Vec<String> {
+    match text.parse::<std::net::IpAddr>() {
+        Err(_) => {
+            vec!["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned()]
+        }
+        Ok(address) if address.to_string() != text => {
+            vec![format!("must be in canonical form (\"{address}\")")]
+        }
+        Ok(_) => Vec::new(),
+    }
+}
+
 /// A port number.
 pub fn port(number: i64) -> Vec<String> {
     let good = (1..=65535).contains(&number);

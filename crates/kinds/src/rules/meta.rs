@@ -84,6 +84,7 @@ fn name_errors(resource: &Resource, name: &str) -> Vec<String> {
         ("", "namespaces") => formats::dns_label(name),
         ("", "services") => formats::dns_1035_label(name),
         ("rbac.authorization.k8s.io", _) => formats::path_segment(name),
+        ("networking.k8s.io", "ipaddresses") => formats::ip_address(name),
         ("batch", "cronjobs") if name.len() > 52 => {
             vec!["must be no more than 52 characters".to_owned()]
         }

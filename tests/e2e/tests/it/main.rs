@@ -6,9 +6,11 @@ mod instance;
 
 mod api;
 mod console;
+mod crash;
 mod delivery;
 mod git;
 mod input;
+mod kubectl;
 mod mirror;
 mod pods;
 mod seam;

@@ -249,7 +249,9 @@ impl Teller {
                 }
             }
         }
-        let is_past = self.until.is_some_and(|gate| text::is_past(&delivery, gate));
+        let is_past = self
+            .until
+            .is_some_and(|gate| text::is_past(&delivery, gate));
         let is_finished = is_past || text::is_finished(&delivery);
         let ended = match (text::blocked(&delivery), is_finished) {
             (Some(_), _) => Some(Outcome::Findings),
