@@ -74,6 +74,8 @@ pub(crate) fn word(outcome: &Outcome) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use pilotis_kinds::reason::Reason;
+
     use super::*;
 
     #[test]
@@ -81,10 +83,10 @@ mod tests {
         let (metrics, mut registry) = (Metrics::default(), Registry::default());
         metrics.register(&mut registry);
         let waiting = Outcome::Waiting {
-            message: "pod is pulling".into(),
+            reason: Reason::PodRequested,
         };
         assert_eq!(word(&waiting), None);
-        let outcome = word(&Outcome::failed("no Dockerfile", "add one")).unwrap();
+        let outcome = word(&Outcome::failed(Reason::ImageRunsAsRoot)).unwrap();
         metrics.ended(GateName::Build, outcome, Duration::from_secs(3));
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
