@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     if let Some(code) = other_life() {
         return code;
     }
+    pilotis_sandbox::memory::limit_arenas();
     let arguments = Arguments::parse();
     let level = EnvFilter::try_from_env("PILOTIS_LOG").unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt()
