@@ -20,7 +20,7 @@ use crate::steps;
 /// Deliveries worked on at once; a gate that waits for a pod does not count.
 const CONCURRENCY: u16 = 2;
 /// Time between two looks at work that goes on elsewhere.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: Duration = Duration::from_millis(300);
 /// Pause after a failure that is not the team's.
 const RETRY: Duration = Duration::from_secs(5);
 /// After this long a failure that is not the team's stops the delivery and names the operator.
