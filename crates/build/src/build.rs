@@ -90,6 +90,7 @@ pub fn build(
         bases,
         progress,
         fetched: Vec::new(),
+        plan: &plan.stages,
         done: Vec::new(),
     };
     for (index, planned) in plan.stages.iter().enumerate() {

@@ -27,11 +27,24 @@ pub(crate) struct Build<'a> {
     pub(crate) bases: &'a mut dyn Bases,
     pub(crate) progress: &'a mut dyn FnMut(&str),
     pub(crate) fetched: Vec<Base>,
+    /// Every stage, in order.
+    pub(crate) plan: &'a [pilotis_dockerfile::Stage],
     /// Finished stages, in the plan's order.
     pub(crate) done: Vec<Stage>,
 }
 
 impl Build<'_> {
+    /// Whether the stage at `index` is the last that needs the files of the one it starts from, and
+    /// needs them for nothing else: then it goes on in the same tree.
+    fn takes_over(&self, base: usize, index: usize) -> bool {
+        let later = self.plan.iter().skip(index + 1);
+        let here = self.plan.get(index);
+        !here.is_some_and(|stage| stage.reads(base))
+            && !later
+                .into_iter()
+                .any(|stage| stage.sources().contains(&base))
+    }
+
     /// A base image and its root, fetched once.
     fn fetch(&mut self, image: &str) -> Result<Descriptor, Error> {
         if let Some(found) = self.fetched.iter().find(|base| base.reference == image) {
@@ -82,29 +95,32 @@ impl Stage {
         planned: &pilotis_dockerfile::Stage,
     ) -> Result<Self, Error> {
         let work = build.request.work.join(format!("stage-{index}"));
-        let root = fresh(work.join("root"))?;
+        let mut root = Root::new(&fresh(work.join("root"))?);
         let name = planned.name.as_deref().unwrap_or("");
         (build.progress)(format!("stage {index} {name}").trim_end());
         let (image, layers) = match &planned.base {
             From::Scratch => (Image::scratch(build.architecture), Vec::new()),
             From::Stage(base) => {
+                let takes_over = build.takes_over(*base, index);
                 let base = &build.done[*base];
-                for layer in &base.layers {
-                    let manifest = Manifest::image(Descriptor::empty(), vec![layer.clone()]);
-                    unpack_image(build.layout, &manifest, &root)?;
+                if takes_over {
+                    root = base.root.clone();
+                } else {
+                    let manifest = Manifest::image(Descriptor::empty(), base.layers.clone());
+                    unpack_image(build.layout, &manifest, root.path())?;
                 }
                 (base.image.clone(), base.layers.clone())
             }
             From::Image(image) => {
                 let manifest = build.fetch(image)?;
                 let (manifest, config) = build.layout.image(&manifest)?;
-                unpack_image(build.layout, &manifest, &root)?;
+                unpack_image(build.layout, &manifest, root.path())?;
                 (config, manifest.layers)
             }
         };
         let epoch = build.request.epoch;
         Ok(Self {
-            root: Root::new(&root),
+            root,
             image,
             layers,
             said: Said::default(),

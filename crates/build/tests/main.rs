@@ -400,6 +400,30 @@ fn heredocs_and_replaced_files_are_layers_too() {
 }
 
 #[test]
+fn a_stage_goes_on_in_the_tree_of_another_only_when_nobody_else_needs_it() {
+    let text = "FROM localhost/busybox AS one\nRUN echo 1 > /a\n\
+                FROM one AS two\nRUN rm /a && echo 2 > /b\n\
+                FROM one AS three\nCOPY --from=two /b /b\nRUN cat /a > /c\n\
+                FROM three\nRUN cat /b > /d\n";
+    let world = World::new(text, &[]);
+    let (built, layout) = world.build().unwrap();
+    let tree = tree(&layout, &built);
+    for name in ["a", "b", "c", "d"] {
+        assert!(tree.contains_key(name), "{name} is not in {tree:?}");
+    }
+    let own = |stage: &str| {
+        world
+            .root
+            .path()
+            .join("layout-work")
+            .join(stage)
+            .join("root/bin")
+    };
+    let own = ["stage-0", "stage-1", "stage-2", "stage-3"].map(|stage| own(stage).exists());
+    assert_eq!(own, [true, true, false, false]);
+}
+
+#[test]
 fn the_builders_image_holds_all_that_the_program_loads() {
     let root = tempfile::tempdir().unwrap();
     let layout = Layout::open(&root.path().join("layout")).unwrap();

@@ -119,6 +119,11 @@ impl Stage {
         sources.into_iter().collect()
     }
 
+    /// Whether it copies or mounts files of a stage, by its index in [`Plan::stages`].
+    pub fn reads(&self, stage: usize) -> bool {
+        self.links.values().any(|index| *index == stage)
+    }
+
     /// Expands every instruction, given the environment of the base image or stage.
     ///
     /// # Errors

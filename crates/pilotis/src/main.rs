@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     if let Some(code) = other_life() {
         return code;
     }
+    pilotis_sandbox::memory::limit_arenas();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() => {

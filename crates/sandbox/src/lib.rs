@@ -22,6 +22,7 @@ pub mod client;
 pub mod config;
 pub mod holder;
 pub mod log;
+pub mod memory;
 pub mod mounts;
 pub mod netns;
 pub mod protocol;

@@ -1,9 +1,10 @@
 //! Test: the Dockerfile's `test` stage is built in a pod; the reports it leaves are read.
 //!
 //! The stage's image is pushed untagged, like any build; `junit.xml` and `coverage.xml` (Cobertura)
-//! or `lcov.info` are looked for in its layers, in any folder named `reports`.
+//! or `lcov.info` are looked for in its layers, in any folder named `reports`. Layers of the images
+//! it starts from are passed over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use flate2::read::GzDecoder;
@@ -11,7 +12,7 @@ use pilotis_check::evidence as reports;
 use pilotis_dockerfile::{Dockerfile, Instruction, Kind};
 use pilotis_kinds::pilotis::{Evidence, GateName};
 use pilotis_kinds::reason::Reason;
-use pilotis_oci::{Digest, Manifest};
+use pilotis_oci::{Digest, Manifest, Reference};
 
 use crate::Context;
 use crate::api::Error;
@@ -32,16 +33,17 @@ const REPORT_BYTES_MAX: u64 = 16 << 20;
 const ENTRIES_MAX: usize = 200_000;
 
 pub(crate) async fn run(commit: &Commit, context: &Context) -> Result<Outcome, Error> {
-    if !has_stage(commit)? {
+    let Some(dockerfile) = dockerfile(commit)?.filter(has_stage) else {
         let stage = STAGE.to_owned();
         let reason = Reason::NoTestStage { stage };
         return Ok(Outcome::Skipped { reason });
-    }
+    };
     let (manifest, log) = match built(commit, Some(STAGE), GateName::Test, context).await? {
         Built::No(outcome) => return Ok(outcome),
         Built::Yes { manifest, log } => (manifest, log),
     };
-    let found = find(commit, &manifest, context).await?;
+    let bases = base_layers(&dockerfile, context).await;
+    let found = find(commit, &manifest, context, &bases).await?;
     let Some(junit) = found.get("junit.xml") else {
         let path = "reports/junit.xml".to_owned();
         return Ok(Outcome::failed(Reason::NoTestReport { path }));
@@ -89,21 +91,43 @@ pub(crate) async fn run(commit: &Commit, context: &Context) -> Result<Outcome, E
     Ok(outcome)
 }
 
-fn has_stage(commit: &Commit) -> Result<bool, Error> {
+/// The commit's Dockerfile; one that cannot be read was refused by the build gate.
+fn dockerfile(commit: &Commit) -> Result<Option<Dockerfile>, Error> {
     let files = commit.files()?;
-    let Some(bytes) = files.get(&commit.repository.spec.dockerfile) else {
-        return Ok(false);
-    };
-    let text = String::from_utf8_lossy(bytes);
-    // A Dockerfile that cannot be read was refused by the build gate.
-    let Ok(dockerfile) = Dockerfile::parse(&text) else {
-        return Ok(false);
-    };
+    let bytes = files.get(&commit.repository.spec.dockerfile);
+    Ok(bytes.and_then(|bytes| Dockerfile::parse(&String::from_utf8_lossy(bytes)).ok()))
+}
+
+fn has_stage(dockerfile: &Dockerfile) -> bool {
     let named = |stage: &Vec<Instruction>| {
         let from = stage.first().map(|first| &first.kind);
         matches!(from, Some(Kind::From { name: Some(name), .. }) if name.as_str() == STAGE)
     };
-    Ok(dockerfile.stages.iter().any(named))
+    dockerfile.stages.iter().any(named)
+}
+
+/// Layers of the images the stages start from: no report of this commit is in them, and they may
+/// be hundreds of megabytes. One that cannot be looked up is searched like any other.
+async fn base_layers(dockerfile: &Dockerfile, context: &Context) -> BTreeSet<Digest> {
+    let mut layers = BTreeSet::new();
+    for stage in &dockerfile.stages {
+        let Some(Kind::From { image, .. }) = stage.first().map(|first| &first.kind) else {
+            continue;
+        };
+        let Ok(reference) = image.parse::<Reference>() else {
+            continue;
+        };
+        if reference.registry() != context.registry.registry() {
+            continue;
+        }
+        let (repository, selector) = (reference.repository(), reference.selector());
+        if let Ok((_, bytes)) = context.registry.manifest(repository, &selector).await
+            && let Ok(manifest) = serde_json::from_slice::<Manifest>(&bytes)
+        {
+            layers.extend(manifest.layers.into_iter().map(|layer| layer.digest));
+        }
+    }
+    layers
 }
 
 fn coverage(found: &BTreeMap<String, Vec<u8>>) -> Option<(&str, &[u8])> {
@@ -118,11 +142,12 @@ async fn keep(commit: &Commit, context: &Context, document: Document) -> Result<
     evidence::keep(context, &path, &commit.delivery, gate, document).await
 }
 
-/// Reports in the layers of an image, by file name; a later layer wins.
+/// Reports in the layers of an image that are not in `bases`, by file name; a later layer wins.
 async fn find(
     commit: &Commit,
     manifest: &Digest,
     context: &Context,
+    bases: &BTreeSet<Digest>,
 ) -> Result<BTreeMap<String, Vec<u8>>, Error> {
     let path = commit.image_path();
     let (_, bytes) = context
@@ -136,7 +161,7 @@ async fn find(
     for layer in manifest
         .layers
         .into_iter()
-        .filter(|l| l.size <= LAYER_BYTES_MAX)
+        .filter(|layer| layer.size <= LAYER_BYTES_MAX && !bases.contains(&layer.digest))
     {
         let bytes = context
             .registry

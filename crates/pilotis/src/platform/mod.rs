@@ -5,6 +5,7 @@ pub mod access;
 pub mod bootstrap;
 pub mod images;
 pub mod logs;
+pub mod memory;
 pub mod metrics;
 pub mod node;
 pub mod serve;
@@ -229,6 +230,7 @@ async fn start(
         endpoints.git = Some(format!("https://{}", settings.address("git")));
         endpoints.console = Some(services::console_url(settings));
     }
+    parts.start("memory", memory::give_back(stop.clone()));
     endpoints.metrics = Some(metrics.serve(parts, settings, stop).await?);
     Ok(endpoints)
 }

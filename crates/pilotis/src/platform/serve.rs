@@ -11,7 +11,7 @@ use pilotis_http::Ca;
 use pilotis_kinds::names::SYSTEM_NAMESPACE;
 use tokio_util::sync::CancellationToken;
 
-use super::{Parts, accounts, bootstrap, metrics, publish_ca, services};
+use super::{Parts, accounts, bootstrap, memory, metrics, publish_ca, services};
 use crate::cli::{Outcome, Serve};
 use crate::client;
 use crate::doctor;
@@ -70,6 +70,7 @@ async fn run(settings: Settings, config: Config, arguments: &Serve) -> Result<()
         stop: stop.clone(),
     };
     services::start(&mut parts, ground).await?;
+    parts.start("memory", memory::give_back(stop.clone()));
     let mut endpoints = endpoints(&settings, api);
     endpoints.metrics = Some(metrics.serve(&mut parts, &settings, stop).await?);
     lifecycle::announce(&settings.data_dir, &endpoints)?;

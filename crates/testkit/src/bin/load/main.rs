@@ -40,9 +40,11 @@ fn run() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    if command == "peer" {
+        return runtime.block_on(peer::run());
+    }
     let answer = runtime.block_on(async {
         match command.as_str() {
-            "peer" => peer::run().await,
             "api" => api::run(&flags).await,
             "pods" => pods::run(&flags).await,
             "applications" => applications::run(&flags).await,

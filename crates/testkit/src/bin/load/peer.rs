@@ -4,14 +4,14 @@ use std::time::Instant;
 
 use anyhow::Result;
 use pilotis_testkit::ControlPlane;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::AsyncReadExt;
 
 /// Starts both, prints where they are, and waits.
 ///
 /// # Errors
 /// When they cannot be started.
-pub async fn run() -> Result<Value> {
+pub async fn run() -> Result<()> {
     let start = Instant::now();
     let plane = ControlPlane::start_durable().await?;
     let ready = json!({
@@ -22,5 +22,5 @@ pub async fn run() -> Result<Value> {
     println!("{ready}");
     let mut rest = Vec::new();
     tokio::io::stdin().read_to_end(&mut rest).await?;
-    Ok(json!({"stopped": true}))
+    Ok(())
 }
