@@ -44,7 +44,7 @@ pub struct Frontend {
 }
 
 /// Keeps the rules in step with Services and EndpointSlices until told to stop.
-pub async fn run(
+pub(crate) async fn run(
     network: Arc<Network>,
     (services, slices): (Store<Service>, Store<EndpointSlice>),
     policies: Sources,

@@ -89,8 +89,8 @@ pub async fn run(command: Deliver) -> Result<Outcome> {
 }
 
 async fn list(select: Select) -> Result<Outcome> {
-    let client = client::connect(&select.instance).await?;
     let namespace = select.project.as_deref().map(namespace_of).transpose()?;
+    let client = client::connect(&select.instance).await?;
     let api = client::deliveries(&client, namespace.as_deref());
     let mut items = api.list(&ListParams::default()).await?.items;
     items.sort_by_key(|d| std::cmp::Reverse(d.metadata.creation_timestamp.clone()));
@@ -114,8 +114,9 @@ async fn list(select: Select) -> Result<Outcome> {
 }
 
 async fn show(one: One) -> Result<Outcome> {
+    let namespace = namespace_of(&one.project)?;
     let client = client::connect(&one.instance).await?;
-    let api = client::deliveries(&client, Some(&namespace_of(&one.project)?));
+    let api = client::deliveries(&client, Some(&namespace));
     let delivery = api
         .get(&one.name)
         .await
@@ -132,8 +133,9 @@ async fn show(one: One) -> Result<Outcome> {
 }
 
 async fn follow(watch: Watch) -> Result<Outcome> {
+    let namespace = namespace_of(&watch.project)?;
     let client = client::connect(&watch.instance).await?;
-    let api = client::deliveries(&client, Some(&namespace_of(&watch.project)?));
+    let api = client::deliveries(&client, Some(&namespace));
     let config = watcher::Config::default().fields(&format!("metadata.name={}", watch.name));
     let mut stream = std::pin::pin!(watcher::watcher(api, config).applied_objects());
     let mut told: Vec<String> = Vec::new();
