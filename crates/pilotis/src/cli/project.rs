@@ -130,8 +130,8 @@ pub async fn repository(command: Repository) -> Result<Outcome> {
     match command {
         Repository::Create(create) => create_repository(create).await,
         Repository::List { project, instance } => {
-            let client = client::connect(&instance).await?;
             let namespace = slug(&project)?.namespace();
+            let client = client::connect(&instance).await?;
             let list = client::repositories(&client, &namespace)
                 .list(&ListParams::default())
                 .await?;
@@ -146,8 +146,9 @@ pub async fn repository(command: Repository) -> Result<Outcome> {
             hours,
             instance,
         } => {
+            let slug = slug(&project)?;
             let client = client::connect(&instance).await?;
-            println!("{}", push_token(&client, &slug(&project)?, hours).await?);
+            println!("{}", push_token(&client, &slug, hours).await?);
             Ok(Outcome::Done)
         }
     }

@@ -1,8 +1,13 @@
 //! Who may read what: the roles the platform installs, asked of the cluster they are installed on.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
+use pilotis_testkit::eventually;
 
 use crate::instance::Instance;
+
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Services that stand on the seam.
 const SERVICES: [&str; 6] = [
@@ -66,8 +71,8 @@ pub fn only_the_chain_reads_the_signing_key(
     Ok(())
 }
 
-#[test]
-fn services_may_read_the_secrets_they_need_and_no_others() -> Result<()> {
+#[tokio::test(flavor = "multi_thread")]
+async fn services_may_read_the_secrets_they_need_and_no_others() -> Result<()> {
     let instance = Instance::up(&["--no-containers"])?;
     instance.pilotis(&["project", "create", "bonjour", "--environment", "dev"])?;
     only_the_chain_reads_the_signing_key(&|words| instance.kubectl(words))?;
@@ -84,10 +89,17 @@ fn services_may_read_the_secrets_they_need_and_no_others() -> Result<()> {
             config,
         ])
     };
-    ensure!(
-        read("project-bonjour")? == read("bonjour-dev")?,
-        "the two copies differ"
-    );
+    let before = read("project-bonjour")?;
+    ensure!(before == read("bonjour-dev")?, "the two copies differ");
+    instance.kubectl(&["delete", "secret", "registry-pull", "-n", "project-bonjour"])?;
+    instance.kubectl(&["annotate", "project", "bonjour", "look=again"])?;
+    eventually("both copies are replaced", DEADLINE, || async {
+        match (read("project-bonjour"), read("bonjour-dev")) {
+            (Ok(one), Ok(other)) if one == other && one != before => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
     // What the registry honours is where no team can write.
     let labelled = instance.kubectl(&[
         "get",

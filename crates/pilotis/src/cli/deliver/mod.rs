@@ -105,8 +105,8 @@ pub async fn run(command: Deliver) -> Result<Outcome> {
 }
 
 async fn list(select: Select) -> Result<Outcome> {
-    let client = client::connect(&select.instance).await?;
     let namespace = select.project.as_deref().map(namespace_of).transpose()?;
+    let client = client::connect(&select.instance).await?;
     let api = client::deliveries(&client, namespace.as_deref());
     let mut items = all(&api).await.with_context(|| match &select.project {
         Some(project) => format!("cannot list the deliveries of {project}"),
@@ -177,8 +177,9 @@ fn gate(name: &str) -> Result<GateName> {
 }
 
 async fn read(named: &Named) -> Result<Delivery> {
+    let namespace = namespace_of(&named.project)?;
     let client = client::connect(&named.instance).await?;
-    let api = client::deliveries(&client, Some(&namespace_of(&named.project)?));
+    let api = client::deliveries(&client, Some(&namespace));
     api.get(&named.name)
         .await
         .with_context(|| format!("cannot read delivery {} of {}", named.name, named.project))
@@ -186,8 +187,9 @@ async fn read(named: &Named) -> Result<Delivery> {
 
 async fn follow(watch: Watch) -> Result<Outcome> {
     let named = &watch.named;
+    let namespace = namespace_of(&named.project)?;
     let client = client::connect(&named.instance).await?;
-    let api = client::deliveries(&client, Some(&namespace_of(&named.project)?));
+    let api = client::deliveries(&client, Some(&namespace));
     let config = watcher::Config::default().fields(&format!("metadata.name={}", named.name));
     let mut stream = std::pin::pin!(watcher::watcher(api, config).applied_objects());
     let mut teller = Teller::new(watch.output, watch.until);
