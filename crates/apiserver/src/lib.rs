@@ -15,6 +15,7 @@ mod authn;
 mod authz;
 mod body;
 mod catalogue;
+mod cel;
 mod client;
 mod commit;
 mod context;

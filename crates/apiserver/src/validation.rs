@@ -29,7 +29,7 @@ pub(crate) fn default(kind: &Kind, object: &mut Value) {
 pub(crate) fn create(kind: &Kind, object: &Value) -> Outcome<()> {
     let causes = match (&kind.custom, kind.resource) {
         (None, Some(resource)) => causes(rules::create(resource, object)),
-        _ => custom(kind, object),
+        _ => custom(kind, object, None),
     };
     refuse(kind, object, &causes)
 }
@@ -38,7 +38,7 @@ pub(crate) fn create(kind: &Kind, object: &Value) -> Outcome<()> {
 pub(crate) fn update(kind: &Kind, old: &Value, new: &Value) -> Outcome<()> {
     let causes = match (&kind.custom, kind.resource) {
         (None, Some(resource)) => causes(rules::update(resource, new, old)),
-        _ => custom(kind, new),
+        _ => custom(kind, new, Some(old)),
     };
     refuse(kind, new, &causes)
 }
@@ -52,10 +52,13 @@ fn causes(errors: Vec<rules::FieldError>) -> Vec<Cause> {
     errors.into_iter().map(cause).collect()
 }
 
-fn custom(kind: &Kind, object: &Value) -> Vec<Cause> {
+fn custom(kind: &Kind, object: &Value, old: Option<&Value>) -> Vec<Cause> {
     let mut causes = metadata(object);
     if let Some(custom) = &kind.custom {
         causes.extend(crd::check::check(&custom.schema, object));
+        if causes.is_empty() {
+            causes.extend(crd::rules::check(&custom.schema, object, old));
+        }
     }
     causes
 }

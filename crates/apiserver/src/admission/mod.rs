@@ -2,7 +2,7 @@
 //!
 //! Built-in steps run first, in upstream's order, then webhooks. Deletions are only validated.
 
-mod cel;
+mod conditions;
 mod matching;
 mod namespace;
 mod pod;

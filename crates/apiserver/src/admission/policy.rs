@@ -4,11 +4,12 @@
 //! says `failurePolicy: Ignore`. The name `authorizer` is not known to expressions, and `Audit` as
 //! the only action lets the request pass without a note.
 
-use pilotis_policy::{Answer, Scope};
+use pilotis_policy::Scope;
 use pilotis_store::{Key, Query};
 use serde_json::Value;
 
-use super::{Request, cel, matching};
+use super::{Request, conditions, matching};
+use crate::cel;
 use crate::context;
 use crate::failure::{Failure, Outcome};
 use crate::kind::Kind;
@@ -111,10 +112,10 @@ impl Bound<'_> {
     }
 
     fn judge_with(&self, object: Option<&Value>, params: &Value) -> Outcome<()> {
-        let Some(mut scope) = cel::scope(self.request, object, params) else {
+        let Some(mut scope) = conditions::scope(self.request, object, params) else {
             return self.broken("object too large");
         };
-        match cel::conditions_hold(&scope, &self.policy["spec"]["matchConditions"]) {
+        match conditions::all_hold(&scope, &self.policy["spec"]["matchConditions"]) {
             Ok(true) => {}
             Ok(false) => return Ok(()),
             Err(why) => return self.broken(&why),
@@ -127,7 +128,7 @@ impl Bound<'_> {
             }
         }
         for validation in list(&self.policy["spec"]["validations"]) {
-            match cel::truth(&scope, validation) {
+            match conditions::holds(&scope, validation) {
                 Ok(true) => {}
                 Ok(false) => self.refuse(&message(&scope, validation), validation)?,
                 Err(why) => self.broken(&why)?,
@@ -225,11 +226,8 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
 
 /// What a broken validation says: its own words as computed, as written, or its expression.
 fn message(scope: &Scope, validation: &Value) -> String {
-    let computed = validation["messageExpression"].as_str().map(cel::compiled);
-    if let Some(Ok(expression)) = computed
-        && let Ok(Answer::Text(text)) = scope.evaluate(&expression)
-        && !text.trim().is_empty()
-    {
+    let computed = validation["messageExpression"].as_str();
+    if let Some(text) = computed.and_then(|expression| cel::text(scope, expression)) {
         return text;
     }
     match validation["message"].as_str() {

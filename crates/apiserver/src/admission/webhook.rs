@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use pilotis_store::Query;
 use serde_json::{Value, json};
 
-use super::{Request, cel, matching};
+use super::{Request, conditions, matching};
 use crate::failure::{Failure, Outcome};
 
 const GROUP: &str = "admissionregistration.k8s.io";
@@ -111,13 +111,13 @@ impl Call<'_> {
     /// Whether the webhook's conditions hold; when they cannot be evaluated, its failure policy
     /// decides.
     fn is_wanted(&self, object: Option<&Value>) -> Outcome<bool> {
-        let conditions = &self.webhook["matchConditions"];
-        if conditions.as_array().is_none_or(Vec::is_empty) {
+        let wanted = &self.webhook["matchConditions"];
+        if wanted.as_array().is_none_or(Vec::is_empty) {
             return Ok(true);
         }
-        let why = match cel::scope(self.request, object, &Value::Null) {
+        let why = match conditions::scope(self.request, object, &Value::Null) {
             None => "object too large".to_owned(),
-            Some(scope) => match cel::conditions_hold(&scope, conditions) {
+            Some(scope) => match conditions::all_hold(&scope, wanted) {
                 Ok(hold) => return Ok(hold),
                 Err(why) => why,
             },

@@ -8,6 +8,7 @@ pub(crate) mod check;
 pub(crate) mod cleanup;
 pub(crate) mod definition;
 pub(crate) mod prune;
+pub(crate) mod rules;
 pub(crate) mod schema;
 
 use pilotis_kinds::columns::CustomColumns;

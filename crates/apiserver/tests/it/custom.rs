@@ -162,3 +162,38 @@ async fn the_platforms_own_definitions_are_accepted() {
         .says("api-resources --api-group=pilotis.dev", "", "deliveries")
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rules_of_definitions_are_enforced() {
+    let world = World::new().await;
+    let definitions = pilotis_kinds::PILOTIS_CRDS;
+    world
+        .says("apply --server-side -f -", definitions, "applied")
+        .await;
+    let object = |kind: &str, spec: &str| {
+        format!(
+            r#"{{"apiVersion": "pilotis.dev/v1alpha1", "kind": "{kind}",
+                "metadata": {{"name": "x"}}, "spec": {spec}}}"#
+        )
+    };
+    let both = object(
+        "Repository",
+        r#"{"hosted": {}, "mirror": {"url": "https://example.org/x"}}"#,
+    );
+    let wanted = "exactly one of hosted and mirror must be set";
+    world.refuses("create -f -", &both, wanted).await;
+    let delivery = |reference: &str| {
+        let commit = "a".repeat(40);
+        let spec =
+            format!(r#"{{"repository": "web", "commit": "{commit}", "ref": "{reference}"}}"#);
+        object("Delivery", &spec)
+    };
+    world
+        .says("create -f -", &delivery("refs/heads/main"), "created")
+        .await;
+    let changed = delivery("refs/heads/other");
+    world
+        .refuses("apply -f -", &changed, "a delivery is immutable")
+        .await;
+    world.says("label delivery x seen=yes", "", "labeled").await;
+}
