@@ -15,8 +15,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where to listen; port 0 chooses a free one.
     pub listen: SocketAddr,
-    /// Where pods reach the server, when that is not where it listens: the `kubernetes` Service leads
-    /// there, and [`crate::ApiServer::also_serve`] must be given that listener.
+    /// Where pods reach the server, when that is not where it listens: the `kubernetes` Service
+    /// leads there, and [`crate::ApiServer::also_serve`] must be given that listener.
     pub advertised: Option<SocketAddr>,
     /// Further DNS names and addresses in the server's certificate.
     pub names: Vec<String>,

@@ -133,8 +133,9 @@ impl Chain {
             tracing::error!(error = %repositories::chain_of(&error), "platform images are not signed");
         }
         let front = front::serve(Arc::clone(&context), listeners, stop.clone());
-        // Dropped, not asked: a controller's own graceful stop waits for a first list that may never
-        // come. A step dropped half-way is a step killed half-way, which a restart takes up again.
+        // Dropped, not asked: a controller's own graceful stop waits for a first list that may
+        // never come. A step dropped half-way is a step killed half-way, which a restart takes up
+        // again.
         let loops = stop.run_until_cancelled(async {
             tokio::join!(
                 repositories::run(Arc::clone(&context)),

@@ -1,7 +1,7 @@
 //! What a machine must have before a node is started, checked without changing anything that stays.
 //!
-//! What can be read is read; what only an attempt tells (interfaces and nft rules) is attempted in a
-//! network namespace of a thread's own, which ends with the thread. Without root that part cannot
+//! What can be read is read; what only an attempt tells (interfaces and nft rules) is attempted in
+//! a network namespace of a thread's own, which ends with the thread. Without root that part cannot
 //! be tried, and says so: being root is then the first thing to mend.
 
 use std::fs;

@@ -3,8 +3,8 @@
 //! Several instances run side by side, so who has which block is noted where all of them look: one
 //! file per block below [`REGISTRY`], named by its number, holding the path of the pod's directory.
 //! Notes are made under a lock of the folder. A block whose pod has no directory any more is free
-//! again: what a purge, a crash or a hand left behind heals itself. A reboot empties the folder, and
-//! ends the pods.
+//! again: what a purge, a crash or a hand left behind heals itself. A reboot empties the folder,
+//! and ends the pods.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};

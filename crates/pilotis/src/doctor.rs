@@ -82,10 +82,10 @@ fn describe(checks: &[Check]) -> String {
     if failed.is_empty() {
         out.push_str("This machine can run the platform.\n");
     }
-    out.push_str(&format!(
-        "Not tested by the authors: {}.\n",
-        UNTESTED.join("; ")
-    ));
+    out.push_str("Not tested by the authors:\n");
+    for what in UNTESTED {
+        out.push_str(&format!("  {what}\n"));
+    }
     out
 }
 
@@ -162,7 +162,10 @@ mod tests {
 
         error: kernel: seen
         hint: do this
-        Not tested by the authors: hosts with cgroup v2 only; processors other than x86-64; distributions other than Debian 12.
+        Not tested by the authors:
+          hosts with cgroup v2 only
+          processors other than x86-64
+          distributions other than Debian 12
         ");
         assert!(describe(&[check("root", true)]).contains("can run the platform"));
     }

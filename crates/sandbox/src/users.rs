@@ -1,11 +1,11 @@
 //! Entering a pod's own user namespace to run one more program in a container.
 //!
 //! The runtime library's tenants join every namespace but this one, so a program run later would be
-//! the machine's root. [`Users::enter`] is called in the program's own process, when everything else
-//! is in place and before the system call filter: it enters the namespace (allowed, because the
-//! process is still the one that owns it), takes the container's identity there, and gives up every
-//! capability the container does not keep. Entering gives all of them *inside*, and resets the
-//! bounding set, hence the order.
+//! the machine's root. [`Users::enter`] is called in the program's own process, when everything
+//! else is in place and before the system call filter: it enters the namespace (allowed, because
+//! the process is still the one that owns it), takes the container's identity there, and gives up
+//! every capability the container does not keep. Entering gives all of them *inside*, and resets
+//! the bounding set, hence the order.
 
 use std::os::fd::{BorrowedFd, RawFd};
 

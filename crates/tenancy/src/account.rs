@@ -1,9 +1,9 @@
 //! The project's account at the registry: what its pods pull with.
 //!
-//! The registry is told by an object of `pilotis-system` (see `pilotis_kinds::account`), which holds
-//! a hash. The password is in the pull Secrets only. A team may delete or change the one in its own
-//! project: then it does not match the hash any more, and the next look makes a new password.
-
+//! The registry is told by an object of `pilotis-system` (see `pilotis_kinds::account`), which
+//! holds a hash. The password is in the pull Secrets only. A team may delete or change the one in
+//! its own project: then it does not match the hash any more, and the next look makes a new
+//! password.
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kube::Client;

@@ -161,7 +161,8 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) ->
             )
             .run(project, retry, context)
             .for_each(|_| async {});
-    // Dropped, not asked: a controller's own graceful stop waits for a first list that may never come.
+    // Dropped, not asked: a controller's own graceful stop waits for a first list that may never
+    // come.
     stop.run_until_cancelled(async { tokio::join!(environment_loop, project_loop) })
         .await;
     Ok(())

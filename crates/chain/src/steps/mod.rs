@@ -122,6 +122,16 @@ impl Commit {
         }
     }
 
+    /// Whether another commit of the repository comes after this one. One that is not there any
+    /// more, because history was rewritten, does not.
+    pub(crate) fn is_before(&self, other: &str) -> Result<bool, Error> {
+        let Ok(other) = self.git.resolve(other) else {
+            return Ok(false);
+        };
+        let before = self.git.is_ancestor(self.id, other);
+        Ok(before.map_err(Error::git("compare commits"))? && other != self.id)
+    }
+
     /// The commit's own time, seconds since 1970.
     pub(crate) fn time_seconds(&self) -> Result<i64, Error> {
         let commit = self

@@ -59,6 +59,16 @@ async fn advance(
         .filter(|p| p.environment == environment && p.commit.is_some())
         .next_back()
         .cloned();
+    if before.as_ref().is_some_and(|p| p.state == "Healthy") {
+        return Ok(None);
+    }
+    if let Some(newer) = newer(commit, environment, before.is_some(), context)? {
+        let reason = Reason::Superseded {
+            delivery: newer,
+            environment: environment.to_owned(),
+        };
+        return Ok(Some(Outcome::Skipped { reason }));
+    }
     let Some(before) = before else {
         let zone_commit = promote(commit, status, environment, context)?;
         let promotion = Promotion {
@@ -71,16 +81,6 @@ async fn advance(
         set(status, promotion);
         return Ok(Some(becoming()));
     };
-    if before.state == "Healthy" {
-        return Ok(None);
-    }
-    if let Some(newer) = newer(commit, environment, context)? {
-        let reason = Reason::Superseded {
-            delivery: newer,
-            environment: environment.to_owned(),
-        };
-        return Ok(Some(Outcome::Skipped { reason }));
-    }
     let found = api::applications(&context.client, &commit.namespace)
         .get_opt(&name(commit, environment))
         .await
@@ -117,15 +117,26 @@ async fn advance(
     }))
 }
 
-/// The delivery the zone has for an environment, when it is not this one. The zone knows before
-/// the Application does.
-fn newer(commit: &Commit, environment: &str, context: &Context) -> Result<Option<String>, Error> {
+/// The delivery the zone has for an environment, when it came after this one: after its promotion,
+/// or after its commit. The zone knows before the Application does.
+fn newer(
+    commit: &Commit,
+    environment: &str,
+    was_promoted: bool,
+    context: &Context,
+) -> Result<Option<String>, Error> {
     let text = zone::read(&context.settings, &path(commit, environment))?;
     let Some(text) = text else { return Ok(None) };
     let application: DynamicObject =
         serde_json::from_slice(&text).map_err(|_| Error::Malformed("application of the zone"))?;
+    let revision = application.data.pointer("/spec/source/targetRevision");
+    let revision = revision.and_then(Value::as_str).unwrap_or_default();
     let promoted = delivery_of(&application.metadata.labels);
-    Ok(promoted.filter(|d| **d != commit.delivery).cloned())
+    let other = promoted.filter(|d| **d != commit.delivery).cloned();
+    Ok(match other {
+        Some(other) if was_promoted || commit.is_before(revision)? => Some(other),
+        _ => None,
+    })
 }
 
 fn delivery_of(labels: &Option<BTreeMap<String, String>>) -> Option<&String> {

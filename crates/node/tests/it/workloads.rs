@@ -23,6 +23,7 @@ async fn pods_run_as_their_specification_says() {
     missing_image_is_told(world).await;
     live_volume_follows_its_config_map(world).await;
     liveness_restarts_and_readiness_reports(world).await;
+    users_of_its_own_do_not_keep_a_pod_from_probes(world).await;
     grace_hook_and_signal_end_a_pod(world).await;
 }
 
@@ -311,6 +312,38 @@ async fn liveness_restarts_and_readiness_reports(world: &World) {
     );
     world.ready("probed").await;
     world.delete("probed").await;
+}
+
+/// A pod of its own users runs its hook and its probe inside them, as its own user, and gives the
+/// ids back at its end.
+async fn users_of_its_own_do_not_keep_a_pod_from_probes(world: &World) {
+    let mut container = shell("sleep 600");
+    let hook = "id -u > /tmp/hook; cat /proc/self/uid_map > /tmp/map";
+    container["lifecycle"] = json!({ "postStart": { "exec": { "command": ["sh", "-c", hook] } } });
+    let probe = "test $(cat /tmp/hook) = 1234 && test $(id -u) = 1234 && \
+                 grep -vq '^ *0 *0 ' /tmp/map";
+    container["readinessProbe"] =
+        json!({ "exec": { "command": ["sh", "-c", probe] }, "periodSeconds": 1 });
+    container["securityContext"] = json!({ "runAsUser": 1234 });
+    let notes = || {
+        let directory = world.dir.path().canonicalize().unwrap();
+        let files = std::fs::read_dir("/run/pilotis/users")
+            .into_iter()
+            .flatten();
+        let owners = files
+            .flatten()
+            .filter_map(|f| std::fs::read_to_string(f.path()).ok());
+        owners
+            .filter(|owner| std::path::Path::new(owner).starts_with(&directory))
+            .count()
+    };
+    world
+        .pod("own-users", container, json!({ "hostUsers": false }))
+        .await;
+    world.ready("own-users").await;
+    assert_eq!(notes(), 1);
+    world.delete("own-users").await;
+    assert_eq!(notes(), 0);
 }
 
 async fn grace_hook_and_signal_end_a_pod(world: &World) {

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use pilotis_testkit::{eventually, pilotis_binary};
 
 use crate::console::{browse, place};
-use crate::git::{examples, push};
+use crate::git::{examples, push, push_changed};
 use crate::instance::Instance;
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -132,7 +132,8 @@ async fn a_commit_goes_the_whole_way_and_a_bad_one_is_stopped() -> Result<()> {
         assert!(text.contains(fact), "{fact} is not in:\n{text}");
     }
     assert_eq!(get(&instance, "bonjour-prod.localhost")?, (status, body));
-    people_see_both(&instance, &first, &second)
+    people_see_both(&instance, &first, &second)?;
+    never_healthy(&instance).await
 }
 
 /// The pages of both deliveries, in a browser.
@@ -145,42 +146,77 @@ fn people_see_both(instance: &Instance, delivered: &str, blocked: &str) -> Resul
     Ok(())
 }
 
+/// A version that never gets ready fails at `promote` when its time is over, before production.
+/// On the way its build pod is killed, and the build begins again.
+async fn never_healthy(instance: &Instance) -> Result<()> {
+    let config = instance.path().join("config.yaml");
+    std::fs::write(&config, "promotionTimeoutSeconds: 5\n")?;
+    instance.pilotis(&["down"])?;
+    instance.start(&["--config", &config.to_string_lossy()])?;
+    let delivery = push_changed(instance, &["bonjour"], |folder| {
+        let path = folder.join("chart/templates/deployment.yaml");
+        let text = std::fs::read_to_string(&path)?;
+        let (before, after) = text.split_once("readinessProbe:").context("no probe")?;
+        let after = after.replacen("path: ", "path: /never", 1);
+        Ok(std::fs::write(
+            path,
+            format!("{before}readinessProbe:{after}"),
+        )?)
+    })?;
+    build_is(instance, &delivery, "Running").await;
+    let pod = build_pod(instance, &delivery, ".metadata.name")?;
+    let delete = ["delete", "pod", &pod, "-n", "project-bonjour", "--force"];
+    instance.kubectl(&[&delete[..], &["--grace-period=0"]].concat())?;
+    let watch = [
+        "deliver",
+        "watch",
+        "--project",
+        "bonjour",
+        "--timeout",
+        "300",
+    ];
+    let output = instance.try_pilotis(&[&watch[..], &[&delivery]].concat())?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for fact in [
+        "blocked at promote",
+        "dev was not healthy after 5 seconds: ",
+        "team",
+    ] {
+        assert!(text.contains(fact), "{fact} is not in:\n{text}");
+    }
+    assert!(get(instance, "bonjour-prod.localhost")?.0.contains("200"));
+    Ok(())
+}
+
 /// Kills the server in the middle of a build and starts it again: the same pod goes on.
 async fn killed_while_it_builds(instance: &Instance, delivery: &str) -> Result<()> {
-    let job = format!("build-{delivery}");
-    let pod = |path: &str| {
-        let selector = format!("batch.kubernetes.io/job-name={job}");
-        let path = format!("jsonpath={{.items[*]{path}}}");
-        instance.kubectl(&[
-            "get",
-            "pods",
-            "-n",
-            "project-bonjour",
-            "-l",
-            &selector,
-            "-o",
-            &path,
-        ])
-    };
-    eventually("the build runs", DEADLINE, || async {
-        match pod(".status.phase") {
-            Ok(phase) if phase == "Running" => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await;
-    let before = pod(".metadata.uid")?;
+    build_is(instance, delivery, "Running").await;
+    let before = build_pod(instance, delivery, ".metadata.uid")?;
     instance.kill()?;
     instance.start(&[])?;
-    eventually("the build ends", DEADLINE, || async {
-        match pod(".status.phase") {
-            Ok(phase) if phase == "Succeeded" => Ok(()),
+    build_is(instance, delivery, "Succeeded").await;
+    let after = build_pod(instance, delivery, ".metadata.uid")?;
+    assert_eq!(after, before, "the build was started again");
+    Ok(())
+}
+
+/// Something of the pods of a delivery's build.
+fn build_pod(instance: &Instance, delivery: &str, path: &str) -> Result<String> {
+    let selector = format!("batch.kubernetes.io/job-name=build-{delivery}");
+    let path = format!("jsonpath={{.items[*]{path}}}");
+    let get = ["get", "pods", "-n", "project-bonjour", "-l", &selector];
+    instance.kubectl(&[&get[..], &["-o", &path]].concat())
+}
+
+async fn build_is(instance: &Instance, delivery: &str, wanted: &str) {
+    eventually(&format!("the build is {wanted}"), DEADLINE, || async {
+        match build_pod(instance, delivery, ".status.phase") {
+            Ok(phase) if phase == wanted => Ok(()),
             other => Err(format!("{other:?}")),
         }
     })
     .await;
-    assert_eq!(pod(".metadata.uid")?, before, "the build was started again");
-    Ok(())
 }
 
 #[test]

@@ -16,6 +16,15 @@ pub fn examples(name: &str) -> PathBuf {
 
 /// Commits folders laid over each other and pushes; returns the delivery's name.
 pub fn push(instance: &Instance, sources: &[&str]) -> Result<String> {
+    push_changed(instance, sources, |_| Ok(()))
+}
+
+/// As [`push`], with a change to the working copy before the commit.
+pub fn push_changed(
+    instance: &Instance,
+    sources: &[&str],
+    change: impl FnOnce(&Path) -> Result<()>,
+) -> Result<String> {
     let token = instance.pilotis(&["repository", "token", "--project", "bonjour"])?;
     let git_url = instance.endpoints()?["git"]
         .as_str()
@@ -63,6 +72,7 @@ pub fn push(instance: &Instance, sources: &[&str]) -> Result<String> {
             bail!("cannot copy {source}");
         }
     }
+    change(work.path())?;
     git(&["add", "--all"])?;
     git(&["commit", "--quiet", "--message", "test"])?;
     git(&["push", "--quiet", "origin", "main"])?;

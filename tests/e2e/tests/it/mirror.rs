@@ -28,7 +28,7 @@ async fn a_forge_the_operator_allows_is_mirrored_and_others_are_refused() -> Res
         .to_owned();
     let url = format!("{address}/bonjour/bonjour.git");
 
-    // Only `https` is an address at all; what it may lead to is judged before anything is contacted.
+    // Only `https` is an address at all; where it leads is judged before anything is contacted.
     for (name, address) in [
         ("insecure", "http://forge.example/a.git"),
         ("local", "file:///etc"),

@@ -120,7 +120,7 @@ pub fn run(
     let phase =
         instance.kubectl(&[&["get"][..], &this, &["-o", "jsonpath={.status.phase}"]].concat())?;
     let log = instance.kubectl(&["logs", name, "-n", "project-bonjour"])?;
-    Ok((phase, log))
+    Ok((phase, log.trim().to_owned()))
 }
 
 /// Puts an image of one file, kubectl, into the platform's registry.

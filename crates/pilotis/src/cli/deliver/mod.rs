@@ -12,9 +12,9 @@ use jiff::Timestamp;
 use kube::Api;
 use kube::api::ListParams;
 use kube::runtime::{WatchStreamExt, watcher};
-use pilotis_kinds::names::Slug;
 use pilotis_kinds::pilotis::GateName;
 
+use super::project::slug;
 use super::{Form, Instance, Outcome};
 use crate::client::{self, Delivery};
 
@@ -289,7 +289,5 @@ impl Teller {
 }
 
 fn namespace_of(project: &str) -> Result<String> {
-    Ok(Slug::new(project)
-        .with_context(|| format!("project `{project}`"))?
-        .namespace())
+    Ok(slug(project)?.namespace())
 }
