@@ -110,7 +110,8 @@ async function pages() {
       "chart/values-prod.yaml:17", "readOnlyRootFilesystem vaut false", "Équipe bonjour",
       "Mettez readOnlyRootFilesystem à true", "readOnlyRootFilesystem: true",
       "git apply", "2 autres constats");
-    contains(await reader.text(), "Rien n’a changé pour les usagers", "prod sert toujours 41d07be");
+    contains(await reader.text(), "Rien n’a changé pour les usagers",
+      "prod sert toujours 41d07be");
     const [download] = await Promise.all([
       reader.page.waitForEvent("download"),
       reader.page.getByRole("link", { name: "Télécharger le correctif" }).click(),

@@ -225,14 +225,40 @@ fn updated_at(repository: &Repository, head: &str) -> Value {
     json!(time)
 }
 
-/// An error with its causes, in one line.
+/// An error with its causes, in one line; what the API said, without the rest of its answer.
 pub(crate) fn chain_of(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
         text.push_str(": ");
+        let boxed = cause
+            .downcast_ref()
+            .map(|boxed: &Box<kube::Error>| &**boxed);
+        if let Some(kube::Error::Api(status)) = boxed.or(cause.downcast_ref()) {
+            text.push_str(&status.message);
+            break;
+        }
         text.push_str(&cause.to_string());
         next = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_api_said_is_told_once() {
+        let status = serde_json::json!({
+            "status": "Failure", "code": 404, "reason": "NotFound",
+            "message": "repositories \"web\" not found",
+        });
+        let status: kube::core::Status = serde_json::from_value(status).unwrap();
+        let error = Error::api("read repository web")(kube::Error::Api(status.boxed()));
+        assert_eq!(
+            chain_of(&error),
+            "cannot read repository web: repositories \"web\" not found"
+        );
+    }
 }

@@ -19,6 +19,8 @@ use crate::french;
 use crate::page::{Chip, Prose};
 use crate::words;
 
+/// Longest cause that is a heading, in characters.
+const HEADING_CHARS_MAX: usize = 120;
 /// Fewest deliveries that make a habit.
 const USUAL_MIN: usize = 3;
 
@@ -74,13 +76,12 @@ pub(crate) struct StatusLine {
 /// The one cause, its owner, its fix.
 pub(crate) struct Callout {
     pub(crate) chip: Chip,
-    pub(crate) heading: String,
+    pub(crate) heading: Prose,
     pub(crate) requirement: Option<String>,
     pub(crate) title: Option<String>,
     pub(crate) rule: Option<String>,
     pub(crate) cause: Prose,
     pub(crate) object: Option<String>,
-    pub(crate) position: Option<String>,
     pub(crate) team: bool,
     pub(crate) fix: Prose,
     pub(crate) patch: Vec<diff::Line>,
@@ -493,16 +494,26 @@ fn callout(status: &DeliveryStatus) -> Option<Callout> {
         Some(line) => format!("{file}:{line}"),
         None => file,
     });
+    let place = heading(gate.name, position.as_deref());
+    let cause = words::sentence(&words::identifiers(&cause));
+    // The cause is the verdict people look for; one that fills lines stands below a short one.
+    let (heading, cause) = if cause.chars().count() <= HEADING_CHARS_MAX {
+        (
+            cause.trim_end_matches('.').to_owned(),
+            words::sentence(&place),
+        )
+    } else {
+        (place, cause)
+    };
     let (patch, patch_rest) = diff::lines(blocked.patch.as_deref().unwrap_or_default());
     Some(Callout {
         chip: Chip::new("bad", format!("Bloquée {}", doors::place(gate.name))),
-        heading: heading(gate.name, position.is_some()),
+        heading: Prose::new(&heading),
         requirement: blocked.requirement,
         title: blocked.title,
         rule: blocked.rule,
-        cause: Prose::new(&words::sentence(&words::identifiers(&cause))),
+        cause: Prose::new(&cause),
         object: blocked.object,
-        position,
         team: blocked.owner != "operator",
         fix: Prose::new(&words::identifiers(&fix)),
         patch,
@@ -511,11 +522,13 @@ fn callout(status: &DeliveryStatus) -> Option<Callout> {
     })
 }
 
-fn heading(gate: GateName, has_position: bool) -> String {
-    let verb = match (gate, has_position) {
-        (GateName::Test, _) => "ne passent pas",
-        (_, true) => "refuse",
-        (_, false) => "n’aboutit pas",
+/// `La vérification refuse chart/values-prod.yaml:5`.
+fn heading(gate: GateName, position: Option<&str>) -> String {
+    let verb = match (gate, position) {
+        (GateName::Test, None) => "ne passent pas".to_owned(),
+        (GateName::Test, Some(position)) => format!("ne passent pas, voyez `{position}`"),
+        (_, Some(position)) => format!("refuse `{position}`"),
+        (_, None) => "n’aboutit pas".to_owned(),
     };
     let article = match gate {
         GateName::Mirror => "Le miroir",
@@ -598,7 +611,7 @@ fn taken(gate: &Gate, now: Timestamp) -> Option<String> {
         GateState::Running => now,
         _ => gate.finished_at?,
     };
-    Some(words::duration(words::seconds(gate.started_at?, end)))
+    Some(words::taken(gate.started_at?, end))
 }
 
 /// What a passed gate is recognised by.

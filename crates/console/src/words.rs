@@ -25,6 +25,15 @@ pub(crate) fn duration(seconds: i64) -> String {
     }
 }
 
+/// How long something took: `0,4 s` when it was short, else as [`duration`] says.
+pub(crate) fn taken(start: Timestamp, end: Timestamp) -> String {
+    let milliseconds = (end.as_millisecond() - start.as_millisecond()).max(0);
+    match milliseconds {
+        0..10_000 => format!("{},{}{N}s", milliseconds / 1000, milliseconds % 1000 / 100),
+        _ => duration(milliseconds / 1000),
+    }
+}
+
 /// `25 min`: the largest unit only.
 pub(crate) fn age(then: Timestamp, now: Timestamp) -> String {
     let s = seconds(then, now).max(0);
@@ -133,7 +142,8 @@ pub(crate) fn sentence(text: &str) -> String {
     format!("{}{}.", first.unwrap_or_default(), chars.as_str())
 }
 
-/// The same text with the names of fields, such as `readOnlyRootFilesystem`, between backquotes.
+/// The same text with the names of fields, such as `readOnlyRootFilesystem`, between backquotes,
+/// and the apostrophes of a printed page.
 pub(crate) fn identifiers(text: &str) -> String {
     if text.contains('`') {
         return text.to_owned();
@@ -150,7 +160,7 @@ pub(crate) fn identifiers(text: &str) -> String {
         let core = word.trim_end_matches([',', '.', ':', ';']);
         match is_field(core) {
             true => format!("`{core}`{}", word.strip_prefix(core).unwrap_or_default()),
-            false => word.to_owned(),
+            false => word.replace('\'', "’"),
         }
     };
     let words: Vec<String> = text.split(' ').map(one).collect();
@@ -197,6 +207,12 @@ mod tests {
         for (seconds, expected) in cases {
             assert_eq!(duration(seconds).replace(N, " "), expected);
         }
+        let took = |milliseconds| {
+            let end = Timestamp::from_millisecond(milliseconds).unwrap();
+            taken(Timestamp::UNIX_EPOCH, end).replace(N, " ")
+        };
+        assert_eq!(took(440), "0,4 s");
+        assert_eq!(took(12_900), "12 s");
         assert_eq!(count(0, "projet").replace(N, " "), "0 projet");
         assert_eq!(count(2, "projet").replace(N, " "), "2 projets");
         assert_eq!(permille(1000).replace(N, " "), "100,0 %");
@@ -215,6 +231,7 @@ mod tests {
             ("mettez runAsNonRoot: true", "mettez `runAsNonRoot`: true"),
             ("ni <sCript> ni JavaScript.", "ni <sCript> ni `JavaScript`."),
             ("`x` et runAsUser", "`x` et runAsUser"),
+            ("là où l'on écrit", "là où l’on écrit"),
         ];
         for (text, expected) in cases {
             assert_eq!(identifiers(text), expected);

@@ -54,10 +54,14 @@ async fn a_commit_goes_the_whole_way_and_a_bad_one_is_stopped() -> Result<()> {
     instance.pilotis(&[&create[..], &["--production", "prod"]].concat())?;
     instance.pilotis(&["repository", "create", "bonjour", "--project", "bonjour"])?;
 
+<<<<<<< HEAD
     crate::pods::a_pod_reaches_the_api(&instance)?;
 
     let first = push(&instance, &["bonjour"])?;
     killed_while_it_builds(&instance, &first).await?;
+=======
+    let first = push(&instance, "Dire bonjour à tous", &["bonjour"])?;
+>>>>>>> 98152e5 (console: the cause is the heading of a blocked delivery; times under ten seconds show tenths)
     let watch = [
         "deliver",
         "watch",
@@ -120,7 +124,11 @@ async fn a_commit_goes_the_whole_way_and_a_bad_one_is_stopped() -> Result<()> {
     })
     .await;
 
-    let second = push(&instance, &["bonjour", "bonjour-broken"])?;
+    let second = push(
+        &instance,
+        "Laisser le serveur écrire ses fichiers",
+        &["bonjour", "bonjour-broken"],
+    )?;
     let output = instance.try_pilotis(&[&watch[..], &[&second]].concat())?;
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");

@@ -15,6 +15,7 @@ pub fn examples(name: &str) -> PathBuf {
 }
 
 /// Commits folders laid over each other and pushes; returns the delivery's name.
+<<<<<<< HEAD
 pub fn push(instance: &Instance, sources: &[&str]) -> Result<String> {
     push_changed(instance, sources, |_| Ok(()))
 }
@@ -25,6 +26,9 @@ pub fn push_changed(
     sources: &[&str],
     change: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<String> {
+=======
+pub fn push(instance: &Instance, title: &str, sources: &[&str]) -> Result<String> {
+>>>>>>> 98152e5 (console: the cause is the heading of a blocked delivery; times under ten seconds show tenths)
     let token = instance.pilotis(&["repository", "token", "--project", "bonjour"])?;
     let git_url = instance.endpoints()?["git"]
         .as_str()
@@ -74,7 +78,7 @@ pub fn push_changed(
     }
     change(work.path())?;
     git(&["add", "--all"])?;
-    git(&["commit", "--quiet", "--message", "test"])?;
+    git(&["commit", "--quiet", "--message", title])?;
     git(&["push", "--quiet", "origin", "main"])?;
     let commit = git(&["rev-parse", "HEAD"])?;
     Ok(format!("bonjour-{}", &commit[..12]))

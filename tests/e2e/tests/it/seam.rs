@@ -20,7 +20,7 @@ async fn the_platform_runs_on_a_real_kubernetes() -> Result<()> {
     );
 
     instance.pilotis(&["repository", "create", "bonjour", "--project", "bonjour"])?;
-    let delivery = push(&instance, &["bonjour"])?;
+    let delivery = push(&instance, "Dire bonjour à tous", &["bonjour"])?;
     let watch = [
         "deliver",
         "watch",
