@@ -54,14 +54,10 @@ async fn a_commit_goes_the_whole_way_and_a_bad_one_is_stopped() -> Result<()> {
     instance.pilotis(&[&create[..], &["--production", "prod"]].concat())?;
     instance.pilotis(&["repository", "create", "bonjour", "--project", "bonjour"])?;
 
-<<<<<<< HEAD
     crate::pods::a_pod_reaches_the_api(&instance)?;
 
-    let first = push(&instance, &["bonjour"])?;
-    killed_while_it_builds(&instance, &first).await?;
-=======
     let first = push(&instance, "Dire bonjour à tous", &["bonjour"])?;
->>>>>>> 98152e5 (console: the cause is the heading of a blocked delivery; times under ten seconds show tenths)
+    killed_while_it_builds(&instance, &first).await?;
     let watch = [
         "deliver",
         "watch",
@@ -161,7 +157,7 @@ async fn never_healthy(instance: &Instance) -> Result<()> {
     std::fs::write(&config, "promotionTimeoutSeconds: 5\n")?;
     instance.pilotis(&["down"])?;
     instance.start(&["--config", &config.to_string_lossy()])?;
-    let delivery = push_changed(instance, &["bonjour"], |folder| {
+    let delivery = push_changed(instance, "Ne jamais être prêt", &["bonjour"], |folder| {
         let path = folder.join("chart/templates/deployment.yaml");
         let text = std::fs::read_to_string(&path)?;
         let (before, after) = text.split_once("readinessProbe:").context("no probe")?;

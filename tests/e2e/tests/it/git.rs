@@ -15,20 +15,17 @@ pub fn examples(name: &str) -> PathBuf {
 }
 
 /// Commits folders laid over each other and pushes; returns the delivery's name.
-<<<<<<< HEAD
-pub fn push(instance: &Instance, sources: &[&str]) -> Result<String> {
-    push_changed(instance, sources, |_| Ok(()))
+pub fn push(instance: &Instance, title: &str, sources: &[&str]) -> Result<String> {
+    push_changed(instance, title, sources, |_| Ok(()))
 }
 
 /// As [`push`], with a change to the working copy before the commit.
 pub fn push_changed(
     instance: &Instance,
+    title: &str,
     sources: &[&str],
     change: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<String> {
-=======
-pub fn push(instance: &Instance, title: &str, sources: &[&str]) -> Result<String> {
->>>>>>> 98152e5 (console: the cause is the heading of a blocked delivery; times under ten seconds show tenths)
     let token = instance.pilotis(&["repository", "token", "--project", "bonjour"])?;
     let git_url = instance.endpoints()?["git"]
         .as_str()

@@ -20,7 +20,7 @@ async fn a_forge_the_operator_allows_is_mirrored_and_others_are_refused() -> Res
     let forge = Instance::up(&[NODELESS])?;
     forge.pilotis(&["project", "create", "bonjour", "--environment", "dev"])?;
     forge.pilotis(&["repository", "create", "bonjour", "--project", "bonjour"])?;
-    let delivery = push(&forge, &["bonjour"])?;
+    let delivery = push(&forge, "Dire bonjour à tous", &["bonjour"])?;
     let token = forge.pilotis(&["repository", "token", "--project", "bonjour"])?;
     let address = forge.endpoints()?["git"]
         .as_str()
