@@ -14,7 +14,7 @@ pub(crate) fn of(spec: &PodSpec) -> BTreeMap<&str, i128> {
     let is_sidecar = |c: &&Container| c.restart_policy.as_deref() == Some("Always");
     let together = spec.containers.iter().chain(init.iter().filter(is_sidecar));
     let mut total: BTreeMap<&str, i128> = BTreeMap::new();
-    for (name, amount) in together.flat_map(|container| asked(container)) {
+    for (name, amount) in together.flat_map(asked) {
         *total.entry(name).or_default() += amount;
     }
     for container in init.iter().filter(|c| !is_sidecar(c)) {

@@ -4,6 +4,7 @@
 //! whenever something in the namespace comes, goes or (pods and services) changes.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,11 +79,13 @@ impl Controller for Quotas {
             let Some((group, plural)) = quota::counted_kind(name) else {
                 continue;
             };
-            if !totals.contains_key(&(group, plural)) {
-                let total = self.total(&key.0, group, plural, &seen).await?;
-                totals.insert((group, plural), total);
-            }
-            if let Some(Some(total)) = totals.get(&(group, plural)) {
+            let total = match totals.entry((group, plural)) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => {
+                    place.insert(self.total(&key.0, group, plural, &seen).await?)
+                }
+            };
+            if let Some(total) = total {
                 let amount = total.get(name).copied().unwrap_or(Amount::whole(0));
                 used.insert(name.clone(), Quantity(amount.to_string()));
             }
