@@ -4,6 +4,7 @@
 //! holds a hash. The password is in the pull Secrets only. A team may delete or change the one in
 //! its own project: then it does not match the hash any more, and the next look makes a new
 //! password.
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kube::Client;
