@@ -260,7 +260,7 @@ fn allows(world: &World, pod: &Pod, policy: &NetworkPolicy, direction: Direction
     for rule in direction.rules(spec) {
         if rule.peers.is_empty() {
             let owner = (direction == Direction::Ingress).then_some(pod);
-            all.extend(ports(rule.ports, owner).into_iter());
+            all.extend(ports(rule.ports, owner));
             continue;
         }
         for peer in rule.peers {

@@ -4,6 +4,7 @@
 //! holds a hash. The password is in the pull Secrets only. A team may delete or change the one in
 //! its own project: then it does not match the hash any more, and the next look makes a new
 //! password.
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kube::Client;
@@ -93,13 +94,9 @@ fn password_in(secret: &Value, account: &Account) -> Option<String> {
     let text = secret.pointer("/data/.dockerconfigjson")?.as_str()?;
     let config: Value = serde_json::from_slice(&STANDARD.decode(text).ok()?).ok()?;
     let user = account.user();
-    let entries = config.get("auths")?.as_object()?.values();
+    let mut entries = config.get("auths")?.as_object()?.values();
     let ours = |entry: &&Value| entry["username"] == user.as_str();
-    Some(
-        entries.filter(ours).next()?["password"]
-            .as_str()?
-            .to_owned(),
-    )
+    Some(entries.find(ours)?["password"].as_str()?.to_owned())
 }
 
 #[cfg(test)]

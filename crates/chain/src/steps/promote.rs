@@ -54,11 +54,9 @@ async fn advance(
             environment: environment.to_owned(),
         },
     };
-    let promotions = status.promotions.iter();
-    let before = promotions
-        .filter(|p| p.environment == environment && p.commit.is_some())
-        .next_back()
-        .cloned();
+    let mut promotions = status.promotions.iter();
+    let before = promotions.find(|p| p.environment == environment && p.commit.is_some());
+    let before = before.cloned();
     if before.as_ref().is_some_and(|p| p.state == "Healthy") {
         return Ok(None);
     }

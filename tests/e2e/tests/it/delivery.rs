@@ -58,19 +58,43 @@ async fn a_commit_goes_the_whole_way_and_a_bad_one_is_stopped() -> Result<()> {
 
     let first = push(&instance, "Dire bonjour à tous", &["bonjour"])?;
     killed_while_it_builds(&instance, &first).await?;
-    let watch = [
-        "deliver",
-        "watch",
-        "--project",
-        "bonjour",
-        "--timeout",
-        "300",
-    ];
-    instance.pilotis(&[&watch[..], &[&first]].concat())?;
-    let (status, body) = get(&instance, "bonjour-prod.localhost")?;
-    assert_eq!(status, "HTTP/1.1 200 OK");
-    assert!(body.contains("prod"), "{body}");
+    let (code, text) = watch(&instance, &first)?;
+    assert_eq!(code, Some(0), "{text}");
+    let page = get(&instance, "bonjour-prod.localhost")?;
+    assert_eq!(page.0, "HTTP/1.1 200 OK");
+    assert!(page.1.contains("prod"), "{}", page.1);
 
+    only_signed_images_run(&instance)?;
+    a_change_by_hand_is_undone(&instance).await?;
+
+    let second = push(
+        &instance,
+        "Laisser le serveur écrire ses fichiers",
+        &["bonjour", "bonjour-broken"],
+    )?;
+    let (code, text) = watch(&instance, &second)?;
+    assert_eq!(code, Some(1), "{text}");
+    for fact in [
+        "EXI-ARCH-18",
+        "chart/values-prod.yaml:5",
+        "+  readOnlyRootFilesystem: true",
+    ] {
+        assert!(text.contains(fact), "{fact} is not in:\n{text}");
+    }
+    assert_eq!(get(&instance, "bonjour-prod.localhost")?, page);
+    people_see_both(&instance, &first, &second)?;
+    never_healthy(&instance).await
+}
+
+/// Follows a delivery to its end; the exit code and what was said.
+fn watch(instance: &Instance, delivery: &str) -> Result<(Option<i32>, String)> {
+    let words = ["deliver", "watch", delivery, "--project", "bonjour"];
+    let output = instance.try_pilotis(&[&words[..], &["--timeout", "300"]].concat())?;
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    Ok((output.status.code(), text.into_owned()))
+}
+
+fn only_signed_images_run(instance: &Instance) -> Result<()> {
     // An image nobody signed does not run where policy is enforced.
     let image = "registry.pilotis.internal/base/static:latest";
     let refused = instance
@@ -92,8 +116,10 @@ async fn a_commit_goes_the_whole_way_and_a_bad_one_is_stopped() -> Result<()> {
         "--image",
     ];
     instance.kubectl(&[&run[..], &[&image]].concat())?;
+    Ok(())
+}
 
-    // A hand-made change is undone.
+async fn a_change_by_hand_is_undone(instance: &Instance) -> Result<()> {
     let replicas = [
         "-n",
         "bonjour-prod",
@@ -119,25 +145,7 @@ async fn a_commit_goes_the_whole_way_and_a_bad_one_is_stopped() -> Result<()> {
         }
     })
     .await;
-
-    let second = push(
-        &instance,
-        "Laisser le serveur écrire ses fichiers",
-        &["bonjour", "bonjour-broken"],
-    )?;
-    let output = instance.try_pilotis(&[&watch[..], &[&second]].concat())?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{text}");
-    for fact in [
-        "EXI-ARCH-18",
-        "chart/values-prod.yaml:5",
-        "+  readOnlyRootFilesystem: true",
-    ] {
-        assert!(text.contains(fact), "{fact} is not in:\n{text}");
-    }
-    assert_eq!(get(&instance, "bonjour-prod.localhost")?, (status, body));
-    people_see_both(&instance, &first, &second)?;
-    never_healthy(&instance).await
+    Ok(())
 }
 
 /// The pages of both deliveries, in a browser.
@@ -171,17 +179,8 @@ async fn never_healthy(instance: &Instance) -> Result<()> {
     let pod = build_pod(instance, &delivery, ".metadata.name")?;
     let delete = ["delete", "pod", &pod, "-n", "project-bonjour", "--force"];
     instance.kubectl(&[&delete[..], &["--grace-period=0"]].concat())?;
-    let watch = [
-        "deliver",
-        "watch",
-        "--project",
-        "bonjour",
-        "--timeout",
-        "300",
-    ];
-    let output = instance.try_pilotis(&[&watch[..], &[&delivery]].concat())?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{text}");
+    let (code, text) = watch(instance, &delivery)?;
+    assert_eq!(code, Some(1), "{text}");
     for fact in [
         "blocked at promote",
         "dev was not healthy after 5 seconds: ",

@@ -28,29 +28,7 @@ async fn a_forge_the_operator_allows_is_mirrored_and_others_are_refused() -> Res
         .to_owned();
     let url = format!("{address}/bonjour/bonjour.git");
 
-    // Only `https` is an address at all; where it leads is judged before anything is contacted.
-    for (name, address) in [
-        ("insecure", "http://forge.example/a.git"),
-        ("local", "file:///etc"),
-        ("helper", "ext::sh -c id"),
-    ] {
-        let error = apply(&forge, name, address).expect_err(address).to_string();
-        ensure!(error.contains("should match '^https://'"), "{error}");
-    }
-    let private = "is on this machine or a private network";
-    for (name, address, why) in [
-        ("loopback", url.as_str(), private),
-        ("metadata", "https://169.254.169.254/a", private),
-        (
-            "password",
-            "https://u:hunter2@forge.example/a",
-            "credentials do not belong",
-        ),
-    ] {
-        apply(&forge, name, address)?;
-        refused(&forge, name, why).await;
-    }
-
+    others_are_refused(&forge, &url).await?;
     let instance = Instance::new()?;
     let config = format!(
         "mirrors:\n  privateAddresses: true\n  certificateAuthority: {}\n",
@@ -102,6 +80,32 @@ async fn a_forge_the_operator_allows_is_mirrored_and_others_are_refused() -> Res
         let text = fs::read_to_string(instance.path().join(file))?;
         ensure!(!text.is_empty(), "{file} is empty");
         ensure!(!text.contains(&token), "{file} holds the token");
+    }
+    Ok(())
+}
+
+async fn others_are_refused(forge: &Instance, loopback: &str) -> Result<()> {
+    // Only `https` is an address at all; where it leads is judged before anything is contacted.
+    for (name, address) in [
+        ("insecure", "http://forge.example/a.git"),
+        ("local", "file:///etc"),
+        ("helper", "ext::sh -c id"),
+    ] {
+        let error = apply(forge, name, address).expect_err(address).to_string();
+        ensure!(error.contains("should match '^https://'"), "{error}");
+    }
+    let private = "is on this machine or a private network";
+    for (name, address, why) in [
+        ("loopback", loopback, private),
+        ("metadata", "https://169.254.169.254/a", private),
+        (
+            "password",
+            "https://u:hunter2@forge.example/a",
+            "credentials do not belong",
+        ),
+    ] {
+        apply(forge, name, address)?;
+        refused(forge, name, why).await;
     }
     Ok(())
 }

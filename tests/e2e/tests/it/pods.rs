@@ -33,40 +33,42 @@ pub fn a_pod_reaches_the_api(instance: &Instance) -> Result<()> {
     );
 
     // By its name, as the certificate has it.
-    let authority = format!("--certificate-authority={MOUNT}/ca.crt");
-    let server = "--server=https://kubernetes.default.svc";
-    let version = ["get", "--raw", "/version", server, &authority];
+    let version = ["get", "--raw", "/version", "--kubeconfig=/config"];
     let (phase, log) = run(instance, "by-name", &version, &json!({}))?;
     ensure!(
         phase == "Succeeded" && log.contains("gitVersion"),
-        "{phase}: {log}"
+        "by name: {phase}: {log}"
     );
 
-    // A pod that wants no token has none, and is nobody.
+    // A pod that wants no token has none, and nobody's token opens nothing.
     let without = json!({"automountServiceAccountToken": false});
     let namespaces = [
         "get",
         "--raw",
         "/api/v1/namespaces",
-        server,
+        "--server=https://kubernetes.default.svc",
         "--insecure-skip-tls-verify",
+        "--token=nobody",
     ];
     let (phase, log) = run(instance, "nobody", &namespaces, &without)?;
     ensure!(phase == "Failed", "nobody {phase}: {log}");
     ensure!(
-        log.contains("orbidden") || log.contains("nauthorized"),
+        log.contains("Unauthorized") || log.contains("logged in"),
         "{log}"
     );
+    let path = "jsonpath={.spec.volumes}";
+    let volumes = ["get", "pod", "nobody", "-n", "project-bonjour", "-o", path];
+    ensure!(instance.kubectl(&volumes)?.is_empty(), "a token is mounted");
 
     // A build pod reaches the registry and nothing else.
     let labels = json!({"labels": {"app.kubernetes.io/name": "pilotis-build"}});
-    let service = "--server=https://10.96.0.1";
+    let address = "--server=https://10.96.0.1";
     let wait = "--request-timeout=5s";
-    let version = ["get", "--raw", "/version", service, &authority, wait];
+    let version = [&version[..], &[address, wait]].concat();
     let (phase, log) = run(instance, "build-api", &version, &labels)?;
     ensure!(
-        phase == "Failed" && !log.contains("gitVersion"),
-        "{phase}: {log}"
+        phase == "Failed" && log.contains("Timeout exceeded"),
+        "a build pod and the API: {phase}: {log}"
     );
     let registry = "--server=https://10.244.0.1:5000";
     let ping = [
@@ -75,10 +77,14 @@ pub fn a_pod_reaches_the_api(instance: &Instance) -> Result<()> {
         "/healthz",
         registry,
         "--insecure-skip-tls-verify",
+        "--token=nobody",
         wait,
     ];
     let (phase, log) = run(instance, "build-registry", &ping, &labels)?;
-    ensure!(phase == "Succeeded" && log == "ok", "{phase}: {log}");
+    ensure!(
+        phase == "Succeeded" && log == "ok",
+        "a build pod and the registry: {phase}: {log}"
+    );
     Ok(())
 }
 
@@ -123,7 +129,7 @@ pub fn run(
     Ok((phase, log.trim().to_owned()))
 }
 
-/// Puts an image of one file, kubectl, into the platform's registry.
+/// Puts an image of kubectl and a kubeconfig into the platform's registry.
 fn push_kubectl(instance: &Instance) -> Result<()> {
     let archive = instance.path().join("kubectl.tar");
     write_archive(&archive)?;
@@ -158,7 +164,17 @@ fn write_archive(path: &Path) -> Result<()> {
     let (folder, layer) = (work.path().join("root"), work.path().join("layer.tar"));
     std::fs::create_dir_all(&folder)?;
     std::fs::copy(judge("kubectl"), folder.join("kubectl"))?;
-    tar(&layer, &folder, &["kubectl"])?;
+    let kubeconfig = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "pod",
+        "clusters": [{"name": "pod", "cluster": {
+            "server": "https://kubernetes.default.svc",
+            "certificate-authority": format!("{MOUNT}/ca.crt"),
+        }}],
+        "users": [{"name": "pod", "user": {"tokenFile": format!("{MOUNT}/token")}}],
+        "contexts": [{"name": "pod", "context": {"cluster": "pod", "user": "pod"}}],
+    });
+    std::fs::write(folder.join("config"), kubeconfig.to_string())?;
+    tar(&layer, &folder, &["kubectl", "config"])?;
     let sum = Command::new("sha256sum").arg(&layer).output()?;
     let sum = String::from_utf8(sum.stdout)?;
     let digest = sum.split(' ').next().context("no digest")?;
