@@ -29,7 +29,8 @@ pub(crate) fn duration(seconds: i64) -> String {
 pub(crate) fn taken(start: Timestamp, end: Timestamp) -> String {
     let milliseconds = (end.as_millisecond() - start.as_millisecond()).max(0);
     match milliseconds {
-        0..10_000 => format!("{},{}{N}s", milliseconds / 1000, milliseconds % 1000 / 100),
+        0..100 => format!("<{N}0,1{N}s"),
+        100..10_000 => format!("{},{}{N}s", milliseconds / 1000, milliseconds % 1000 / 100),
         _ => duration(milliseconds / 1000),
     }
 }
@@ -211,6 +212,7 @@ mod tests {
             let end = Timestamp::from_millisecond(milliseconds).unwrap();
             taken(Timestamp::UNIX_EPOCH, end).replace(N, " ")
         };
+        assert_eq!(took(99), "< 0,1 s");
         assert_eq!(took(440), "0,4 s");
         assert_eq!(took(12_900), "12 s");
         assert_eq!(count(0, "projet").replace(N, " "), "0 projet");

@@ -295,6 +295,7 @@ fn taken(gate: &Gate, now: Timestamp) -> Option<String> {
     let milliseconds = (end.as_millisecond() - gate.started_at?.as_millisecond()).max(0);
     let seconds = milliseconds / 1000;
     Some(match seconds {
+        0 if milliseconds < 100 => "<0.1 s".to_owned(),
         0..60 => format!("{seconds}.{} s", milliseconds % 1000 / 100),
         60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
         _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
