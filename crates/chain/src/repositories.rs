@@ -231,9 +231,7 @@ pub(crate) fn chain_of(error: &dyn std::error::Error) -> String {
     let mut next = error.source();
     while let Some(cause) = next {
         text.push_str(": ");
-        let boxed = cause
-            .downcast_ref()
-            .map(|boxed: &Box<kube::Error>| &**boxed);
+        let boxed = cause.downcast_ref::<Box<kube::Error>>().map(AsRef::as_ref);
         if let Some(kube::Error::Api(status)) = boxed.or(cause.downcast_ref()) {
             text.push_str(&status.message);
             break;

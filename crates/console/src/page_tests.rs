@@ -42,108 +42,76 @@ fn delivery_page(delivery: &Delivery, look: &Look) -> String {
 }
 
 fn pages() -> Vec<(&'static str, String)> {
-    let now = fixtures::now();
-    let applications = lists::applications(&fixtures::applications(), true, Filter::default(), now);
-    let objects = [fixtures::served(), fixtures::running(), fixtures::blocked()];
-    let deliveries = lists::deliveries(&fixtures::slug(), &objects, "1", now);
-    let nobody = || Shell {
-        title: "Se connecter".to_owned(),
-        ..Shell::default()
-    };
-    let html = |rendered: Result<String, askama::Error>| rendered.unwrap();
-    let projects = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    vec![
-        (
-            "livraison",
-            delivery_page(&fixtures::running(), &look(None, true)),
-        ),
-        (
-            "livraison-bloquee",
-            delivery_page(&fixtures::blocked(), &look(None, true)),
-        ),
+    let page = |door, live, delivery: &Delivery| delivery_page(delivery, &look(door, live));
+    let mut pages = vec![
+        ("livraison", page(None, true, &fixtures::running())),
+        ("livraison-bloquee", page(None, true, &fixtures::blocked())),
         (
             "livraison-finie",
-            delivery_page(&fixtures::done(), &look(Some("verify"), true)),
+            page(Some("verify"), true, &fixtures::done()),
         ),
         (
             "livraison-suspendue",
-            delivery_page(&fixtures::running(), &look(Some("sync"), false)),
+            page(Some("sync"), false, &fixtures::running()),
         ),
-        (
-            "applications",
-            html(render(&ApplicationsPage {
-                shell: shell("Applications", false),
-                view: applications,
-            })),
-        ),
-        (
-            "livraisons",
-            html(render(&DeliveriesPage {
-                shell: shell("Livraisons de bonjour", true),
-                view: deliveries,
-            })),
-        ),
-        (
-            "vide",
-            html(render(&EmptyPage {
-                shell: shell("Applications", false),
-                projects: projects(&[]),
-                may_create: true,
-            })),
-        ),
-        (
-            "vide-membre",
-            html(render(&EmptyPage {
-                shell: shell("Applications", false),
-                projects: projects(&[]),
-                may_create: false,
-            })),
-        ),
-        (
-            "projets",
-            html(render(&ProjectsPage {
-                shell: shell("Projets", false),
-                caption: "2 projets, par nom".to_owned(),
-                rows: lists::projects(
-                    &["bonjour", "neuf"].map(|name| Slug::new(name).unwrap()),
-                    &fixtures::applications(),
-                    now,
-                ),
-            })),
-        ),
-        (
-            "erreur",
-            html(render(&ErrorPage {
-                shell: shell("Page introuvable", false),
-                code: 404,
-                heading: "Page introuvable",
-                cause: "L’adresse ne désigne rien.",
-                next: "Vérifiez l’adresse.",
-            })),
-        ),
-        (
-            "vide-projets",
-            html(render(&EmptyPage {
-                shell: shell("Applications", false),
-                projects: projects(&["bonjour"]),
-                may_create: false,
-            })),
-        ),
-        (
-            "connexion",
-            html(render(&LoginPage {
-                shell: nobody(),
-                error: None,
-            })),
-        ),
-        (
-            "connexion-refusee",
-            html(render(&LoginPage {
-                shell: nobody(),
-                error: Some("Lien inconnu."),
-            })),
-        ),
+        ("vide", empty_page(&[], true)),
+        ("vide-membre", empty_page(&[], false)),
+        ("vide-projets", empty_page(&["bonjour"], false)),
+        ("connexion", login_page(None)),
+        ("connexion-refusee", login_page(Some("Lien inconnu."))),
+    ];
+    pages.extend(lists());
+    let error = ErrorPage {
+        shell: shell("Page introuvable", false),
+        code: 404,
+        heading: "Page introuvable",
+        cause: "L’adresse ne désigne rien.",
+        next: "Vérifiez l’adresse.",
+    };
+    pages.push(("erreur", render(&error).unwrap()));
+    pages
+}
+
+fn lists() -> [(&'static str, String); 3] {
+    let (now, slug) = (fixtures::now(), fixtures::slug());
+    let applications = fixtures::applications();
+    let deliveries = [fixtures::served(), fixtures::running(), fixtures::blocked()];
+    let slugs = ["bonjour", "neuf"].map(|name| Slug::new(name).unwrap());
+    let applications_page = ApplicationsPage {
+        shell: shell("Applications", false),
+        view: lists::applications(&applications, true, Filter::default(), now),
+    };
+    let deliveries_page = DeliveriesPage {
+        shell: shell("Livraisons de bonjour", true),
+        view: lists::deliveries(&slug, &deliveries, "1", now),
+    };
+    let projects_page = ProjectsPage {
+        shell: shell("Projets", false),
+        caption: "2 projets, par nom".to_owned(),
+        rows: lists::projects(&slugs, &applications, now),
+    };
+    [
+        ("applications", render(&applications_page).unwrap()),
+        ("livraisons", render(&deliveries_page).unwrap()),
+        ("projets", render(&projects_page).unwrap()),
     ]
+}
+
+fn empty_page(projects: &[&str], may_create: bool) -> String {
+    let page = EmptyPage {
+        shell: shell("Applications", false),
+        projects: projects.iter().map(|name| (*name).to_owned()).collect(),
+        may_create,
+    };
+    render(&page).unwrap()
+}
+
+fn login_page(error: Option<&'static str>) -> String {
+    let shell = Shell {
+        title: "Se connecter".to_owned(),
+        ..Shell::default()
+    };
+    render(&LoginPage { shell, error }).unwrap()
 }
 
 #[test]

@@ -19,6 +19,9 @@ pub(crate) const LIFETIME: Duration = Duration::from_secs(8 * 3600);
 /// Most sessions at once; one more ends the oldest.
 const SESSIONS_MAX: usize = 1024;
 
+/// When the cluster was asked which projects are the person's, and its answer.
+pub(crate) type Asked = (Instant, Vec<Slug>);
+
 /// A person and the client that reads as them.
 #[derive(Clone)]
 pub(crate) struct Session {
@@ -27,7 +30,7 @@ pub(crate) struct Session {
     /// Every request it sends impersonates the person.
     pub(crate) client: Client,
     /// Projects the person may open, as last asked, and when.
-    pub(crate) projects: Arc<tokio::sync::Mutex<Option<(Instant, Vec<Slug>)>>>,
+    pub(crate) projects: Arc<tokio::sync::Mutex<Option<Asked>>>,
 }
 
 /// All sessions.
