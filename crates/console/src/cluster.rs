@@ -3,7 +3,7 @@
 //! The console has no right to read any of this itself; what the person may not read, it cannot.
 //! One exception: it may list the names of projects, because RBAC cannot give a member a list of
 //! "mine". Each name is shown only if the cluster says that the person may read its deliveries
-//! (`docs/decisions/0004-projects-of-a-member.md`).
+//! (`docs/decisions/0005-projects-of-a-member.md`).
 
 use std::time::{Duration, Instant};
 
