@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use pilotis_policy::Part;
 use pilotis_report::{Diagnostic, Position};
 use pilotis_yaml::Node;
 
+use crate::blame::{ValuesFile, blamed};
 use crate::collect::Collector;
-use crate::locate::{self, Source};
+use crate::locate::{self, Source, Spot};
 use crate::manifests::{Located, judge_set};
 use crate::tree::{Tree, chart_directories, is_inside, is_yaml};
 
@@ -128,14 +130,24 @@ fn judge_environment(
     judge_set(collector, &set, environment);
 }
 
-/// The values files that can be read, the chart's own first.
-fn values_of(collector: &Collector<'_>, chart: &str, overlays: Vec<String>) -> Vec<(String, Node)> {
-    let own = std::iter::once(joined(chart, "values.yaml"));
-    let read = |path: String| {
+/// The values files that can be read, those that lose first: subcharts, the chart, the overlays.
+fn values_of(collector: &Collector<'_>, chart: &str, overlays: Vec<String>) -> Vec<ValuesFile> {
+    let below = joined(chart, "charts/");
+    let inner = collector.files.keys().filter_map(|path| {
+        let names = path.strip_prefix(&below)?.strip_suffix("/values.yaml")?;
+        let scope: Vec<String> = names.split("/charts/").map(str::to_owned).collect();
+        let plain = scope.iter().all(|name| !name.contains('/'));
+        plain.then(|| (scope, path.clone()))
+    });
+    let mut inner: Vec<(Vec<String>, String)> = inner.collect();
+    inner.sort_by_key(|(scope, _)| std::cmp::Reverse(scope.len()));
+    let own = std::iter::once(joined(chart, "values.yaml")).chain(overlays);
+    let read = |(scope, path): (Vec<String>, String)| {
         let root = pilotis_yaml::parse_first(collector.text(&path)?).ok()??;
-        Some((path, root))
+        Some(ValuesFile { scope, path, root })
     };
-    own.chain(overlays).filter_map(read).collect()
+    let own = own.map(|path| (Vec::new(), path));
+    inner.into_iter().chain(own).filter_map(read).collect()
 }
 
 fn documents<'r>(
@@ -181,28 +193,72 @@ fn release(collector: &Collector<'_>, chart: &str) -> String {
 struct Templated<'a> {
     rendered: &'a Rendered,
     root: &'a Node,
-    values: &'a [(String, Node)],
+    values: &'a [ValuesFile],
 }
 
 impl Source for Templated<'_> {
-    /// One value read: the line that gives it, the last file that does. Else the template's line.
-    fn locate(&self, path: &[String]) -> Option<Position> {
-        let mark = locate::mark(self.root, path);
-        let origin = (self.rendered.origin)(mark.line, mark.column)?;
-        let [read] = origin.reads.as_slice() else {
-            return Some(origin.position);
-        };
-        let keys: Vec<String> = read.split('.').map(str::to_owned).collect();
-        let given = self
-            .values
-            .iter()
-            .rev()
-            .find(|(_, root)| root.at(&keys).is_some());
-        match given {
-            Some((file, root)) => Some(locate::position(file, locate::mark(root, &keys))),
-            None => Some(origin.position),
+    /// The line of the values that is to blame; else the template's own.
+    fn locate(&self, path: &[String], part: Option<Part>) -> Option<Position> {
+        let spot = Spot::of(self.root, path);
+        let mut template = None;
+        let mut reads: Vec<String> = Vec::new();
+        for (line, column) in looks(&spot, part) {
+            if let Some(origin) = (self.rendered.origin)(line, column) {
+                reads.extend(origin.reads);
+                template.get_or_insert(origin.position);
+            }
         }
+        reads.sort();
+        reads.dedup();
+        let steps = named_steps(self.root, &path[..spot.depth]);
+        blamed(self.values, &reads, &steps, (spot.node.text(), part)).or(template)
     }
+
+    fn first_key(&self, path: &[String]) -> Option<Position> {
+        let (key, _) = self.root.at(path)?.pairs().first()?;
+        let origin = (self.rendered.origin)(key.start.line, key.start.column)?;
+        origin.reads.is_empty().then_some(origin.position)
+    }
+
+    fn depth(&self, path: &[String]) -> usize {
+        Spot::of(self.root, path).depth
+    }
+}
+
+/// The places of the rendered text whose origins tell who wrote a value.
+fn looks(spot: &Spot<'_>, part: Option<Part>) -> Vec<(u32, u32)> {
+    let (start, end) = (spot.node.start, spot.node.end);
+    let Some(text) = spot.node.text() else {
+        // An empty collection was written as it is; a full one is known by its key.
+        let empty = spot.node.pairs().is_empty() && spot.node.items().is_empty();
+        let mark = if empty { start } else { spot.mark() };
+        return vec![(mark.line, mark.column)];
+    };
+    if text.is_empty() || start.line != end.line || end.column <= start.column {
+        let mark = spot.mark();
+        return vec![(mark.line, mark.column)];
+    }
+    let quoted = u32::from(end.column - start.column > text.chars().count() as u32);
+    let first = (start.line, start.column + quoted);
+    let last = (start.line, (end.column - 1 - quoted).max(first.1));
+    match part {
+        Some(Part::Start) => vec![first],
+        Some(Part::End) => vec![last],
+        None => vec![first, last],
+    }
+}
+
+/// The steps of a path; one into a sequence carries the `name` of the item it leads to.
+fn named_steps(root: &Node, path: &[String]) -> Vec<(String, Option<String>)> {
+    let mut node = Some(root);
+    let step = |step: &String| {
+        let parent = node;
+        node = parent.and_then(|parent| parent.at(std::slice::from_ref(step)));
+        let listed = parent.is_some_and(|parent| !parent.items().is_empty());
+        let name = node.and_then(|node| node.get("name")?.text());
+        (step.clone(), name.filter(|_| listed).map(str::to_owned))
+    };
+    path.iter().map(step).collect()
 }
 
 #[cfg(test)]

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use pilotis_policy::Text;
 use pilotis_report::{Diagnostic, Finding, Fix, Level, Position};
 
+use crate::decisions::Age;
+use crate::patch::{Change, Lines};
 use crate::referential::Referential;
-use crate::report::{Report, Score, Skipped};
+use crate::report::{Report, Score, Skipped, State, states};
 use crate::tree::Tree;
 use crate::{Language, Options, patch, secrets};
 
@@ -23,8 +25,8 @@ pub(crate) struct Breach<'a> {
     pub(crate) message: Text,
     pub(crate) object: Option<String>,
     pub(crate) position: Option<Position>,
-    /// Old text at the position and the text that mends it.
-    pub(crate) replace: Option<(String, String)>,
+    /// What mends it.
+    pub(crate) change: Option<Change>,
 }
 
 pub(crate) struct Collector<'a> {
@@ -37,6 +39,7 @@ pub(crate) struct Collector<'a> {
     seen: BTreeSet<(String, Option<Position>, Option<String>, String)>,
     skipped: Vec<Skipped>,
     patches: usize,
+    lines: BTreeMap<String, Lines<'a>>,
 }
 
 impl<'a> Collector<'a> {
@@ -51,6 +54,7 @@ impl<'a> Collector<'a> {
             seen: BTreeSet::new(),
             skipped: Vec::new(),
             patches: 0,
+            lines: BTreeMap::new(),
         }
     }
 
@@ -96,7 +100,7 @@ impl<'a> Collector<'a> {
             },
             object: None,
             position: diagnostic.position.or(Some(start)),
-            replace: None,
+            change: None,
         });
     }
 
@@ -115,13 +119,18 @@ impl<'a> Collector<'a> {
             return;
         }
         self.evaluated.insert(rule.id.clone());
-        let replace = breach.replace.filter(|_| self.patches < PATCHES_MAX);
+        let change = breach.change.filter(|_| self.patches < PATCHES_MAX);
         let patch = breach
             .position
             .as_ref()
-            .zip(replace)
-            .and_then(|(at, (old, new))| {
-                patch::replace(&at.file, self.text(&at.file)?, at, (&old, &new))
+            .zip(change)
+            .and_then(|(at, change)| {
+                let file = change.file().unwrap_or(&at.file);
+                if !self.lines.contains_key(file) {
+                    let lines = Lines::of(self.text(file)?);
+                    self.lines.insert(file.to_owned(), lines);
+                }
+                patch::make((file, self.lines.get(file)?), at, &change)
             });
         self.patches += usize::from(patch.is_some());
         self.findings.push(Finding {
@@ -140,26 +149,64 @@ impl<'a> Collector<'a> {
     }
 
     pub(crate) fn finish(mut self) -> Report {
+        self.derogate();
         self.findings.sort_by(|a, b| {
             let rank = |f: &Finding| (f.level == Level::I, f.position.clone(), f.rule.clone());
             rank(a).cmp(&rank(b))
         });
-        let score = Score::of(self.referential, &self.evaluated, &self.findings);
-        let looked: BTreeSet<&str> = self
-            .evaluated
+        let attested = self.attested();
+        let states = states(self.referential, &self.evaluated, &self.findings, &attested);
+        let unknown = states
             .iter()
-            .filter_map(|id| self.referential.rule(id)?.requirement.as_deref())
-            .collect();
-        let all = self.referential.requirements.iter().map(|r| r.id.clone());
+            .filter(|(_, state)| *state == State::NotEvaluated);
         Report {
-            score,
-            not_evaluated: all.filter(|id| !looked.contains(id.as_str())).collect(),
+            score: Score::of(self.referential, &states),
+            not_evaluated: unknown.map(|(id, _)| id.clone()).collect(),
+            states,
             excerpts: self.excerpts(),
             evaluated: self.evaluated,
             environments: self.environments,
             skipped: self.skipped,
             findings: self.findings,
         }
+    }
+
+    /// Names the derogation that covers each finding; one out of its time is told, not used.
+    fn derogate(&mut self) {
+        let decisions = &self.options.decisions;
+        for (derogation, age) in decisions.derogations() {
+            let covered = self.findings.iter_mut().filter(|f| derogation.covers(f));
+            if age == Age::Current {
+                let open = covered.filter(|finding| finding.derogation.is_none());
+                open.for_each(|finding| finding.derogation = Some(derogation.name.clone()));
+                continue;
+            }
+            if covered.count() == 0 {
+                continue;
+            }
+            let (fr, en) = match age {
+                Age::Expired => ("dérogation expirée", "derogation expired"),
+                _ => ("dérogation à venir", "derogation to come"),
+            };
+            let (start, end) = (derogation.start, derogation.end);
+            let fr = format!("{fr} (du {start} au {end})");
+            let en = format!("{en} (from {start} to {end})");
+            self.skip(&derogation.name, &fr, &en);
+        }
+    }
+
+    /// Requirements a person vouches for, among those a person may.
+    fn attested(&self) -> BTreeSet<&'a str> {
+        let attestations = self.options.decisions.attestations();
+        let current = attestations.filter(|(_, age)| *age == Age::Current);
+        let known = current.filter_map(|(attestation, _)| {
+            let requirement = self.referential.requirement(&attestation.requirement)?;
+            requirement
+                .planes
+                .contains(&'e')
+                .then_some(requirement.id.as_str())
+        });
+        known.collect()
     }
 
     fn excerpts(&self) -> BTreeMap<(String, u32), String> {

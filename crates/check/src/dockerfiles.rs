@@ -1,21 +1,29 @@
 //! Rules about Dockerfiles, on the builder's own reading of them.
 //!
 //! Every stage is looked at for what it fetches and what it keeps secret; the delivered image (the
-//! last stage and the stages it starts from) for its user, ports and programs.
+//! last stage and the stages it starts from) for its user, ports and programs. A word that a
+//! variable made wrong is reported where the variable got its default.
+
+mod blame;
+mod exceptions;
+mod hygiene;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use pilotis_dockerfile::{
-    Base, Dockerfile, Kind, Plan, Stage, Step, Variables, platform_arguments,
+    Base, Dockerfile, Kind, Plan, Span, Stage, Step, Variables, platform_arguments,
 };
 use pilotis_policy::Text;
-use pilotis_report::Position;
+use pilotis_report::{Level, Position};
 use regex::Regex;
 
 use crate::collect::{Breach, Collector};
+use crate::patch::Change;
 use crate::secrets;
 use crate::tree::{FILE_BYTES_MAX, is_dockerfile, is_foreign};
+use blame::{Word, blamed, written};
+use exceptions::Exceptions;
 
 /// Programs that build or install: what they leave behind is not for delivery.
 static BUILDERS: LazyLock<Regex> = LazyLock::new(|| {
@@ -29,9 +37,27 @@ static SSH: LazyLock<Regex> = LazyLock::new(|| {
         .expect("a constant, compiled by a test")
 });
 static SETUID: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(^|\s)chmod\s+(-\S+\s+)*([0-7]?[4-7][0-7]{3}|[ugoa]*[+=][rwx]*s)|\b(install|add)\s(.*\s)?sudo(\s|$)")
+    Regex::new(r"(^|\s)chmod\s+(-\S+\s+)*([0-7]?[4-7][0-7]{3}|[ugoa]*[+=][rwx]*s)|\b(install|add)\s(.*\s)?sudo(\s|$)|(^|[;&|]\s*)sudo\s")
         .expect("a constant, compiled by a test")
 });
+/// Bases known to set a user of their own that is not root.
+static NOT_ROOT: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"[:-]nonroot(-|@|$)|(^|/)nginx-unprivileged([:@]|$)|(^|/)bitnami/|^cgr\.dev/chainguard/",
+    )
+    .expect("a constant, compiled by a test")
+});
+/// `PASSWORD=literal` inside a command.
+static ASSIGNED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"(?i)(^|[\s;&|])(?:export\s+)?([A-Z0-9_]*(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY))=["']?[^\s"'$;&|]{3,}"#)
+        .expect("a constant, compiled by a test")
+});
+
+/// A Dockerfile and what its comments set aside.
+struct File<'a> {
+    file: &'a Dockerfile,
+    exceptions: Exceptions,
+}
 
 pub(crate) fn judge(collector: &mut Collector<'_>) {
     let files = collector.files;
@@ -62,35 +88,38 @@ fn judge_file(collector: &mut Collector<'_>, file: &Dockerfile) {
         "dockerfile-setuid",
         "dockerfile-secret",
     ]);
+    collector.looked(hygiene::RULES);
+    let exceptions = Exceptions::of(file);
+    let file = File { file, exceptions };
     let arguments = platform_arguments("linux/amd64");
     // Stages nothing delivers (a test stage) still run: each is planned as a target of its own.
     let mut seen = BTreeSet::new();
-    for index in 0..file.stages.len() {
+    for index in 0..file.file.stages.len() {
         let target = index.to_string();
-        match file.plan(Some(&target), &arguments) {
+        match file.file.plan(Some(&target), &arguments) {
             Ok(plan) => {
-                for (stage, steps) in expanded(collector, file, &plan) {
+                for (stage, steps) in expanded(collector, &file, &plan) {
                     if seen.insert(stage.index) {
-                        every_stage(collector, file, stage, &steps);
+                        every_stage(collector, &file, stage, &steps);
                     }
                 }
             }
             Err(errors) => {
                 return errors
                     .into_iter()
-                    .for_each(|e| collector.unreadable(&file.file, e));
+                    .for_each(|e| collector.unreadable(&file.file.file, e));
             }
         }
     }
-    if let Ok(plan) = file.plan(None, &arguments) {
-        delivered(collector, file, &plan);
+    if let Ok(plan) = file.file.plan(None, &arguments) {
+        delivered(collector, &file, &plan);
     }
 }
 
 /// The stages of a plan with their steps, the environment handed down from stage to stage.
 fn expanded<'p>(
     collector: &mut Collector<'_>,
-    file: &Dockerfile,
+    file: &File<'_>,
     plan: &'p Plan,
 ) -> Vec<(&'p Stage, Vec<Step>)> {
     let mut environments: BTreeMap<usize, Variables> = BTreeMap::new();
@@ -113,28 +142,60 @@ fn expanded<'p>(
             }
             Err(errors) => errors
                 .into_iter()
-                .for_each(|e| collector.unreadable(&file.file, e)),
+                .for_each(|e| collector.unreadable(&file.file.file, e)),
         }
     }
     out
 }
 
-fn breach(collector: &mut Collector<'_>, rule: &str, at: Position, fr: String, en: String) {
+/// A breach at an instruction.
+fn breach(
+    collector: &mut Collector<'_>,
+    file: &File<'_>,
+    rule: &str,
+    span: Span,
+    texts: (String, String),
+) {
+    let at = file.file.position(span);
+    breach_at(collector, file, (rule, span), at, texts);
+}
+
+/// A breach of an instruction whose cause stands elsewhere.
+fn breach_at(
+    collector: &mut Collector<'_>,
+    file: &File<'_>,
+    (rule, span): (&str, Span),
+    at: Position,
+    (fr, en): (String, String),
+) {
+    if set_aside(collector, file, rule, span) {
+        return;
+    }
     collector.breach(Breach {
         rule,
         message: Text { fr, en },
         object: None,
         position: Some(at),
-        replace: None,
+        change: None,
     });
 }
 
-fn every_stage(collector: &mut Collector<'_>, file: &Dockerfile, stage: &Stage, steps: &[Step]) {
+/// Whether a comment sets the rule aside; a primordial requirement is never.
+fn set_aside(collector: &Collector<'_>, file: &File<'_>, rule: &str, span: Span) -> bool {
+    let Some(rule) = collector.referential.rule(rule) else {
+        return false;
+    };
+    let names = std::iter::once(&rule.id).chain(&rule.aliases);
+    let names = names.map(String::as_str);
+    rule.level == Level::I && file.exceptions.cover(span.line, names)
+}
+
+fn every_stage(collector: &mut Collector<'_>, file: &File<'_>, stage: &Stage, steps: &[Step]) {
     if let Base::Image(image) = &stage.base {
-        base_tag(collector, stage, image);
+        base_tag(collector, file, stage, image);
     }
     for step in steps {
-        let at = file.position(step.instruction.span);
+        let span = step.instruction.span;
         match &step.instruction.kind {
             Kind::Add(add) => {
                 let remote = |source: &&String| {
@@ -143,62 +204,127 @@ fn every_stage(collector: &mut Collector<'_>, file: &Dockerfile, stage: &Stage, 
                 if add.checksum.is_none() && add.sources.iter().any(|s| remote(&s)) {
                     let fr = "ADD prend un fichier distant sans empreinte".to_owned();
                     let en = "ADD takes a remote file without a checksum".to_owned();
-                    breach(collector, "dockerfile-remote-add", at, fr, en);
+                    breach(collector, file, "dockerfile-remote-add", span, (fr, en));
                 }
             }
             Kind::Env(pairs) => {
                 for (name, value) in pairs {
-                    secret(collector, &at, name, value);
+                    secret_in_environment(collector, file, step, (name, value));
                 }
             }
             Kind::Arg(pairs) => {
                 for (name, value) in pairs {
-                    secret(collector, &at, name, value.as_deref().unwrap_or_default());
+                    let value = value.as_deref().unwrap_or_default();
+                    if !value.is_empty() && secrets::is_secret_name(name) {
+                        secret(collector, file, span, name);
+                    }
+                }
+            }
+            Kind::Run(run) => {
+                let text = run.script().unwrap_or_else(|| run.command.text());
+                let names = ASSIGNED
+                    .captures_iter(&text)
+                    .filter_map(|c| Some(c.get(2)?.as_str()));
+                for name in names.collect::<BTreeSet<_>>() {
+                    secret(collector, file, span, name);
                 }
             }
             _ => {}
         }
     }
+    hygiene::every_stage(collector, file, steps);
 }
 
-fn secret(collector: &mut Collector<'_>, at: &Position, name: &str, value: &str) {
-    if value.is_empty() || !secrets::is_secret_name(name) {
+/// A literal, or a build argument that the image would keep.
+fn secret_in_environment(
+    collector: &mut Collector<'_>,
+    file: &File<'_>,
+    step: &Step,
+    (name, value): (&str, &str),
+) {
+    if !secrets::is_secret_name(name) {
         return;
     }
-    let name: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
-    let fr = format!("la variable {name} porte un secret en clair");
-    let en = format!("variable {name} holds a secret in clear");
-    breach(collector, "dockerfile-secret", at.clone(), fr, en);
+    let span = step.instruction.span;
+    let kind = written(file.file, span).map(|instruction| &instruction.kind);
+    let raw = match kind {
+        Some(Kind::Env(pairs)) => pairs.iter().find(|(n, _)| n == name),
+        _ => None,
+    };
+    let copied = raw.is_some_and(|(_, raw)| raw.trim_matches('"').starts_with('$'));
+    if copied {
+        let name = shown(name);
+        let fr = format!("la variable {name} garde dans l'image un argument de construction");
+        let en = format!("variable {name} keeps a build argument in the image");
+        breach(collector, file, "dockerfile-secret", span, (fr, en));
+    } else if !value.is_empty() {
+        secret(collector, file, span, name);
+    }
 }
 
-fn base_tag(collector: &mut Collector<'_>, stage: &Stage, image: &str) {
+fn shown(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(80).collect()
+}
+
+fn secret(collector: &mut Collector<'_>, file: &File<'_>, span: Span, name: &str) {
+    let name = shown(name);
+    let fr = format!("la variable {name} porte un secret en clair");
+    let en = format!("variable {name} holds a secret in clear");
+    breach(collector, file, "dockerfile-secret", span, (fr, en));
+}
+
+/// The image of a `FROM` as written, before variables.
+fn from<'f>(file: &File<'f>, stage: &Stage) -> Option<Word<'f>> {
+    let instruction = file.file.stages.get(stage.index)?.first()?;
+    match &instruction.kind {
+        Kind::From { image, .. } => Some(Word {
+            stage: stage.index,
+            span: instruction.span,
+            text: image,
+        }),
+        _ => None,
+    }
+}
+
+fn base_tag(collector: &mut Collector<'_>, file: &File<'_>, stage: &Stage, image: &str) {
     let certified = &collector.options.certified_bases;
     if image.contains("@sha256:") || certified.iter().any(|p| image.starts_with(p.as_str())) {
         return;
     }
-    let last = image.rsplit_once('/').map_or(image, |(_, last)| last);
-    let (fr, en) = match last.split_once(':') {
-        None => (
-            format!("l'image de base {image} n'a pas d'étiquette"),
-            format!("base image {image} has no tag"),
-        ),
-        Some((_, "latest")) => (
-            format!("l'image de base {image} porte l'étiquette latest"),
-            format!("base image {image} has the tag latest"),
-        ),
+    let tag = |image: &str| {
+        let last = image.rsplit_once('/').map_or(image, |(_, last)| last);
+        last.split_once(':').map(|(_, tag)| tag.to_owned())
+    };
+    let (texts, wrong): (_, &dyn Fn(&str) -> bool) = match tag(image).as_deref() {
+        None => {
+            let fr = format!("l'image de base {image} n'a pas d'étiquette");
+            let en = format!("base image {image} has no tag");
+            ((fr, en), &|value| tag(value).is_none())
+        }
+        Some("latest") => {
+            let fr = format!("l'image de base {image} porte l'étiquette latest");
+            let en = format!("base image {image} has the tag latest");
+            ((fr, en), &|value| {
+                value == "latest" || tag(value).as_deref() == Some("latest")
+            })
+        }
         Some(_) => return,
     };
-    breach(
+    let Some(word) = from(file, stage) else {
+        return;
+    };
+    let at = blamed(file.file, word, wrong).unwrap_or_else(|| stage.position.clone());
+    breach_at(
         collector,
-        "dockerfile-base-tag",
-        stage.position.clone(),
-        fr,
-        en,
+        file,
+        ("dockerfile-base-tag", word.span),
+        at,
+        texts,
     );
 }
 
 /// What is delivered: the last stage and those it starts from, oldest first.
-fn delivered(collector: &mut Collector<'_>, file: &Dockerfile, plan: &Plan) {
+fn delivered(collector: &mut Collector<'_>, file: &File<'_>, plan: &Plan) {
     let Some(target) = plan.stages.last() else {
         return;
     };
@@ -207,78 +333,107 @@ fn delivered(collector: &mut Collector<'_>, file: &Dockerfile, plan: &Plan) {
     while let Some(Base::Stage(base)) = chain.last().map(|index| &plan.stages[*index].base) {
         chain.push(*base);
     }
-    let steps: Vec<&Step> = chain
+    let steps: Vec<(usize, &Step)> = chain
         .iter()
         .rev()
         .filter_map(|index| {
             all.iter()
                 .find(|(s, _)| s.index == plan.stages[*index].index)
         })
-        .flat_map(|(_, steps)| steps)
+        .flat_map(|(stage, steps)| steps.iter().map(|step| (stage.index, step)))
         .collect();
-    user(collector, file, target, &steps);
     let root = &plan.stages[*chain.last().unwrap_or(&0)];
+    let base = match &root.base {
+        Base::Image(image) => image.as_str(),
+        _ => "",
+    };
+    user(collector, file, (target, base), &steps);
     if let Base::Image(image) = &root.base
-        && (image.ends_with("-debug") || image.ends_with(":debug"))
+        && let Some(word) = from(file, root)
+        && debug(image)
     {
         let fr = format!("l'image livrée part de {image}, une variante de mise au point");
         let en = format!("the delivered image starts from {image}, a debug variant");
-        breach(
+        let wrong = |value: &str| debug(value) || value == "debug" || value.starts_with("debug-");
+        let at = blamed(file.file, word, &wrong).unwrap_or_else(|| root.position.clone());
+        breach_at(
             collector,
-            "dockerfile-debug-base",
-            root.position.clone(),
-            fr,
-            en,
+            file,
+            ("dockerfile-debug-base", word.span),
+            at,
+            (fr, en),
         );
     }
-    single_stage(collector, file, &steps);
-    for step in steps {
-        program(collector, file, step);
+    let plain: Vec<&Step> = steps.iter().map(|(_, step)| *step).collect();
+    single_stage(collector, file, &plain);
+    hygiene::delivered(collector, file, &plain);
+    for (stage, step) in steps {
+        program(collector, file, stage, step);
     }
 }
 
-fn user(collector: &mut Collector<'_>, file: &Dockerfile, target: &Stage, steps: &[&Step]) {
-    let last = steps
-        .iter()
-        .rev()
-        .find_map(|step| match &step.instruction.kind {
-            Kind::User(user) => Some((user.split(':').next().unwrap_or_default(), step)),
-            _ => None,
-        });
-    let Some((user, step)) = last else {
+fn debug(image: &str) -> bool {
+    let tag = image.rsplit_once('/').map_or(image, |(_, last)| last);
+    let tag = tag.split('@').next().unwrap_or_default();
+    tag.ends_with("-debug") || tag.ends_with(":debug") || tag.contains(":debug-")
+}
+
+fn user(
+    collector: &mut Collector<'_>,
+    file: &File<'_>,
+    (target, base): (&Stage, &str),
+    steps: &[(usize, &Step)],
+) {
+    let last = steps.iter().rev().find_map(|(stage, step)| {
+        let Kind::User(user) = &step.instruction.kind else {
+            return None;
+        };
+        Some((user.split(':').next().unwrap_or_default(), *stage, step))
+    });
+    let rule = "dockerfile-root-user";
+    let Some((user, stage, step)) = last else {
+        if NOT_ROOT.is_match(base) {
+            return;
+        }
         let fr = "aucun USER : l'image livrée tourne en root".to_owned();
         let en = "no USER: the delivered image runs as root".to_owned();
-        return breach(
-            collector,
-            "dockerfile-root-user",
-            target.position.clone(),
-            fr,
-            en,
-        );
+        let span = file.file.stages[target.index][0].span;
+        return breach(collector, file, rule, span, (fr, en));
     };
-    let mut at = file.position(step.instruction.span);
-    if user == "root" || user.parse() == Ok(0u32) {
+    let span = step.instruction.span;
+    let root = |user: &str| {
+        let user = user.split(':').next().unwrap_or_default();
+        user == "root" || user.parse() == Ok(0u32)
+    };
+    if root(user) {
+        let text = match written(file.file, span).map(|i| &i.kind) {
+            Some(Kind::User(text)) => text.as_str(),
+            _ => user,
+        };
+        let elsewhere = blamed(file.file, Word { stage, span, text }, &root);
+        let mut at = file.file.position(span);
         at.column += "USER ".len() as u32;
+        let change = elsewhere.is_none().then(|| Change::replace(user, "65532"));
         collector.breach(Breach {
-            rule: "dockerfile-root-user",
+            rule,
             message: Text {
                 fr: "le dernier USER est root".into(),
                 en: "the last USER is root".into(),
             },
             object: None,
-            position: Some(at),
-            replace: Some((user.to_owned(), "65532".into())),
+            position: elsewhere.or(Some(at)),
+            change,
         });
     } else if user.parse::<u32>().is_err() {
         let user: String = user.chars().take(40).collect();
         let fr = format!("USER {user} est un nom : runAsNonRoot ne peut pas le vérifier");
         let en = format!("USER {user} is a name: runAsNonRoot cannot check it");
-        breach(collector, "dockerfile-user-number", at, fr, en);
+        breach(collector, file, "dockerfile-user-number", span, (fr, en));
     }
 }
 
-fn single_stage(collector: &mut Collector<'_>, file: &Dockerfile, steps: &[&Step]) {
-    if file.stages.len() != 1 {
+fn single_stage(collector: &mut Collector<'_>, file: &File<'_>, steps: &[&Step]) {
+    if file.file.stages.len() != 1 {
         return;
     }
     let building = steps.iter().find(|step| match &step.instruction.kind {
@@ -292,17 +447,17 @@ fn single_stage(collector: &mut Collector<'_>, file: &Dockerfile, steps: &[&Step
         _ => false,
     });
     if let Some(step) = building {
-        let at = file.position(step.instruction.span);
         let fr = "construit ou installe dans l'étape livrée".to_owned();
         let en = "builds or installs in the delivered stage".to_owned();
-        breach(collector, "dockerfile-single-stage", at, fr, en);
+        let span = step.instruction.span;
+        breach(collector, file, "dockerfile-single-stage", span, (fr, en));
     }
 }
 
-fn program(collector: &mut Collector<'_>, file: &Dockerfile, step: &Step) {
-    let at = file.position(step.instruction.span);
+fn program(collector: &mut Collector<'_>, file: &File<'_>, stage: usize, step: &Step) {
+    let span = step.instruction.span;
     let text = match &step.instruction.kind {
-        Kind::Expose(ports) => return expose(collector, &at, ports),
+        Kind::Expose(ports) => return expose(collector, file, (stage, span), ports),
         Kind::Run(run) => run.script().unwrap_or_else(|| run.command.text()),
         Kind::Cmd(command) | Kind::Entrypoint(command) => command.text(),
         _ => return,
@@ -310,26 +465,43 @@ fn program(collector: &mut Collector<'_>, file: &Dockerfile, step: &Step) {
     if SSH.is_match(&text) {
         let fr = "un serveur SSH entre dans l'image livrée".to_owned();
         let en = "an SSH server enters the delivered image".to_owned();
-        breach(collector, "dockerfile-ssh-server", at.clone(), fr, en);
+        breach(collector, file, "dockerfile-ssh-server", span, (fr, en));
     }
     if matches!(step.instruction.kind, Kind::Run(_)) && SETUID.is_match(&text) {
         let fr = "setuid ou sudo dans l'image livrée".to_owned();
         let en = "setuid or sudo in the delivered image".to_owned();
-        breach(collector, "dockerfile-setuid", at, fr, en);
+        breach(collector, file, "dockerfile-setuid", span, (fr, en));
     }
 }
 
-fn expose(collector: &mut Collector<'_>, at: &Position, ports: &[String]) {
-    for port in ports {
+fn expose(
+    collector: &mut Collector<'_>,
+    file: &File<'_>,
+    (stage, span): (usize, Span),
+    ports: &[String],
+) {
+    let low = |port: &str| {
         let number = port
             .split(['/', '-'])
             .next()
             .and_then(|n| n.parse::<u32>().ok());
-        let Some(number) = number.filter(|number| *number <= 1024) else {
+        number.filter(|number| *number <= 1024)
+    };
+    let written = match written(file.file, span).map(|i| &i.kind) {
+        Some(Kind::Expose(words)) => words.as_slice(),
+        _ => &[],
+    };
+    for (index, port) in ports.iter().enumerate() {
+        let Some(number) = low(port) else {
             continue;
         };
+        // One word may expand to several ports; then which is which is not known.
+        let text = written.get(index).filter(|_| written.len() == ports.len());
+        let wrong = |value: &str| low(value) == Some(number);
+        let elsewhere = text.and_then(|text| blamed(file.file, Word { stage, span, text }, &wrong));
+        let at = elsewhere.unwrap_or_else(|| file.file.position(span));
         let fr = format!("le port {number} est déclaré");
         let en = format!("port {number} is declared");
-        breach(collector, "dockerfile-port", at.clone(), fr, en);
+        breach_at(collector, file, ("dockerfile-port", span), at, (fr, en));
     }
 }

@@ -149,6 +149,29 @@ pub fn cobertura(bytes: &[u8]) -> Result<Coverage, Error> {
         .ok_or(Error::Nothing("coverage"))
 }
 
+/// Reads a JaCoCo report by its `line` elements: covered when no instruction was missed.
+///
+/// # Errors
+/// Too large, not XML, or no report.
+pub fn jacoco(bytes: &[u8]) -> Result<Coverage, Error> {
+    let (mut report, mut found) = (false, Coverage::default());
+    walk(bytes, &mut |element| {
+        let Element::Open(start) = element else {
+            return;
+        };
+        match start.local_name().as_ref() {
+            b"report" => report = true,
+            b"line" => {
+                let missed = attribute(start, "mi").and_then(|n| n.parse::<u64>().ok());
+                found.lines += 1;
+                found.covered += u64::from(missed == Some(0));
+            }
+            _ => {}
+        }
+    })?;
+    report.then_some(found).ok_or(Error::Nothing("coverage"))
+}
+
 /// Reads an LCOV report by its `DA` lines.
 ///
 /// # Errors
@@ -284,6 +307,9 @@ mod tests {
             (coverage.lines, coverage.covered, coverage.permille()),
             (3, 2, 666)
         );
+        let text = br#"<report name="r"><package name="p"><sourcefile name="A.java">
+            <line nr="1" mi="0" ci="3"/><line nr="2" mi="1" ci="0"/></sourcefile></package></report>"#;
+        assert_eq!(jacoco(text).unwrap().permille(), 500);
         let coverage = lcov(b"SF:a.c\nDA:1,2\nDA:2,0\nend_of_record\n").unwrap();
         assert_eq!(coverage.permille(), 500);
     }

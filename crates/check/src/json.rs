@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::Report;
+use crate::{EDITION, Report};
+
+/// The JSON Schema of [`json`].
+pub const SCHEMA: &str = include_str!("../schema/report.json");
 
 /// The verdict as JSON. A finding has `rule`, `requirement`, `level`, `message`, `object`, `file`,
 /// `line`, `column`, `fix` and `derogation`; what is absent is null.
@@ -22,10 +25,14 @@ pub fn json(report: &Report) -> Value {
             "derogation": finding.derogation,
         })
     });
+    let states = report.states.iter();
+    let requirements = states.map(|(id, state)| json!({"id": id, "state": state}));
     json!({
         "apiVersion": "pilotis.dev/v1alpha1",
         "kind": "CheckReport",
+        "edition": EDITION,
         "findings": findings.collect::<Vec<Value>>(),
+        "requirements": requirements.collect::<Vec<Value>>(),
         "score": report.score,
         "environments": report.environments,
         "evaluatedRules": report.evaluated,

@@ -17,35 +17,57 @@
 //! assert_eq!(report.findings[0].position.as_ref().unwrap().line, 2);
 //! ```
 
+mod blame;
+mod certificates;
 mod charts;
 mod collect;
+pub mod decisions;
 mod dockerfiles;
 mod engine;
 pub mod evidence;
+mod fix;
+mod history;
+mod html;
 mod human;
 mod json;
+mod junit;
 mod locate;
 mod manifests;
+mod markdown;
 mod params;
 mod patch;
+mod pipelines;
 mod referential;
 mod report;
+mod results;
+mod sarif;
 mod secrets;
+mod security;
 mod sources;
+mod table;
 mod tree;
 
 pub use charts::{Origin, Rendered, Renderer, environments};
 pub use engine::ChartEngine;
+pub use fix::{FixError, apply};
+pub use history::Past;
+pub use html::html;
 pub use human::human;
-pub use json::json;
-pub use referential::{Error, Referential, Requirement};
-pub use report::{FamilyScore, Report, Score, Skipped, Tally};
+pub use json::{SCHEMA, json};
+pub use junit::junit;
+pub use markdown::markdown;
+pub use referential::{EDITION, Error, Referential, Requirement, plane_letter};
+pub use report::{FamilyScore, Report, Score, Skipped, State, Tally};
+pub use sarif::sarif;
+pub use table::table;
 pub use tree::{FILE_BYTES_MAX, Tree};
 
-use pilotis_report::Level;
+use pilotis_policy::Rule;
+use pilotis_report::{Finding, Level};
 use serde_json::Value;
 
 use collect::Collector;
+use decisions::Decisions;
 
 /// The language of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,7 +80,7 @@ pub enum Language {
 }
 
 /// How to judge.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// Judge this environment alone (`-e ENV`); none means every one found.
     pub environment: Option<String>,
@@ -70,6 +92,10 @@ pub struct Options {
     pub registries: Vec<String>,
     /// Prefixes of base images the platform certifies: needing no tag, their digest is recorded.
     pub certified_bases: Vec<String>,
+    /// Rules of the platform's own, beside those compiled in.
+    pub more_rules: Vec<Rule>,
+    /// Derogations and attestations, already verified.
+    pub decisions: Decisions,
 }
 
 impl Default for Options {
@@ -89,6 +115,8 @@ impl Default for Options {
                 "ghcr.io/",
             ]),
             certified_bases: own(&["registry.pilotis.internal/base/"]),
+            more_rules: Vec::new(),
+            decisions: Decisions::default(),
         }
     }
 }
@@ -109,18 +137,52 @@ pub fn run(files: &Tree, options: &Options) -> Result<Report, Error> {
     run_with(files, options, &ChartEngine)
 }
 
+/// The same, with what the repository's history keeps.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with_history(
+    files: &Tree,
+    history: &mut dyn Iterator<Item = Past>,
+    options: &Options,
+) -> Result<Report, Error> {
+    judge(files, history, options, &ChartEngine)
+}
+
 /// The same, with another renderer of charts.
 ///
 /// # Errors
 /// As [`run`].
 pub fn run_with(files: &Tree, options: &Options, renderer: &dyn Renderer) -> Result<Report, Error> {
-    let referential = Referential::load()?;
-    let mut collector = Collector::new(&referential, options, files);
+    judge(files, &mut std::iter::empty(), options, renderer)
+}
+
+fn judge(
+    files: &Tree,
+    history: &mut dyn Iterator<Item = Past>,
+    options: &Options,
+    renderer: &dyn Renderer,
+) -> Result<Report, Error> {
+    let own = own_referential(options)?;
+    let referential = match &own {
+        Some(own) => own,
+        None => Referential::shared().map_err(Error::Shared)?,
+    };
+    let mut collector = Collector::new(referential, options, files);
     sources::judge(&mut collector);
     dockerfiles::judge(&mut collector);
     manifests::judge_files(&mut collector);
     charts::judge(&mut collector, renderer);
+    history::judge(&mut collector, history);
     Ok(collector.finish())
+}
+
+/// The rules compiled in and the platform's own, when it has any.
+fn own_referential(options: &Options) -> Result<Option<Referential>, Error> {
+    let more = &options.more_rules;
+    (!more.is_empty())
+        .then(|| Referential::with(more))
+        .transpose()
 }
 
 /// Judges objects that have no source file, at admission or in a live namespace.
@@ -134,11 +196,38 @@ pub fn manifests(
     environment: Option<&str>,
     options: &Options,
 ) -> Result<Report, Error> {
-    let referential = Referential::load()?;
+    let own = own_referential(options)?;
+    let referential = match &own {
+        Some(own) => own,
+        None => Referential::shared().map_err(Error::Shared)?,
+    };
     let files = Tree::new();
-    let mut collector = Collector::new(&referential, options, &files);
+    let mut collector = Collector::new(referential, options, &files);
     manifests::judge_objects(&mut collector, objects, environment);
     Ok(collector.finish())
+}
+
+/// Judges one object that comes to the cluster, by the rules that need nothing beside it.
+///
+/// # Errors
+/// Only a rule set of ours that does not load.
+pub fn admission(
+    object: &Value,
+    environment: Option<&str>,
+    options: &Options,
+) -> Result<Vec<Finding>, Error> {
+    let report = manifests(std::slice::from_ref(object), environment, options)?;
+    let own = own_referential(options)?;
+    let referential = match &own {
+        Some(own) => own,
+        None => Referential::shared().map_err(Error::Shared)?,
+    };
+    let alone = |finding: &Finding| {
+        referential
+            .rule(&finding.rule)
+            .is_some_and(|rule| !rule.set)
+    };
+    Ok(report.findings.into_iter().filter(alone).collect())
 }
 
 impl Report {

@@ -1,12 +1,20 @@
 //! From a path inside an object to a place in the source.
 
+use pilotis_policy::Part;
 use pilotis_report::{Diagnostic, Position};
 use pilotis_yaml::{Content, Mark, Node};
 
 /// Where a path of a rendered object comes from.
 pub(crate) trait Source {
-    /// The place of the deepest part of `path` that exists.
-    fn locate(&self, path: &[String]) -> Option<Position>;
+    /// The place of the deepest part of `path` that exists; `part` is the end of its text that
+    /// matters when the two ends come from two places.
+    fn locate(&self, path: &[String], part: Option<Part>) -> Option<Position>;
+
+    /// The place of the first key of the mapping at `path`, when it is written there as it is.
+    fn first_key(&self, path: &[String]) -> Option<Position>;
+
+    /// How many steps of `path` exist.
+    fn depth(&self, path: &[String]) -> usize;
 }
 
 /// An object written as it is in a YAML file.
@@ -16,8 +24,17 @@ pub(crate) struct Written<'a> {
 }
 
 impl Source for Written<'_> {
-    fn locate(&self, path: &[String]) -> Option<Position> {
-        Some(position(self.file, mark(self.root, path)))
+    fn locate(&self, path: &[String], _: Option<Part>) -> Option<Position> {
+        Some(position(self.file, Spot::of(self.root, path).mark()))
+    }
+
+    fn first_key(&self, path: &[String]) -> Option<Position> {
+        let (key, _) = self.root.at(path)?.pairs().first()?;
+        Some(position(self.file, key.start))
+    }
+
+    fn depth(&self, path: &[String]) -> usize {
+        Spot::of(self.root, path).depth
     }
 }
 
@@ -25,37 +42,62 @@ impl Source for Written<'_> {
 pub(crate) struct Nowhere;
 
 impl Source for Nowhere {
-    fn locate(&self, _: &[String]) -> Option<Position> {
+    fn locate(&self, _: &[String], _: Option<Part>) -> Option<Position> {
         None
+    }
+
+    fn first_key(&self, _: &[String]) -> Option<Position> {
+        None
+    }
+
+    fn depth(&self, path: &[String]) -> usize {
+        path.len()
     }
 }
 
-/// A scalar is pointed at itself, a mapping or sequence at its key, what is absent at its parent.
-pub(crate) fn mark(root: &Node, path: &[String]) -> Mark {
-    let mut node = root;
-    let mut mark = root.start;
-    for step in path {
-        let next = match &node.content {
-            Content::Sequence(items) => {
-                let item = step
-                    .parse::<usize>()
-                    .ok()
-                    .and_then(|index| items.get(index));
-                item.map(|item| (item.start, item))
-            }
-            _ => node
-                .get_pair(step)
-                .map(|(key, value)| match &value.content {
-                    Content::Scalar(..) => (value.start, value),
-                    _ => (key.start, value),
-                }),
+/// Where a path leads as far as it exists.
+#[derive(Clone, Copy)]
+pub(crate) struct Spot<'a> {
+    /// The key of the last step, when it is one of a mapping.
+    pub(crate) key: Option<&'a Node>,
+    /// What is there.
+    pub(crate) node: &'a Node,
+    /// Steps that exist.
+    pub(crate) depth: usize,
+}
+
+impl<'a> Spot<'a> {
+    pub(crate) fn of(root: &'a Node, path: &[String]) -> Self {
+        let mut spot = Self {
+            key: None,
+            node: root,
+            depth: 0,
         };
-        let Some((found, value)) = next else {
-            break;
-        };
-        (mark, node) = (found, value);
+        for step in path {
+            let next = match &spot.node.content {
+                Content::Sequence(items) => {
+                    let index = step.parse::<usize>().ok();
+                    index.and_then(|index| Some((None, items.get(index)?)))
+                }
+                _ => spot.node.get_pair(step).map(|(k, v)| (Some(k), v)),
+            };
+            let Some((key, node)) = next else {
+                break;
+            };
+            let depth = spot.depth + 1;
+            spot = Self { key, node, depth };
+        }
+        spot
     }
-    mark
+
+    /// A scalar is pointed at itself, a mapping or sequence at its key.
+    pub(crate) fn mark(&self) -> Mark {
+        match (&self.node.content, self.key) {
+            (Content::Scalar(text, _), Some(key)) if text.is_empty() => key.start,
+            (Content::Scalar(..), _) | (_, None) => self.node.start,
+            (_, Some(key)) => key.start,
+        }
+    }
 }
 
 pub(crate) fn position(file: &str, mark: Mark) -> Position {

@@ -1,13 +1,14 @@
 //! Kubernetes objects, from plain YAML files, a rendered chart or admission, through the rules.
 
-use pilotis_policy::Subject;
+use pilotis_policy::{Subject, Violation};
 use pilotis_yaml::Node;
 use serde_json::Value;
 
 use crate::collect::{Breach, Collector};
 use crate::locate::{self, Nowhere, Source, Written};
+use crate::patch::Change;
 use crate::tree::{FILE_BYTES_MAX, chart_directories, is_foreign, is_inside, is_yaml};
-use crate::{params, sources};
+use crate::{params, security, sources};
 
 /// Most objects of one set judged.
 const OBJECTS_MAX: usize = 20_000;
@@ -29,16 +30,20 @@ pub(crate) fn judge_set(
     let referential = collector.referential;
     for located in set.iter().take(OBJECTS_MAX) {
         let subject = Subject::of(&located.object);
-        let verdict = referential.engine.evaluate(&located.object, &params);
+        let mut verdict = referential.engine.evaluate(&located.object, &params);
         collector.looked(verdict.evaluated.iter().map(String::as_str));
+        if subject.is("workload") {
+            collector.looked(security::RULES);
+            let more = security::violations(&located.object, &verdict.violations);
+            verdict.violations.extend(more);
+        }
         for violation in verdict.violations {
             let named = format!("{}/{}", subject.kind, subject.name);
             let object = match &violation.container {
                 Some(container) => format!("{named} {container}"),
                 None => named,
             };
-            let old = scalar(&located.object, &violation.path);
-            let new = violation.patch.as_ref().and_then(text);
+            let change = change(located, &violation);
             collector.breach(Breach {
                 rule: &violation.rule,
                 message: violation.message,
@@ -49,8 +54,8 @@ pub(crate) fn judge_set(
                         .take(200)
                         .collect(),
                 ),
-                position: located.source.locate(&violation.path),
-                replace: old.zip(new),
+                position: located.source.locate(&violation.path, violation.part),
+                change,
             });
         }
     }
@@ -61,6 +66,24 @@ pub(crate) fn judge_set(
         );
         collector.skip("", fr, en);
     }
+}
+
+/// What mends a violation in its source.
+fn change(located: &Located<'_>, violation: &Violation) -> Option<Change> {
+    let path = &violation.path;
+    let old = scalar(&located.object, path);
+    if violation.remove {
+        let (key, value) = (path.last()?.clone(), old?);
+        return Some(Change::Remove { key, value });
+    }
+    let value = violation.patch.as_ref().and_then(text)?;
+    if let Some(old) = old {
+        return Some(Change::replace(old, value));
+    }
+    let depth = located.source.depth(path);
+    let keys = path.get(depth..).filter(|keys| !keys.is_empty())?.to_vec();
+    let under = located.source.first_key(&path[..depth])?;
+    Some(Change::Insert { under, keys, value })
 }
 
 fn scalar(object: &Value, path: &[String]) -> Option<String> {
@@ -117,6 +140,13 @@ pub(crate) fn judge_files(collector: &mut Collector<'_>) {
                         .into_iter()
                         .filter_map(|d| Some((path.as_str(), d.root?))),
                 );
+            }
+            Err(_) if text.contains("{{") || text.contains("{%") => {
+                let (fr, en) = (
+                    "gabarit hors d'un chart, non rendu",
+                    "template outside a chart",
+                );
+                collector.skip(path, fr, en);
             }
             Err(error) => collector.unreadable(path, locate::diagnostic(path, &error)),
         }

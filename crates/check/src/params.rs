@@ -2,7 +2,7 @@
 //!
 //! `production`: judged as production. `registries`: allowed image prefixes.
 //! `singleWriterClaims`: names of the set's ReadWriteOnce claims. `scaledAboveOne`: `Kind/name` of
-//! what an autoscaler of the set keeps at two or more. `secretName`, `secretNameNot`,
+//! what an autoscaler of the set keeps at two or more. `backups`: whether the set plans one. `secretName`, `secretNameNot`,
 //! `secretAssignment`: patterns.
 
 use serde_json::{Value, json};
@@ -15,14 +15,17 @@ pub(crate) fn of<'a>(
     options: &Options,
 ) -> Value {
     let claims: Vec<&str> = objects.clone().filter_map(single_writer).collect();
+    let backups = objects.clone().any(plans_backup);
     let scaled: Vec<String> = objects.filter_map(scaled_above_one).collect();
     json!({
         "production": options.production(environment),
         "registries": options.registries,
         "singleWriterClaims": claims,
         "scaledAboveOne": scaled,
+        "backups": backups,
         "secretName": secrets::NAME,
         "secretNameNot": secrets::NAME_NOT,
+        "secretValueNot": secrets::VALUE_NOT,
         "secretAssignment": secrets::ASSIGNMENT,
     })
 }
@@ -55,4 +58,17 @@ fn scaled_above_one(object: &Value) -> Option<String> {
             target["name"].as_str()?
         ))
     })?
+}
+
+/// A planned job that says it backs up, or an operator's own object for it.
+fn plans_backup(object: &Value) -> bool {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+    let kind = text("/kind").unwrap_or_default();
+    let name = text("/metadata/name").unwrap_or_default();
+    let says = ["backup", "dump", "sauvegarde", "snapshot", "archive"];
+    match kind {
+        "ScheduledBackup" | "Schedule" | "BackupSchedule" => true,
+        "CronJob" => says.iter().any(|word| name.contains(word)),
+        _ => false,
+    }
 }

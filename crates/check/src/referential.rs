@@ -1,27 +1,49 @@
 //! The requirements and the rules, as data compiled into the program.
 
-use pilotis_policy::{Engine, Rule, Rules};
+use std::sync::LazyLock;
+
+use pilotis_policy::{Engine, Plane, Rule, Rules, Text};
 use pilotis_report::Level;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 const REQUIREMENTS: &str = include_str!("../rules/requirements.yaml");
 const MANIFESTS: &str = include_str!("../rules/manifests.yaml");
+const PLATFORM: &str = include_str!("../rules/platform.yaml");
 const SOURCES: &str = include_str!("../rules/sources.yaml");
 
+/// The edition of the CCT that the requirements were read from.
+pub const EDITION: &str = "2024-05-27";
+
 /// One requirement of the CCT.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Requirement {
-    /// Official id, such as `EXI-ARCH-18`; duplicates of the source carry `a` or `b`.
+    /// Its id, such as `EXI-ARCH-18`; duplicates of the source carry `a` or `b`.
     pub id: String,
+    /// The id in the source, when it is not this one.
+    #[serde(default)]
+    pub official: Option<String>,
     /// Its weight.
     pub level: Level,
     /// `automatic`, `partial` or `attestation`.
     pub check: String,
-    /// What it asks, in French.
+    /// Where it could be looked at: `a` sources, `b` image, `c` manifests, `d` running, `e` a person.
+    pub planes: Vec<char>,
+    /// Its name in a few words, in French.
     pub fr: String,
-    /// What it asks, in English.
+    /// Its name in a few words, in English.
     pub en: String,
+    /// What it asks, in a sentence of ours.
+    pub asks: Text,
+}
+
+/// The plane, by its letter, that a rule looks at.
+pub fn plane_letter(plane: Plane) -> char {
+    match plane {
+        Plane::Source | Plane::History => 'a',
+        Plane::Dockerfile => 'b',
+        Plane::Manifest => 'c',
+    }
 }
 
 impl Requirement {
@@ -43,6 +65,9 @@ pub enum Error {
     /// A rule does not compile.
     #[error("cannot compile the rules")]
     Compile(#[source] pilotis_policy::Error),
+    /// The rules compiled into the program did not load the first time.
+    #[error("cannot load the rules")]
+    Shared(#[source] &'static Error),
 }
 
 /// The requirements and the compiled rules.
@@ -54,15 +79,33 @@ pub struct Referential {
 }
 
 impl Referential {
+    /// What is compiled in, loaded once.
+    ///
+    /// # Errors
+    /// A defect of the data, which a test would have shown.
+    pub fn shared() -> Result<&'static Self, &'static Error> {
+        static SHARED: LazyLock<Result<Referential, Error>> = LazyLock::new(Referential::load);
+        SHARED.as_ref()
+    }
+
     /// Loads what is compiled in.
     ///
     /// # Errors
     /// A defect of the data, which a test would have shown.
     pub fn load() -> Result<Self, Error> {
-        let mut rules = Rules::read(MANIFESTS).map_err(Error::Rules)?;
-        rules
-            .0
-            .extend(Rules::read(SOURCES).map_err(Error::Rules)?.0);
+        Self::with(&[])
+    }
+
+    /// Loads what is compiled in, and rules of the platform's own.
+    ///
+    /// # Errors
+    /// A rule that does not compile, or has the id of another.
+    pub fn with(more: &[Rule]) -> Result<Self, Error> {
+        let mut rules = Rules::default();
+        for text in [MANIFESTS, PLATFORM, SOURCES] {
+            rules.0.extend(Rules::read(text).map_err(Error::Rules)?.0);
+        }
+        rules.0.extend(more.iter().cloned());
         let requirements = serde_saphyr::from_str(REQUIREMENTS);
         Ok(Self {
             requirements: requirements.map_err(|e| Error::Requirements(Box::new(e)))?,
@@ -78,6 +121,13 @@ impl Referential {
     /// One rule.
     pub fn rule(&self, id: &str) -> Option<&Rule> {
         self.rules().iter().find(|rule| rule.id == id)
+    }
+
+    /// The rules that serve a requirement.
+    pub fn rules_of(&self, requirement: &str) -> impl Iterator<Item = &Rule> {
+        let wanted = requirement.to_owned();
+        let serves = move |rule: &&Rule| rule.requirement.as_deref() == Some(&*wanted);
+        self.rules().iter().filter(serves)
     }
 
     /// One requirement.

@@ -18,6 +18,8 @@ pub struct Report {
     pub evaluated: BTreeSet<String>,
     /// Requirements nothing here could judge: « non évalué ».
     pub not_evaluated: Vec<String>,
+    /// The state of every requirement, in the order of the CCT.
+    pub states: Vec<(String, State)>,
     /// Environments judged.
     pub environments: BTreeSet<String>,
     /// Files and charts left out, with the reason.
@@ -68,24 +70,56 @@ pub struct Score {
     pub i: Tally,
 }
 
+/// What is known of one requirement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum State {
+    /// A rule looked and found nothing.
+    Passed,
+    /// A breach stands.
+    Failed,
+    /// Every breach is covered by a derogation.
+    Derogated,
+    /// A person vouches for it.
+    Attested,
+    /// Nothing here could judge it: « non évalué ».
+    NotEvaluated,
+}
+
+/// The state of every requirement, in the order of the CCT.
+pub(crate) fn states(
+    referential: &Referential,
+    evaluated: &BTreeSet<String>,
+    findings: &[Finding],
+    attested: &BTreeSet<&str>,
+) -> Vec<(String, State)> {
+    let looked: BTreeSet<&str> = evaluated
+        .iter()
+        .filter_map(|id| referential.rule(id)?.requirement.as_deref())
+        .collect();
+    let of = |derogated: bool| -> BTreeSet<&str> {
+        let kept = findings
+            .iter()
+            .filter(|f| f.derogation.is_some() == derogated);
+        kept.filter_map(|f| f.requirement.as_deref()).collect()
+    };
+    let (broken, set_aside) = (of(false), of(true));
+    let state = |id: &str| match id {
+        id if broken.contains(id) => State::Failed,
+        id if set_aside.contains(id) => State::Derogated,
+        id if looked.contains(id) => State::Passed,
+        id if attested.contains(id) => State::Attested,
+        _ => State::NotEvaluated,
+    };
+    let all = referential.requirements.iter();
+    all.map(|r| (r.id.clone(), state(&r.id))).collect()
+}
+
 impl Score {
-    /// Counts requirements: passed when every rule that looked found nothing.
-    pub(crate) fn of(
-        referential: &Referential,
-        evaluated: &BTreeSet<String>,
-        findings: &[Finding],
-    ) -> Self {
-        let looked: BTreeSet<&str> = evaluated
-            .iter()
-            .filter_map(|id| referential.rule(id)?.requirement.as_deref())
-            .collect();
-        let broken: BTreeSet<&str> = findings
-            .iter()
-            .filter(|finding| finding.derogation.is_none())
-            .filter_map(|finding| finding.requirement.as_deref())
-            .collect();
+    /// Counts requirements; one that nothing judged is in the total only.
+    pub(crate) fn of(referential: &Referential, states: &[(String, State)]) -> Self {
         let mut score = Self::default();
-        for requirement in &referential.requirements {
+        for (requirement, (_, state)) in referential.requirements.iter().zip(states) {
             let family = requirement.family();
             if score
                 .families
@@ -97,12 +131,11 @@ impl Score {
                     ..FamilyScore::default()
                 });
             }
-            let id = requirement.id.as_str();
-            let seen = looked.contains(id) || broken.contains(id);
             let add = |tally: &mut Tally| {
                 tally.total += 1;
-                tally.evaluated += u32::from(seen);
-                tally.passed += u32::from(seen && !broken.contains(id));
+                tally.evaluated += u32::from(*state != State::NotEvaluated);
+                let passed = !matches!(state, State::NotEvaluated | State::Failed);
+                tally.passed += u32::from(passed);
             };
             let Some(last) = score.families.last_mut() else {
                 continue;

@@ -1,4 +1,4 @@
-//! Rules about files: secrets in the tree, secrets in values, gates a pipeline ignores.
+//! Rules about files: secrets in the tree and in values, versions of a chart's dependencies.
 
 use pilotis_policy::Text;
 use pilotis_report::Position;
@@ -6,7 +6,7 @@ use pilotis_yaml::{Content, Node};
 
 use crate::collect::{Breach, Collector};
 use crate::tree::{FILE_BYTES_MAX, is_foreign, is_yaml, name};
-use crate::{locate, secrets};
+use crate::{certificates, locate, pipelines, results, secrets};
 
 /// Deepest nesting of a values file looked at; the reader's own limit is larger.
 const DEPTH_MAX: usize = 64;
@@ -25,15 +25,27 @@ pub(crate) fn judge(collector: &mut Collector<'_>) {
             continue;
         }
         let text = String::from_utf8_lossy(bytes);
-        found(collector, path, secrets::tokens(&text));
-        if is_configuration(path) {
-            found(collector, path, secrets::assignments(&text));
-        }
+        found(collector, path, secrets::scan(path, &text));
         if is_values(path) {
             values(collector, path, &text);
         }
         if matches!(name(path), ".gitlab-ci-dso.yml" | ".gitlab-ci.yml") {
-            pipeline(collector, path, &text);
+            pipelines::judge(collector, path, &text);
+        }
+        if name(path) == "Chart.yaml" {
+            dependencies(collector, path, &text);
+        }
+        if matches!(
+            name(path),
+            "junit.xml" | "coverage.xml" | "jacoco.xml" | "lcov.info"
+        ) {
+            results::judge(collector, path, bytes);
+        }
+        if [".pem", ".crt", ".cer"]
+            .iter()
+            .any(|end| path.ends_with(end))
+        {
+            certificates::judge(collector, path, &text);
         }
     }
 }
@@ -52,20 +64,9 @@ fn found(collector: &mut Collector<'_>, path: &str, hits: Vec<secrets::Hit>) {
                 line: hit.line,
                 column: hit.column,
             }),
-            replace: None,
+            change: None,
         });
     }
-}
-
-/// Files whose `name=value` lines are settings; samples show names, not secrets.
-fn is_configuration(path: &str) -> bool {
-    let name = name(path);
-    let sample = ["example", "sample", "template", "dist"]
-        .iter()
-        .any(|word| name.contains(word));
-    let extensions = [".env", ".properties", ".ini", ".conf", ".cfg", ".tfvars"];
-    let known = extensions.iter().any(|extension| name.ends_with(extension));
-    (known || name.starts_with(".env")) && !sample
 }
 
 /// `values.yaml`, `values-prod.yaml`, `values/prod.yaml`.
@@ -96,7 +97,8 @@ fn values_node(collector: &mut Collector<'_>, path: &str, node: &Node, depth: us
         values_node(collector, path, item, depth + 1);
     }
     for (key, value) in node.pairs() {
-        let named = key.text().filter(|name| secrets::is_secret_key(name));
+        let text = value.text().unwrap_or_default();
+        let named = key.text().filter(|name| secrets::is_secret_key(name, text));
         match (named, &value.content) {
             (Some(name), Content::Scalar(..)) if is_literal(value) => {
                 let name: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
@@ -108,7 +110,7 @@ fn values_node(collector: &mut Collector<'_>, path: &str, node: &Node, depth: us
                     },
                     object: None,
                     position: Some(locate::position(path, key.start)),
-                    replace: None,
+                    change: None,
                 });
             }
             _ => values_node(collector, path, value, depth + 1),
@@ -123,33 +125,48 @@ fn is_literal(node: &Node) -> bool {
     typed && !text.is_empty() && !text.starts_with(['$', '<', '{'])
 }
 
-fn pipeline(collector: &mut Collector<'_>, path: &str, text: &str) {
-    collector.looked(["pipeline-gate-ignored"]);
-    let root = match pilotis_yaml::parse_first(text) {
-        Ok(Some(root)) => root,
-        Ok(None) => return,
-        Err(error) => return collector.unreadable(path, locate::diagnostic(path, &error)),
+/// A dependency whose version is a range renders differently tomorrow.
+fn dependencies(collector: &mut Collector<'_>, path: &str, text: &str) {
+    let rule = "chart-dependency-version";
+    collector.looked([rule]);
+    // A chart that cannot be read is reported when it is rendered.
+    let Ok(Some(root)) = pilotis_yaml::parse_first(text) else {
+        return;
     };
-    for (job, body) in root.pairs() {
-        let Some((_, allowed)) = body.get_pair("allow_failure") else {
-            continue;
+    let listed = root
+        .get("dependencies")
+        .map(Node::items)
+        .unwrap_or_default();
+    for dependency in listed {
+        let name = dependency
+            .get("name")
+            .and_then(Node::text)
+            .unwrap_or_default();
+        let name: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
+        let (version, mark) = match dependency.get_pair("version") {
+            Some((_, version)) => (version.text().unwrap_or_default(), version.start),
+            None => ("", dependency.start),
         };
-        if allowed.as_bool() != Some(true) {
+        let exact = version
+            .trim_start_matches('v')
+            .split(['-', '+'])
+            .next()
+            .unwrap_or_default();
+        let numbers = exact.split('.').collect::<Vec<_>>();
+        let fixed = numbers.len() == 3 && numbers.iter().all(|n| n.parse::<u64>().is_ok());
+        let local = dependency.get("repository").and_then(Node::text);
+        if fixed || local.is_some_and(|repository| repository.starts_with("file:")) {
             continue;
         }
-        let job: String = job.text().unwrap_or_default().chars().take(80).collect();
         collector.breach(Breach {
-            rule: "pipeline-gate-ignored",
+            rule,
             message: Text {
-                fr: format!("le contrôle {job} peut échouer sans rien arrêter"),
-                en: format!("gate {job} may fail without stopping anything"),
+                fr: format!("la dépendance {name} n'a pas de version exacte"),
+                en: format!("dependency {name} has no exact version"),
             },
-            object: Some(format!("job {job}")),
-            position: Some(locate::position(path, allowed.start)),
-            replace: Some((
-                allowed.text().unwrap_or_default().to_owned(),
-                "false".into(),
-            )),
+            object: None,
+            position: Some(locate::position(path, mark)),
+            change: None,
         });
     }
 }

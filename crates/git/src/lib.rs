@@ -14,6 +14,7 @@ pub mod program;
 
 mod error;
 mod fetch;
+mod history;
 mod id;
 mod read;
 mod remote;
@@ -23,6 +24,7 @@ mod write;
 
 pub use error::{CommitError, FetchError, ReadError, ServeError};
 pub use fetch::Fetch;
+pub use history::{HistoryLimits, Version, Versions};
 pub use id::{CommitId, InvalidId};
 pub use read::{Commit, File, Mode, TreeLimits};
 pub use remote::{Credentials, RemotePolicy, TrustedRemote, UrlProblem};

@@ -249,7 +249,7 @@ fn parts(path: &str) -> Vec<&str> {
         .collect()
 }
 
-fn join(directory: &str, name: &str) -> String {
+pub(crate) fn join(directory: &str, name: &str) -> String {
     if directory.is_empty() {
         name.to_owned()
     } else {
@@ -257,7 +257,7 @@ fn join(directory: &str, name: &str) -> String {
     }
 }
 
-fn file_mode(kind: EntryKind) -> Option<Mode> {
+pub(crate) fn file_mode(kind: EntryKind) -> Option<Mode> {
     match kind {
         EntryKind::Blob => Some(Mode::File),
         EntryKind::BlobExecutable => Some(Mode::Executable),

@@ -12,7 +12,7 @@ use cel::{Context, Env, Program};
 use serde_json::Value;
 
 use crate::place::{self, Path, Place, Places};
-use crate::rule::{Plane, Rule, Rules, Text, Validation};
+use crate::rule::{Part, Plane, Rule, Rules, Text, Validation};
 use crate::subject::{Subject, pod_path};
 use crate::text::Template;
 use crate::value::{nodes, to_cel};
@@ -62,8 +62,12 @@ pub struct Violation {
     pub container: Option<String>,
     /// The cause.
     pub message: Text,
+    /// Which end of the text at `path` is wrong.
+    pub part: Option<Part>,
     /// The value that mends it, when the one at `path` is replaced.
     pub patch: Option<Value>,
+    /// Whether removing what stands at `path` mends it.
+    pub remove: bool,
 }
 
 /// What the rules say of one object.
@@ -109,7 +113,9 @@ struct Check {
     program: Program,
     message: [Template; 2],
     at: Vec<String>,
+    part: Option<Part>,
     patch: Option<Value>,
+    remove: bool,
 }
 
 impl Engine {
@@ -230,7 +236,9 @@ fn compile(env: &Env, rule: &Rule) -> Result<Compiled, Error> {
                 .filter(|key| !key.is_empty())
                 .map(str::to_owned)
                 .collect(),
+            part: validation.part,
             patch: validation.patch.clone(),
+            remove: validation.remove,
         })
     };
     let variables = rule.variables.iter();
@@ -325,7 +333,9 @@ impl Compiled {
                         fr: check.message[0].fill(&context),
                         en: check.message[1].fill(&context),
                     },
+                    part: check.part,
                     patch: check.patch.clone(),
+                    remove: check.remove,
                 }),
                 Ok(_) => {
                     let fault = self.fault(path, place.container, "expression gives no boolean");
@@ -349,7 +359,9 @@ impl Compiled {
                 fr: format!("valeur inattendue, la règle ne peut pas juger ({cause})"),
                 en: format!("unexpected value, the rule cannot judge ({cause})"),
             },
+            part: None,
             patch: None,
+            remove: false,
         }
     }
 }

@@ -28,9 +28,11 @@
 //! assert_eq!(verdict.violations[0].path, ["spec", "replicas"]);
 //! ```
 
+mod admission_policy;
 mod engine;
 mod expression;
 mod place;
+pub mod pod_security;
 mod rule;
 mod subject;
 mod text;
@@ -39,7 +41,7 @@ mod value;
 pub use engine::{Engine, Error, Verdict, Violation};
 pub use expression::{Answer, Expression, Language, Scope};
 pub use place::Path;
-pub use rule::{Plane, ReadError, Rule, Rules, Text, Validation, Variable};
+pub use rule::{Part, Plane, ReadError, Rule, Rules, Text, Validation, Variable};
 pub use subject::{Subject, pod_path};
 
 /// Most nodes (values, keys aside) of an object that is judged; a larger one is refused.

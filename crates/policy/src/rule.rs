@@ -27,6 +27,18 @@ pub enum Plane {
     Dockerfile,
     /// Files of a repository, in Rust.
     Source,
+    /// Files that a repository's history keeps, in Rust.
+    History,
+}
+
+/// The end of a text that a breach is about, when its ends come from two places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// Its beginning, such as the registry of an image.
+    Start,
+    /// Its end, such as the tag of an image.
+    End,
 }
 
 /// One rule.
@@ -43,9 +55,15 @@ pub struct Rule {
     /// Name of the platform's own admission rule it equals, if one does.
     #[serde(default)]
     pub platform: Option<String>,
+    /// Ids of the same rule in public tools, such as `DL3007`; an inline ignore may name them.
+    #[serde(default)]
+    pub aliases: Vec<String>,
     /// What it looks at.
     #[serde(default)]
     pub plane: Plane,
+    /// Whether it looks at objects beside the one judged, and so says nothing of one alone.
+    #[serde(default)]
+    pub set: bool,
     /// Name of the rule in a few words.
     pub title: Text,
     /// Why it exists.
@@ -92,15 +110,27 @@ pub struct Validation {
     /// Where to point, relative to the place: keys separated by dots.
     #[serde(default)]
     pub at: Option<String>,
+    /// Which end of the text pointed at is wrong.
+    #[serde(default)]
+    pub part: Option<Part>,
     /// The value that mends it when the one pointed at is replaced.
     #[serde(default)]
     pub patch: Option<Value>,
+    /// Removing what is pointed at mends it.
+    #[serde(default)]
+    pub remove: bool,
 }
 
 /// Why rules cannot be read: not YAML, or a key is missing, unknown or of the wrong type.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read rules")]
 pub struct ReadError(#[source] Box<serde_saphyr::Error>);
+
+impl ReadError {
+    pub(crate) fn of(error: serde_saphyr::Error) -> Self {
+        Self(Box::new(error))
+    }
+}
 
 /// A set of rules, ids unique once compiled.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -113,6 +143,6 @@ impl Rules {
     /// YAML that is not, an unknown or missing key.
     pub fn read(text: &str) -> Result<Self, ReadError> {
         let rules = serde_saphyr::from_str(text);
-        rules.map(Self).map_err(|error| ReadError(Box::new(error)))
+        rules.map(Self).map_err(ReadError::of)
     }
 }

@@ -69,7 +69,10 @@ impl<'t> Frame<'_, '_, 't> {
         self.not_a_function(first, &given)?;
         match &first.kind {
             ExprKind::Bool(value) => Ok(Operand::of(Value::Bool(*value))),
-            ExprKind::Dot => Ok(dot.clone()),
+            ExprKind::Dot => {
+                self.machine.read_again(dot);
+                Ok(dot.clone())
+            }
             ExprKind::Number(text, number) => self.constant(text, number),
             ExprKind::String { text, .. } => Ok(Operand::of(Value::String(text.clone()))),
             _ => Err(self.fail("nil is not a command")),
@@ -114,6 +117,7 @@ impl<'t> Frame<'_, '_, 't> {
         let value = self.variable(&names[0])?;
         if names.len() == 1 {
             self.not_a_function(expr, &given)?;
+            self.machine.read_again(&value);
             return Ok(value);
         }
         self.field_chain(value, expr, &names[1..], given)
@@ -263,7 +267,10 @@ impl<'t> Frame<'_, '_, 't> {
     fn eval_untyped(&mut self, dot: &Operand, expr: &'t Expr) -> Evaluated {
         self.at = At::Expr(expr);
         match &expr.kind {
-            ExprKind::Dot => Ok(dot.clone()),
+            ExprKind::Dot => {
+                self.machine.read_again(dot);
+                Ok(dot.clone())
+            }
             ExprKind::Field(names) => {
                 self.field_chain(dot.clone(), expr, names, Given::nothing(dot))
             }

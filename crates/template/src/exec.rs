@@ -89,7 +89,7 @@ pub struct Machine<'e> {
     included: HashMap<Rc<str>, u32>,
     steps: u64,
     depth: u32,
-    reads: Vec<(Rc<str>, Rc<str>)>,
+    reads: Vec<Read>,
     pub(crate) patterns: HashMap<String, Rc<regex::bytes::Regex>>,
 }
 
@@ -279,6 +279,29 @@ impl<'e> Machine<'e> {
         }
     }
 
+    /// Reads again what a variable or the dot was read from; a map of the values reads itself.
+    pub(crate) fn read_again(&mut self, operand: &Operand) {
+        match (&operand.reads, &operand.value) {
+            (Some(reads), _) => {
+                for (path, key) in reads.iter() {
+                    self.read(path, key);
+                }
+            }
+            (None, Value::Map(map)) => {
+                if let Some(path) = map.path().filter(|path| !path.is_empty()) {
+                    self.read(&Rc::from(""), path);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What was read since `from`, to be kept with a value that outlives its action.
+    fn reads_since(&self, from: usize) -> Option<Rc<[Read]>> {
+        let reads = self.reads.get(from..).filter(|reads| !reads.is_empty())?;
+        Some(reads.iter().cloned().collect())
+    }
+
     /// The paths read since the last call.
     fn take_reads(&mut self) -> Option<Rc<[Rc<str>]>> {
         if self.reads.is_empty() {
@@ -292,11 +315,16 @@ impl<'e> Machine<'e> {
     }
 }
 
+/// A value that was read: the path of its map, and its key.
+pub(crate) type Read = (Rc<str>, Rc<str>);
+
 /// A value and whether Go would hold it in an interface, which shows in messages.
 #[derive(Clone)]
 pub(crate) struct Operand {
     pub(crate) value: Value,
     pub(crate) boxed: bool,
+    /// What a variable, or the dot of a `with` or `range`, was made from.
+    pub(crate) reads: Option<Rc<[Read]>>,
 }
 
 impl Operand {
@@ -304,12 +332,17 @@ impl Operand {
         Self {
             value,
             boxed: false,
+            reads: None,
         }
     }
 
     pub(crate) fn boxed(value: Value, boxed: bool) -> Self {
         let boxed = boxed || matches!(value, Value::Nil);
-        Self { value, boxed }
+        Self {
+            value,
+            boxed,
+            reads: None,
+        }
     }
 
     /// What the interface holds.
@@ -318,6 +351,17 @@ impl Operand {
             Value::Nil => Self::of(Value::Missing),
             value => Self::of(value),
         }
+    }
+
+    /// What a member of this value was read from, when this value itself was read from one place.
+    fn member(&self, step: &str) -> Option<Rc<[Read]>> {
+        let [(path, key)] = self.reads.as_deref()? else {
+            return None;
+        };
+        Some(Rc::from([(
+            Rc::clone(path),
+            Rc::from(format!("{key}{step}")),
+        )]))
     }
 
     pub(crate) fn type_name(&self) -> String {
@@ -477,7 +521,11 @@ impl<'t> Frame<'_, '_, 't> {
 
     fn walk_if(&mut self, dot: &Operand, branch: &'t Branch, with: bool) -> Result<Flow, Error> {
         let mark = self.variables.len();
-        let value = self.eval_pipeline(dot, &branch.pipe)?;
+        self.machine.reads.clear();
+        let mut value = self.eval_pipeline(dot, &branch.pipe)?;
+        if with {
+            value.reads = self.machine.reads_since(0);
+        }
         let flow = if value.value.truth() {
             let inner = if with { &value } else { dot };
             self.walk_list(inner, &branch.list)
@@ -498,7 +546,9 @@ impl<'t> Frame<'_, '_, 't> {
     ) -> Result<Flow, Error> {
         self.at = At::Node(node);
         let mark = self.variables.len();
-        let value = self.eval_pipeline(dot, &branch.pipe)?.value;
+        self.machine.reads.clear();
+        let mut value = self.eval_pipeline(dot, &branch.pipe)?;
+        value.reads = self.machine.reads_since(0);
         let inner = self.variables.len();
         let flow = self.range_over(branch, &value, inner);
         self.variables.truncate(mark);
@@ -520,9 +570,10 @@ impl<'t> Frame<'_, '_, 't> {
     fn range_over(
         &mut self,
         branch: &'t Branch,
-        value: &Value,
+        over: &Operand,
         inner: usize,
     ) -> Result<bool, Error> {
+        let value = &over.value;
         match value {
             Value::Missing | Value::Nil => Ok(false),
             Value::Int(count) | Value::Int64(count) => {
@@ -546,8 +597,9 @@ impl<'t> Frame<'_, '_, 't> {
             Value::List(list) => {
                 for (index, item) in list.items.iter().enumerate() {
                     let index = i64::try_from(index).unwrap_or(i64::MAX);
+                    let mut item = Operand::boxed(item.clone(), list.kind.boxes());
+                    item.reads = over.member(&format!("[{index}]"));
                     let key = Operand::of(Value::Int(index));
-                    let item = Operand::boxed(item.clone(), list.kind.boxes());
                     if self.iterate(branch, key, item, inner)? == Flow::Break {
                         break;
                     }
@@ -559,8 +611,9 @@ impl<'t> Frame<'_, '_, 't> {
                 let entries = map.entries();
                 let any = !entries.is_empty();
                 for (key, item) in entries {
+                    let mut item = Operand::boxed(item, boxed);
+                    item.reads = over.member(&format!(".{}", String::from_utf8_lossy(key.bytes())));
                     let key = Operand::of(Value::String(key));
-                    let item = Operand::boxed(item, boxed);
                     if self.iterate(branch, key, item, inner)? == Flow::Break {
                         break;
                     }
@@ -568,7 +621,7 @@ impl<'t> Frame<'_, '_, 't> {
                 Ok(any)
             }
             Value::Object(object) if object.kind() != "struct" && object.kind() != "ptr" => {
-                let data = object.data();
+                let data = Operand::of(object.data());
                 self.range_over(branch, &data, inner)
             }
             other => {
@@ -653,12 +706,16 @@ impl<'t> Frame<'_, '_, 't> {
         pipe: &'t Pipe,
     ) -> Result<Operand, Error> {
         self.at = At::Pipe(pipe);
+        let from = self.machine.reads.len();
         let mut value: Option<Operand> = None;
         for command in &pipe.commands {
             self.step()?;
             value = Some(self.eval_command(dot, command, value)?.unboxed());
         }
-        let value = value.unwrap_or_else(|| Operand::of(Value::Missing));
+        let mut value = value.unwrap_or_else(|| Operand::of(Value::Missing));
+        if !pipe.declares.is_empty() {
+            value.reads = self.machine.reads_since(from);
+        }
         for name in &pipe.declares {
             if pipe.assigns {
                 self.set_variable(name, value.clone())?;

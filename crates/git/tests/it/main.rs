@@ -8,9 +8,9 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use pilotis_git::{
-    Author, CommitError, CommitId, Credentials, Expected, Fetch, FetchError, Mode, NewCommit,
-    Protocol, PushLimits, ReadError, RemotePolicy, Repository, ServeError, Service, TreeLimits,
-    TrustedRemote,
+    Author, CommitError, CommitId, Credentials, Expected, Fetch, FetchError, HistoryLimits, Mode,
+    NewCommit, Protocol, PushLimits, ReadError, RemotePolicy, Repository, ServeError, Service,
+    TreeLimits, TrustedRemote,
 };
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
@@ -229,6 +229,32 @@ fn walks_and_reads_stop_at_their_limits() {
         matches!(result, Err(ReadError::TooLarge { .. })),
         "{result:?}"
     );
+}
+
+#[test]
+fn history_gives_every_version_once_with_the_commit_that_brought_it() {
+    let world = World::new();
+    let first = world.commit(&[("a", Some("one")), ("b/c", Some("same"))]);
+    let second = world.commit(&[("a", Some("two")), ("b/d", Some("same"))]);
+    let last = world.commit(&[("a", None)]);
+    let versions = world.repository.versions(&[last], HistoryLimits::default());
+    let found: Vec<(CommitId, String, Vec<u8>)> = versions
+        .unwrap()
+        .map(|version| (version.commit, version.path, version.bytes))
+        .collect();
+    let expected = [
+        (first, "a".to_owned(), b"one".to_vec()),
+        (first, "b/c".to_owned(), b"same".to_vec()),
+        (second, "a".to_owned(), b"two".to_vec()),
+    ];
+    assert_eq!(found, expected);
+    let limits = HistoryLimits {
+        commits_max: 1,
+        ..HistoryLimits::default()
+    };
+    let mut versions = world.repository.versions(&[last], limits).unwrap();
+    assert!(versions.is_cut());
+    assert_eq!(versions.by_ref().count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
