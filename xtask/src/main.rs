@@ -3,6 +3,7 @@
 //! `cargo xtask` without arguments lists them. CI runs `test`; people run `check` before a commit.
 
 mod demo;
+mod helm;
 mod judges;
 mod kinds;
 mod packages;
@@ -20,7 +21,7 @@ type Command = (
     fn(&[String]) -> anyhow::Result<()>,
 );
 
-const COMMANDS: [Command; 6] = [
+const COMMANDS: [Command; 7] = [
     (
         "demo",
         "[--until N | --broken]",
@@ -45,6 +46,12 @@ const COMMANDS: [Command; 6] = [
         "",
         "install the real programs tests compare with",
         judges::main,
+    ),
+    (
+        "helm",
+        "charts FOLDER | vectors | sample | emitter | judges",
+        "compare the chart engine with the real Helm",
+        helm::main,
     ),
     (
         "kinds",

@@ -18,6 +18,10 @@ pub fn main(arguments: &[String]) -> Result<()> {
         packages::install(&packages::TESTS)
     })?;
     step("judges", judges::required)?;
+    step(
+        "stored answers of Helm, some asked again",
+        crate::helm::sample,
+    )?;
     step("build", || {
         cargo(&["build", "--workspace", "--all-targets"])
     })?;
