@@ -25,6 +25,17 @@ const COSIGN: &str = "v3.1.3";
 const CRANE: &str = "latest";
 /// Default Helm profile.
 const HELM: &str = "v4.2.4";
+/// The Kubernetes version Helm 3 assumes is set when it is built: what its release says.
+const HELM_3_FLAGS: &str = "-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 \
+     -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=36 \
+     -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 \
+     -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=36";
+/// The other profiles: module and version.
+const MORE_HELMS: [(&str, &str); 3] = [
+    ("helm.sh/helm/v4/cmd/helm", "v4.3.1"),
+    ("helm.sh/helm/v4/cmd/helm", "v4.2.2"),
+    ("helm.sh/helm/v3/cmd/helm", "v3.21.4"),
+];
 
 /// Installs every judge that is missing.
 ///
@@ -135,14 +146,34 @@ fn install(program: &str, package: &str) -> Result<()> {
     run(&mut go(&base(), &["install", package]))
 }
 
-fn helm() -> Result<()> {
-    let target = bin().join(format!("helm-{HELM}"));
-    if !target.exists() {
-        let package = format!("helm.sh/helm/v4/cmd/helm@{HELM}");
-        let dir = base();
-        run(&mut go(&dir, &["install", &package]))?;
-        fs::rename(bin().join("helm"), &target).context("helm was not built")?;
+/// Installs every Helm there is a profile of. Tests need the default one only.
+///
+/// # Errors
+/// When Go is missing or a module cannot be fetched or built.
+pub fn helms() -> Result<()> {
+    fs::create_dir_all(bin())?;
+    for (module, version) in MORE_HELMS {
+        step(&format!("judge helm {version}"), || {
+            helm_of(module, version).map(|_| ())
+        })?;
     }
+    step(&format!("judge helm {HELM}"), helm)
+}
+
+fn helm_of(module: &str, version: &str) -> Result<PathBuf> {
+    let target = bin().join(format!("helm-{version}"));
+    if !target.exists() {
+        let alone = base().join(format!("helm-{version}"));
+        let package = format!("{module}@{version}");
+        let arguments = ["install", "-ldflags", HELM_3_FLAGS, &package];
+        run(go(&base(), &arguments).env("GOBIN", &alone))?;
+        fs::rename(alone.join("helm"), &target).context("helm was not built")?;
+    }
+    Ok(target)
+}
+
+fn helm() -> Result<()> {
+    let target = helm_of("helm.sh/helm/v4/cmd/helm", HELM)?;
     let link = bin().join("helm");
     let _ = fs::remove_file(&link);
     std::os::unix::fs::symlink(&target, &link).context("cannot name helm")

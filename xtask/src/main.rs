@@ -6,6 +6,7 @@ mod bench;
 mod browser;
 mod conformance;
 mod demo;
+mod helm;
 mod judges;
 mod kinds;
 mod packages;
@@ -24,7 +25,7 @@ type Command = (
     fn(&[String]) -> anyhow::Result<()>,
 );
 
-const COMMANDS: [Command; 9] = [
+const COMMANDS: [Command; 10] = [
     (
         "demo",
         "[--until N | --broken]",
@@ -67,6 +68,12 @@ const COMMANDS: [Command; 9] = [
         "[FILTER…]",
         "run upstream's tests that need no container; write docs/conformance.md",
         conformance::main,
+    ),
+    (
+        "helm",
+        "charts FOLDER | vectors | sample | emitter | judges",
+        "compare the chart engine with the real Helm",
+        helm::main,
     ),
     (
         "kinds",

@@ -19,6 +19,10 @@ pub fn main(arguments: &[String]) -> Result<()> {
     })?;
     step("judges", judges::required)?;
     step("browser driver", browser::install)?;
+    step(
+        "stored answers of Helm, some asked again",
+        crate::helm::sample,
+    )?;
     step("build", || {
         cargo(&["build", "--workspace", "--all-targets"])
     })?;

@@ -35,13 +35,15 @@ impl Capabilities {
         })?;
         let defaults = compat.api_versions.iter().map(ToString::to_string);
         let prefixed = given.starts_with('v');
+        let normalized = format!("v{}", numbers.join("."));
+        let full = match (compat.keeps_kube_suffix, prefixed) {
+            (false, _) => normalized.clone(),
+            (true, true) => given.to_string(),
+            (true, false) => format!("v{given}"),
+        };
         Ok(Self {
-            kube_version: if prefixed {
-                given.to_string()
-            } else {
-                format!("v{given}")
-            },
-            normalized: format!("v{}", numbers.join(".")),
+            kube_version: full,
+            normalized,
             major: numbers[0].clone(),
             minor: numbers[1].clone(),
             api_versions: defaults.chain(more.iter().cloned()).collect(),

@@ -1,13 +1,13 @@
 //! What the `chart` commands do once their arguments are read: no printing, no disk.
 
-use pilotis_report::Diagnostic;
-use pilotis_template::Environment;
+use pilotis_template::{Environment, Machine, NoEnvironment, Set, Value};
 
 use crate::capabilities::Capabilities;
+use crate::compat::Compat;
 use crate::errors::Error;
-use crate::load::{Chart, File};
+use crate::load::Chart;
 use crate::print::{Printing, print, show_only};
-use crate::render::{Options, Release, render};
+use crate::render::{Options, Release, Rendered, render};
 use crate::values::{Input, Values};
 
 /// The arguments of `chart template`.
@@ -29,27 +29,83 @@ pub struct TemplateRequest {
     pub options: Options,
 }
 
-/// Standard output of `chart template`.
-///
-/// # Errors
-/// What Helm prints after `Error: `.
+/// What `chart template` prints: data or an error, and what is logged on the way.
+#[derive(Debug)]
+pub struct Printed {
+    /// Standard output, or what Helm prints after `Error: `.
+    pub result: Result<String, Error>,
+    /// Lines of standard error that come first.
+    pub warnings: Vec<String>,
+}
+
+impl TemplateRequest {
+    /// Refuses what Helm refuses before it looks at the chart.
+    ///
+    /// # Errors
+    /// A Kubernetes version that is none.
+    pub fn check(&self) -> Result<(), Error> {
+        self.capabilities().map(|_| ())
+    }
+
+    fn capabilities(&self) -> Result<Capabilities, Error> {
+        let kube = self.kube_version.as_deref();
+        Capabilities::new(&self.options.compat, kube, &self.api_versions)
+    }
+}
+
+/// Renders as `helm template` does.
 pub fn template(
     chart: &Chart,
     request: &TemplateRequest,
     environment: &(dyn Environment + Sync),
-) -> Result<String, Error> {
-    let kube = request.kube_version.as_deref();
-    let compat = &request.options.compat;
-    let capabilities = Capabilities::new(compat, kube, &request.api_versions)?;
-    let values = Values::merge(&request.inputs)?;
+) -> Printed {
+    let mut warnings = Vec::new();
+    let result = rendered(chart, request, environment).and_then(|mut rendered| {
+        warnings = std::mem::take(&mut rendered.warnings);
+        let printed = print(&rendered, request.printing);
+        if request.show_only.is_empty() {
+            return Ok(printed);
+        }
+        show_only(&printed, &request.show_only, &request.options.compat)
+    });
+    if let Err(error) = &result {
+        warnings.extend(error.warnings.iter().cloned());
+    }
+    Printed { result, warnings }
+}
+
+fn rendered(
+    chart: &Chart,
+    request: &TemplateRequest,
+    environment: &(dyn Environment + Sync),
+) -> Result<Rendered, Error> {
+    let capabilities = request.capabilities()?;
+    let values = Values::merge_for(&request.inputs, &request.options.compat)?;
+    check_installable(chart)?;
     check_release_name(&request.release.name)?;
     let run = (&request.options, environment);
-    let rendered = render(chart, &values, &request.release, &capabilities, run)?;
-    let printed = print(&rendered, request.printing);
-    if request.show_only.is_empty() {
-        return Ok(printed);
+    render(chart, &values, &request.release, &capabilities, run)
+}
+
+fn check_installable(chart: &Chart) -> Result<(), Error> {
+    match chart.metadata.chart_type.as_str() {
+        "" | "application" => Ok(()),
+        other => Err(Error::new(format!("{other} charts are not installable"))),
     }
-    show_only(&printed, &request.show_only)
+}
+
+/// The release name a `--name-template` gives.
+///
+/// # Errors
+/// A template that does not parse or run.
+pub fn name_from(text: &str) -> Result<String, Error> {
+    let wrap = |error: pilotis_template::Error| Error::new(error.to_string());
+    let mut set = Set::new();
+    set.add("name-template", text).map_err(wrap)?;
+    let output = Machine::new(set, &NoEnvironment)
+        .run("name-template", &Value::Nil)
+        .map_err(wrap)?;
+    Ok(output.text())
 }
 
 /// Longest release name.
@@ -64,15 +120,36 @@ fn check_release_name(name: &str) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::new(format!(
-        "invalid release name, must match regex \
+        "release name check failed: invalid release name, must match regex \
          ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ and the length \
          must not be longer than 53: {name:?}"
     )))
 }
 
+/// What a `--template` of `helm version` prints.
+///
+/// # Errors
+/// A template that does not parse or run.
+pub fn version_text(compat: &Compat, text: &str) -> Result<String, Error> {
+    let wrap = |error: pilotis_template::Error| Error::new(error.to_string());
+    let mut set = Set::new();
+    set.add("_", text).map_err(wrap)?;
+    let about = serde_json::json!({
+        "Version": format!("v{}", compat.name),
+        "GitCommit": "",
+        "GitTreeState": "",
+        "GoVersion": compat.go_version,
+        "KubeClientVersion": compat.kube_client_version,
+    });
+    let output = Machine::new(set, &NoEnvironment).run("_", &Value::from_json(&about));
+    Ok(output.map_err(wrap)?.text())
+}
+
 /// What `chart show` prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Show {
+    /// Everything.
+    All,
     /// `Chart.yaml`.
     Chart,
     /// `values.yaml`.
@@ -83,50 +160,43 @@ pub enum Show {
     Crds,
 }
 
-/// One part of a chart as text, from the files it was loaded from.
-pub fn show(files: &[File], what: Show) -> String {
-    let text = |file: &File| String::from_utf8_lossy(&file.data).into_owned();
-    let wanted = |file: &&File| match what {
-        Show::Chart => file.path == "Chart.yaml",
-        Show::Values => file.path == "values.yaml",
-        Show::Readme => {
-            let name = file.path.to_lowercase();
-            ["readme.md", "readme.txt", "readme"].contains(&name.as_str())
+/// One part of a chart, or all of it, as `helm show` prints it.
+pub fn show(chart: &Chart, what: Show) -> String {
+    let wants = |part: Show| what == part || what == Show::All;
+    let mut out = String::new();
+    let rule = |out: &mut String| {
+        if what == Show::All {
+            out.push_str("---\n");
         }
-        Show::Crds => file.path.starts_with("crds/"),
     };
-    files
-        .iter()
-        .filter(wanted)
-        .map(text)
-        .collect::<Vec<_>>()
-        .join("---\n")
-}
-
-/// What `chart lint` finds: load errors, render errors, and what a chart should have.
-pub fn lint(
-    files: Vec<File>,
-    inputs: &[Input],
-    environment: &(dyn Environment + Sync),
-) -> Vec<Diagnostic> {
-    let chart = match Chart::load(files) {
-        Ok(chart) => chart,
-        Err(error) => return vec![error.diagnostic()],
-    };
-    let mut found = Vec::new();
-    if chart.metadata.icon.is_empty() {
-        found.push(Diagnostic::warning("icon is recommended"));
+    if wants(Show::Chart) {
+        out.push_str(&format!("{}\n", chart.metadata.to_yaml()));
     }
-    if chart.metadata.api_version == "v1" {
-        let message = "apiVersion v1 is for Helm 2";
-        found.push(Diagnostic::warning(message).hint("use `apiVersion: v2`"));
+    if wants(Show::Values)
+        && let Some(text) = &chart.values_text
+    {
+        rule(&mut out);
+        out.push_str(&format!("{}\n", String::from_utf8_lossy(text)));
     }
-    let request = TemplateRequest {
-        inputs: inputs.to_vec(),
-        ..TemplateRequest::default()
-    };
-    if let Err(error) = template(&chart, &request, environment) {
-        found.push(error.diagnostic());
+    let readme = chart.files.iter().find(|file| {
+        let name = file.path.to_lowercase();
+        ["readme.md", "readme.txt", "readme"].contains(&name.as_str())
+    });
+    if wants(Show::Readme)
+        && let Some(readme) = readme
+    {
+        rule(&mut out);
+        out.push_str(&format!("{}\n", String::from_utf8_lossy(&readme.data)));
     }
-    found
+    if wants(Show::Crds) {
+        let mut crds = Vec::new();
+        crate::render::collect_crds(chart, &mut crds);
+        for crd in crds {
+            if !crd.data.starts_with(b"---") {
+                out.push_str("---\n");
+            }
+            out.push_str(&format!("{}\n", String::from_utf8_lossy(&crd.data)));
+        }
+    }
+    out
 }

@@ -8,41 +8,142 @@ use serde_json::{Map, Value as Json};
 
 use crate::errors::Error;
 use crate::load::Chart;
+use crate::warnings::{Warning, shown};
 
 type Table = Map<String, Json>;
 
-/// What `coalesce` does with nulls.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Mode {
+/// What is done with nulls, and where warnings go.
+pub(crate) struct Coalescer<'a> {
     /// Nulls are kept.
     pub(crate) merge: bool,
     /// Nulls of chart defaults are dropped when not merging.
     pub(crate) drops_null_defaults: bool,
+    /// What Helm would log.
+    pub(crate) warnings: &'a mut Vec<Warning>,
 }
 
-/// The values of a chart and, under their names, of its subcharts.
-pub(crate) fn coalesce(chart: &Chart, values: &Table, mode: Mode) -> Result<Table, Error> {
-    let mut table = values.clone();
-    coalesce_into(chart, &mut table, mode)?;
-    Ok(table)
-}
-
-fn coalesce_into(chart: &Chart, table: &mut Table, mode: Mode) -> Result<(), Error> {
-    coalesce_defaults(chart, table, mode);
-    for subchart in &chart.dependencies {
-        let name = subchart.name();
-        let globals = table.get("global").cloned();
-        let entry = table
-            .entry(name)
-            .or_insert_with(|| Json::Object(Table::new()));
-        let Json::Object(own) = entry else {
-            let shown = go_verb_t(entry);
-            return Err(Error::new(format!("type mismatch on {name}: {shown}")));
-        };
-        coalesce_globals(own, globals.as_ref());
-        coalesce_into(subchart, own, mode)?;
+impl Coalescer<'_> {
+    /// The values of a chart and, under their names, of its subcharts.
+    pub(crate) fn chart(&mut self, chart: &Chart, values: &Table) -> Result<Table, Error> {
+        let mut table = values.clone();
+        self.into(chart, &mut table, "")?;
+        Ok(table)
     }
-    Ok(())
+
+    fn into(&mut self, chart: &Chart, table: &mut Table, prefix: &str) -> Result<(), Error> {
+        let below = joined(prefix, chart.name());
+        self.defaults(chart, table, &below);
+        for subchart in &chart.dependencies {
+            let name = subchart.name();
+            let globals = table.get("global").cloned();
+            let entry = table
+                .entry(name)
+                .or_insert_with(|| Json::Object(Table::new()));
+            let Json::Object(own) = entry else {
+                let shown = go_verb_t(entry);
+                return Err(Error::new(format!("type mismatch on {name}: {shown}")));
+            };
+            self.globals(own, globals.as_ref(), &below);
+            self.into(subchart, own, &below)?;
+        }
+        Ok(())
+    }
+
+    fn warn(&mut self, place: &'static str, message: String) {
+        self.warnings.push(Warning::plain(place, message));
+    }
+
+    fn globals(&mut self, own: &mut Table, from: Option<&Json>, prefix: &str) {
+        let empty = Table::new();
+        let entry = own
+            .entry("global")
+            .or_insert_with(|| Json::Object(Table::new()));
+        let Json::Object(globals) = entry else {
+            let text = "warning: skipping globals because destination global is not a table.";
+            return self.warn("coalesce.go:138", text.to_string());
+        };
+        let from = match from {
+            None => &empty,
+            Some(Json::Object(globals)) => globals,
+            Some(_) => {
+                let text = "warning: skipping globals because source global is not a table.";
+                return self.warn("coalesce.go:145", text.to_string());
+            }
+        };
+        for (key, value) in from {
+            match (globals.get_mut(key), value) {
+                (None, value) => {
+                    globals.insert(key.clone(), value.clone());
+                }
+                (Some(Json::Object(old)), Json::Object(new)) => {
+                    // Top-down: the parent's table wins, so the arguments are turned around.
+                    let mut winner = new.clone();
+                    let mut loser = std::mem::take(old);
+                    let below = joined(prefix, key);
+                    tables(&mut winner, &mut loser, (true, &below), self.warnings);
+                    globals.insert(key.clone(), Json::Object(winner));
+                }
+                (Some(_), Json::Object(_)) => {
+                    let key = pilotis_template::quote(key.as_bytes());
+                    let text =
+                        format!("Conflict: cannot merge map onto non-map for {key}. Skipping.");
+                    self.warn("coalesce.go:161", text);
+                }
+                (Some(Json::Object(_)), _) => {
+                    self.warn("coalesce.go:175", format!("key {key} is table. Skipping"));
+                }
+                (Some(slot), value) => *slot = value.clone(),
+            }
+        }
+    }
+
+    fn defaults(&mut self, chart: &Chart, table: &mut Table, prefix: &str) {
+        let cleans = !self.merge && self.drops_null_defaults;
+        for (key, default) in &chart.values {
+            match table.get_mut(key) {
+                Some(Json::Null) if !self.merge => {
+                    table.remove(key);
+                }
+                Some(Json::Object(own)) => match default {
+                    Json::Object(source) => {
+                        let mut source = source.clone();
+                        let is_child = chart.dependencies.iter().any(|child| child.name() == key);
+                        let merge = self.merge || is_child;
+                        if !merge && self.drops_null_defaults {
+                            clean(&mut source);
+                        }
+                        let below = joined(prefix, key);
+                        tables(own, &mut source, (merge, &below), self.warnings);
+                    }
+                    Json::Null => {}
+                    _ => {
+                        let text =
+                            format!("warning: skipped value for {prefix}.{key}: Not a table.");
+                        self.warn("coalesce.go:237", text);
+                    }
+                },
+                Some(_) => {}
+                None => {
+                    let mut default = default.clone();
+                    if cleans {
+                        match &mut default {
+                            Json::Null => continue,
+                            Json::Object(map) => clean(map),
+                            _ => {}
+                        }
+                    }
+                    table.insert(key.clone(), default);
+                }
+            }
+        }
+    }
+}
+
+fn joined(prefix: &str, name: &str) -> String {
+    match prefix {
+        "" => name.to_string(),
+        prefix => format!("{prefix}.{name}"),
+    }
 }
 
 /// What Go's `%t` prints for something that is no boolean.
@@ -64,70 +165,6 @@ fn go_verb_t(value: &Json) -> String {
     }
 }
 
-fn coalesce_globals(own: &mut Table, from: Option<&Json>) {
-    let empty = Table::new();
-    let from = match from {
-        None => &empty,
-        Some(Json::Object(globals)) => globals,
-        Some(_) => return,
-    };
-    let entry = own
-        .entry("global")
-        .or_insert_with(|| Json::Object(Table::new()));
-    let Json::Object(globals) = entry else {
-        return;
-    };
-    for (key, value) in from {
-        match (globals.get_mut(key), value) {
-            (None, value) => {
-                globals.insert(key.clone(), value.clone());
-            }
-            (Some(Json::Object(old)), Json::Object(new)) => {
-                // Top-down: the parent's table wins, so the order of arguments is turned around.
-                let mut winner = new.clone();
-                let mut loser = std::mem::take(old);
-                coalesce_tables(&mut winner, &mut loser, true);
-                globals.insert(key.clone(), Json::Object(winner));
-            }
-            (Some(Json::Object(_)), _) | (Some(_), Json::Object(_)) => {}
-            (Some(slot), value) => *slot = value.clone(),
-        }
-    }
-}
-
-fn coalesce_defaults(chart: &Chart, table: &mut Table, mode: Mode) {
-    let cleans = !mode.merge && mode.drops_null_defaults;
-    for (key, default) in &chart.values {
-        let mut default = default.clone();
-        match table.get_mut(key) {
-            Some(Json::Null) if !mode.merge => {
-                table.remove(key);
-            }
-            Some(Json::Object(own)) => {
-                if let Json::Object(source) = &mut default {
-                    let is_child = chart.dependencies.iter().any(|child| child.name() == key);
-                    let merge = mode.merge || is_child;
-                    if !merge && mode.drops_null_defaults {
-                        clean(source);
-                    }
-                    coalesce_tables(own, source, merge);
-                }
-            }
-            Some(_) => {}
-            None => {
-                if cleans {
-                    match &mut default {
-                        Json::Null => continue,
-                        Json::Object(map) => clean(map),
-                        _ => {}
-                    }
-                }
-                table.insert(key.clone(), default);
-            }
-        }
-    }
-}
-
 fn clean(map: &mut Table) {
     map.retain(|_, value| !value.is_null());
     for value in map.values_mut() {
@@ -137,8 +174,14 @@ fn clean(map: &mut Table) {
     }
 }
 
-/// Fills `target` from `source`; `target` wins.
-pub(crate) fn coalesce_tables(target: &mut Table, source: &mut Table, merge: bool) {
+/// Fills `target` from `source`; `target` wins. `how`: whether nulls are kept, and the path so far.
+pub(crate) fn tables(
+    target: &mut Table,
+    source: &mut Table,
+    how: (bool, &str),
+    warnings: &mut Vec<Warning>,
+) {
+    let (merge, prefix) = how;
     let known: Vec<String> = source
         .iter()
         .filter(|(_, value)| !value.is_null())
@@ -160,7 +203,22 @@ pub(crate) fn coalesce_tables(target: &mut Table, source: &mut Table, merge: boo
             (None, value) => {
                 target.insert(key.clone(), value.clone());
             }
-            (Some(Json::Object(own)), Json::Object(other)) => coalesce_tables(own, other, merge),
+            (Some(Json::Object(own)), Json::Object(other)) => {
+                tables(own, other, (merge, &joined(prefix, key)), warnings);
+            }
+            (Some(_), other @ Json::Object(_)) => {
+                let (path, shown) = (joined(prefix, key), shown(other));
+                let text =
+                    format!("warning: cannot overwrite table with non table for {path} ({shown})");
+                warnings.push(Warning::plain("coalesce.go:316", text));
+            }
+            (Some(Json::Object(_)), other) if !other.is_null() => {
+                let (path, shown) = (joined(prefix, key), shown(other));
+                let text = format!(
+                    "warning: destination for {path} is a table. Ignoring non-table value ({shown})"
+                );
+                warnings.push(Warning::plain("coalesce.go:319", text));
+            }
             _ => {}
         }
     }

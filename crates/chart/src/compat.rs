@@ -1,43 +1,200 @@
 //! Which Helm to be: everything that differs between its versions, as data.
 //!
-//! Code asks this object, never a version number. Today one profile is filled in; the next ones are
-//! further constants.
+//! Code asks this object, never a version number. A new version is a further constant.
 
-use crate::manifest::KIND_ORDER;
+use crate::errors::Error;
+use crate::manifest::{KIND_ORDER, KIND_ORDER_3};
+
+/// How documents of a rendered file are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Separator {
+    /// `---` after a line break, with every blank and line break around it.
+    Loose,
+    /// `---` at the start of a line, with the blanks after it.
+    Line,
+}
+
+/// How an error inside a template is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorStyle {
+    /// Go's own text.
+    OneLine,
+    /// One block of lines for each template on the way.
+    Lines,
+}
+
+/// How warnings are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogStyle {
+    /// `coalesce.go:316: text`.
+    Places,
+    /// `level=WARN msg="text"`.
+    Attributes,
+}
+
+/// What `.Chart` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChartObject {
+    /// A struct: an unknown field is an error.
+    Struct,
+    /// A map: an unknown field is empty.
+    Map,
+}
 
 /// The behaviour of one Helm version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compat {
     /// The version, such as `4.2.4`.
     pub name: &'static str,
+    /// How documents are told apart.
+    pub separator: Separator,
+    /// Whether blanks after a document are dropped.
+    pub trims_ends: bool,
     /// Whether chart defaults that are null are dropped from the merged values.
     pub drops_null_defaults: bool,
+    /// Whether every document of a values file counts, or the first only.
+    pub merges_value_documents: bool,
     /// Kinds in the order they are printed; others follow, by name.
     pub kind_order: &'static [&'static str],
+    /// What `.Chart` is.
+    pub chart_object: ChartObject,
+    /// Package of Helm's own types, as `%T` prints it.
+    pub types: &'static str,
+    /// Package of the type manifests are read into, as messages name it.
+    pub release_package: &'static str,
+    /// How template errors are told.
+    pub error_style: ErrorStyle,
+    /// How warnings are logged.
+    pub log_style: LogStyle,
+    /// Functions this version does not have.
+    pub functions_absent: &'static [&'static str],
     /// Version of Kubernetes assumed when none is given.
     pub kube_version: &'static str,
+    /// Whether `.Capabilities.KubeVersion.Version` keeps what follows the numbers.
+    pub keeps_kube_suffix: bool,
     /// API versions assumed to be served.
     pub api_versions: &'static [&'static str],
     /// `.Capabilities.HelmVersion.Version`.
     pub helm_version: &'static str,
     /// `.Capabilities.HelmVersion.GoVersion`.
     pub go_version: &'static str,
-    /// `.Capabilities.HelmVersion.KubeClientVersion`.
-    pub kube_client_version: &'static str,
+    /// `.Capabilities.HelmVersion.KubeClientVersion`; not a field in Helm 3.
+    pub kube_client_version: Option<&'static str>,
 }
+
+/// Functions that came with Helm 4.
+const SINCE_4_0: [&str; 2] = ["mustToYaml", "mustToToml"];
+/// Functions that came with Helm 4.3.
+const SINCE_4_3: [&str; 11] = [
+    "durationDays",
+    "durationHours",
+    "durationMicroseconds",
+    "durationMilliseconds",
+    "durationMinutes",
+    "durationNanoseconds",
+    "durationRoundTo",
+    "durationSeconds",
+    "durationTruncateTo",
+    "durationWeeks",
+    "mustToDuration",
+];
+/// What 3.x lacks.
+const ABSENT_3: [&str; 13] = {
+    let mut all = [""; 13];
+    let mut at = 0;
+    while at < 11 {
+        all[at] = SINCE_4_3[at];
+        at += 1;
+    }
+    all[11] = SINCE_4_0[0];
+    all[12] = SINCE_4_0[1];
+    all
+};
 
 impl Compat {
     /// Helm 4.2.4, the one Argo CD ships.
     pub const HELM_4_2_4: Self = Self {
         name: "4.2.4",
+        separator: Separator::Line,
+        trims_ends: false,
         drops_null_defaults: true,
+        merges_value_documents: true,
         kind_order: &KIND_ORDER,
+        chart_object: ChartObject::Map,
+        types: "common",
+        release_package: "util",
+        error_style: ErrorStyle::Lines,
+        log_style: LogStyle::Attributes,
+        functions_absent: &SINCE_4_3,
         kube_version: "v1.36.0",
+        keeps_kube_suffix: true,
         api_versions: &API_VERSIONS_1_36,
         helm_version: "v4.2",
         go_version: "go1.26.8",
-        kube_client_version: "v1.36",
+        kube_client_version: Some("v1.36"),
     };
+
+    /// Helm 4.2.2, which still told documents apart as Helm 3 does.
+    pub const HELM_4_2_2: Self = Self {
+        name: "4.2.2",
+        separator: Separator::Loose,
+        ..Self::HELM_4_2_4
+    };
+
+    /// Helm 4.3.1, the latest.
+    pub const HELM_4_3_1: Self = Self {
+        name: "4.3.1",
+        functions_absent: &[],
+        kube_version: "v1.37.0",
+        api_versions: &API_VERSIONS_1_37,
+        helm_version: "v4.3",
+        kube_client_version: Some("v1.37"),
+        ..Self::HELM_4_2_4
+    };
+
+    /// Helm 3.21.4, the last of the old major many still run.
+    pub const HELM_3_21_4: Self = Self {
+        name: "3.21.4",
+        separator: Separator::Loose,
+        trims_ends: true,
+        drops_null_defaults: false,
+        merges_value_documents: false,
+        kind_order: &KIND_ORDER_3,
+        chart_object: ChartObject::Struct,
+        types: "chartutil",
+        release_package: "releaseutil",
+        error_style: ErrorStyle::OneLine,
+        log_style: LogStyle::Places,
+        functions_absent: &ABSENT_3,
+        kube_version: "v1.36.0",
+        keeps_kube_suffix: false,
+        helm_version: "v3.21",
+        kube_client_version: None,
+        ..Self::HELM_4_2_4
+    };
+
+    /// Every profile, the default first.
+    pub const ALL: [Self; 4] = [
+        Self::HELM_4_2_4,
+        Self::HELM_4_3_1,
+        Self::HELM_4_2_2,
+        Self::HELM_3_21_4,
+    ];
+
+    /// The profile of a version, such as `4.2.4` or `v4.2.4`.
+    ///
+    /// # Errors
+    /// When there is none; the message names those there are.
+    pub fn named(version: &str) -> Result<Self, Error> {
+        let wanted = version.trim_start_matches('v');
+        let found = Self::ALL.into_iter().find(|compat| compat.name == wanted);
+        found.ok_or_else(|| {
+            let names = Self::ALL.map(|compat| compat.name).join(", ");
+            Error::new(format!(
+                "no profile for Helm {version:?}; there are {names}"
+            ))
+        })
+    }
 }
 
 impl Default for Compat {
@@ -99,6 +256,66 @@ const API_VERSIONS_1_36: [&str; 55] = [
     "storage.k8s.io/v1beta1",
     "storage.k8s.io/v1",
     "storage.k8s.io/v1alpha1",
+    "storagemigration.k8s.io/v1beta1",
+    "apiextensions.k8s.io/v1beta1",
+    "apiextensions.k8s.io/v1",
+];
+
+const API_VERSIONS_1_37: [&str; 57] = [
+    "v1",
+    "admissionregistration.k8s.io/v1",
+    "admissionregistration.k8s.io/v1alpha1",
+    "admissionregistration.k8s.io/v1beta1",
+    "internal.apiserver.k8s.io/v1alpha1",
+    "apps/v1",
+    "apps/v1beta1",
+    "apps/v1beta2",
+    "authentication.k8s.io/v1",
+    "authentication.k8s.io/v1alpha1",
+    "authentication.k8s.io/v1beta1",
+    "authorization.k8s.io/v1",
+    "authorization.k8s.io/v1beta1",
+    "autoscaling/v1",
+    "autoscaling/v2",
+    "batch/v1",
+    "batch/v1beta1",
+    "certificates.k8s.io/v1",
+    "certificates.k8s.io/v1beta1",
+    "certificates.k8s.io/v1alpha1",
+    "coordination.k8s.io/v1alpha2",
+    "coordination.k8s.io/v1beta1",
+    "coordination.k8s.io/v1",
+    "discovery.k8s.io/v1",
+    "discovery.k8s.io/v1beta1",
+    "events.k8s.io/v1",
+    "events.k8s.io/v1beta1",
+    "extensions/v1beta1",
+    "flowcontrol.apiserver.k8s.io/v1",
+    "flowcontrol.apiserver.k8s.io/v1beta1",
+    "flowcontrol.apiserver.k8s.io/v1beta2",
+    "flowcontrol.apiserver.k8s.io/v1beta3",
+    "lifecycle.k8s.io/v1alpha1",
+    "networking.k8s.io/v1",
+    "networking.k8s.io/v1beta1",
+    "node.k8s.io/v1",
+    "node.k8s.io/v1alpha1",
+    "node.k8s.io/v1beta1",
+    "policy/v1",
+    "policy/v1beta1",
+    "rbac.authorization.k8s.io/v1",
+    "rbac.authorization.k8s.io/v1beta1",
+    "rbac.authorization.k8s.io/v1alpha1",
+    "resource.k8s.io/v1",
+    "resource.k8s.io/v1beta2",
+    "resource.k8s.io/v1beta1",
+    "resource.k8s.io/v1alpha3",
+    "scheduling.k8s.io/v1alpha3",
+    "scheduling.k8s.io/v1beta1",
+    "scheduling.k8s.io/v1",
+    "storage.k8s.io/v1beta1",
+    "storage.k8s.io/v1",
+    "storage.k8s.io/v1alpha1",
+    "storagemigration.k8s.io/v1",
     "storagemigration.k8s.io/v1beta1",
     "apiextensions.k8s.io/v1beta1",
     "apiextensions.k8s.io/v1",

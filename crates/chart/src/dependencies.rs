@@ -2,21 +2,13 @@
 
 use serde_json::{Map, Value as Json};
 
-use crate::coalesce::{Mode, coalesce, coalesce_tables};
+use crate::coalesce::{Coalescer, tables};
 use crate::errors::Error;
 use crate::load::Chart;
 use crate::metadata::Dependency;
+use crate::warnings::Warning;
 
 type Table = Map<String, Json>;
-
-const COALESCE: Mode = Mode {
-    merge: false,
-    drops_null_defaults: true,
-};
-const MERGE: Mode = Mode {
-    merge: true,
-    drops_null_defaults: true,
-};
 
 /// Refuses a chart whose declared dependencies are not all under `charts/`.
 pub(crate) fn check_present(chart: &Chart) -> Result<(), Error> {
@@ -40,9 +32,24 @@ pub(crate) fn check_present(chart: &Chart) -> Result<(), Error> {
 }
 
 /// Makes a chart ready to render with these values.
-pub(crate) fn process(chart: &mut Chart, values: &Table) -> Result<(), Error> {
-    enable(chart, values, "")?;
-    import(chart)?;
+pub(crate) fn process(
+    chart: &mut Chart,
+    values: &Table,
+    drops_null_defaults: bool,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), Error> {
+    let mut coalescer = Coalescer {
+        merge: false,
+        drops_null_defaults,
+        warnings,
+    };
+    let failed = |error: Error| {
+        let message = format!("chart dependencies processing failed: {}", error.message);
+        Error { message, ..error }
+    };
+    enable(chart, values, "", &mut coalescer).map_err(failed)?;
+    coalescer.merge = true;
+    import(chart, &mut coalescer).map_err(failed)?;
     chart.name_paths(None);
     Ok(())
 }
@@ -51,7 +58,12 @@ fn is_compatible(constraint: &str, version: &str) -> bool {
     pilotis_template::version_matches(constraint, version).unwrap_or(false)
 }
 
-fn enable(chart: &mut Chart, values: &Table, path: &str) -> Result<(), Error> {
+fn enable(
+    chart: &mut Chart,
+    values: &Table,
+    path: &str,
+    coalescer: &mut Coalescer<'_>,
+) -> Result<(), Error> {
     if chart.metadata.dependencies.is_empty() {
         return Ok(());
     }
@@ -72,10 +84,13 @@ fn enable(chart: &mut Chart, values: &Table, path: &str) -> Result<(), Error> {
         wanted.enabled = true;
     }
     chart.dependencies = kept;
-    let coalesced = coalesce(chart, values, COALESCE)?;
-    for wanted in &mut chart.metadata.dependencies {
-        apply_tags(wanted, &coalesced);
-        apply_condition(wanted, &coalesced, path);
+    let coalesced = coalescer.chart(chart, values)?;
+    let wanted = &mut chart.metadata.dependencies;
+    for wanted in wanted.iter_mut() {
+        apply_tags(wanted, &coalesced, coalescer.warnings);
+    }
+    for wanted in wanted.iter_mut() {
+        apply_condition(wanted, &coalesced, path, coalescer.warnings);
     }
     let disabled: Vec<String> = chart
         .metadata
@@ -93,7 +108,7 @@ fn enable(chart: &mut Chart, values: &Table, path: &str) -> Result<(), Error> {
         .retain(|wanted| !disabled.contains(&wanted.name));
     for child in &mut chart.dependencies {
         let below = format!("{path}{}.", child.metadata.name);
-        enable(child, &coalesced, &below)?;
+        enable(child, &coalesced, &below, coalescer)?;
     }
     Ok(())
 }
@@ -102,28 +117,59 @@ fn provides(found: &Chart, wanted: &Dependency) -> bool {
     found.metadata.name == wanted.name && is_compatible(&wanted.version, &found.metadata.version)
 }
 
-fn apply_tags(wanted: &mut Dependency, values: &Table) {
+fn apply_tags(wanted: &mut Dependency, values: &Table, warnings: &mut Vec<Warning>) {
     let Some(Json::Object(tags)) = values.get("tags") else {
         return;
     };
-    let set: Vec<bool> = wanted
-        .tags
-        .iter()
-        .filter_map(|tag| tags.get(tag)?.as_bool())
-        .collect();
+    let mut set = Vec::new();
+    for tag in &wanted.tags {
+        match tags.get(tag) {
+            None => {}
+            Some(Json::Bool(value)) => set.push(*value),
+            Some(_) => {
+                let chart = &wanted.name;
+                let text =
+                    format!("Warning: Tag '{tag}' for chart {chart} returned non-bool value");
+                warnings.push(Warning::new(
+                    "returned non-bool value",
+                    vec![("tag", tag.clone()), ("chart", chart.clone())],
+                    ("dependencies.go:95", text),
+                ));
+            }
+        }
+    }
     wanted.enabled = set.is_empty() || set.contains(&true);
 }
 
-fn apply_condition(wanted: &mut Dependency, values: &Table, path: &str) {
+fn apply_condition(
+    wanted: &mut Dependency,
+    values: &Table,
+    path: &str,
+    warnings: &mut Vec<Warning>,
+) {
     for condition in wanted
         .condition
         .trim()
         .split(',')
         .filter(|part| !part.is_empty())
     {
-        if let Some(Json::Bool(value)) = lookup(values, &format!("{path}{condition}")) {
-            wanted.enabled = *value;
-            return;
+        match lookup(values, &format!("{path}{condition}")) {
+            None | Some(Json::Object(_)) => {}
+            Some(Json::Bool(value)) => {
+                wanted.enabled = *value;
+                return;
+            }
+            Some(_) => {
+                let chart = &wanted.name;
+                let text = format!(
+                    "Warning: Condition path '{condition}' for chart {chart} returned non-bool value"
+                );
+                warnings.push(Warning::new(
+                    "returned non-bool value",
+                    vec![("path", condition.to_string()), ("chart", chart.clone())],
+                    ("dependencies.go:64", text),
+                ));
+            }
         }
     }
 }
@@ -135,37 +181,69 @@ fn lookup<'a>(values: &'a Table, path: &str) -> Option<&'a Json> {
     steps.try_fold(first, |value, step| value.get(step))
 }
 
-fn import(chart: &mut Chart) -> Result<(), Error> {
+fn import(chart: &mut Chart, coalescer: &mut Coalescer<'_>) -> Result<(), Error> {
     for child in &mut chart.dependencies {
-        import(child)?;
+        import(child, coalescer)?;
     }
     if chart.metadata.dependencies.is_empty() {
         return Ok(());
     }
-    let mut own = coalesce(chart, &Table::new(), MERGE)?;
+    let mut own = coalescer.chart(chart, &Table::new())?;
+    let warnings = &mut *coalescer.warnings;
     let mut imported = Table::new();
     for wanted in &chart.metadata.dependencies {
         for rule in &wanted.import_values {
             let (child, parent) = match rule {
                 Json::String(name) => (format!("exports.{name}"), ".".to_string()),
-                rule => (text(rule.get("child")), text(rule.get("parent"))),
+                Json::Object(rule) => (text(rule.get("child")), text(rule.get("parent"))),
+                _ => continue,
             };
-            let source = lookup(&own, &format!("{}.{child}", wanted.name));
-            if let Some(Json::Object(source)) = source {
-                let mut nested = nest(&parent, source.clone());
-                coalesce_tables(&mut imported, &mut nested, true);
+            match table(&own, &format!("{}.{child}", wanted.name)) {
+                Ok(source) => {
+                    let mut nested = nest(&parent, source.clone());
+                    tables(&mut imported, &mut nested, (true, ""), warnings);
+                }
+                Err(key) => warnings.push(missing_table(rule, &wanted.name, &key)),
             }
         }
     }
-    coalesce_tables(&mut own, &mut imported, true);
+    tables(&mut own, &mut imported, (true, ""), warnings);
     chart.values = own;
     Ok(())
+}
+
+/// The table at a dotted path, or the step that is none.
+fn table<'a>(values: &'a Table, path: &str) -> Result<&'a Table, String> {
+    path.split('.')
+        .try_fold(values, |table, step| match table.get(step) {
+            Some(Json::Object(below)) => Ok(below),
+            _ => Err(step.to_string()),
+        })
+}
+
+fn missing_table(rule: &Json, chart: &str, key: &str) -> Warning {
+    let error = format!("{} is not a table", pilotis_template::quote(key.as_bytes()));
+    if rule.is_string() {
+        let text = format!("Warning: ImportValues missing table: {error}");
+        let message = "ImportValues missing table";
+        return Warning::new(
+            message,
+            vec![("error", error)],
+            ("dependencies.go:287", text),
+        );
+    }
+    let text = format!("Warning: ImportValues missing table from chart {chart}: {error}");
+    Warning::new(
+        "ImportValues missing table from chart",
+        vec![("chart", chart.to_string()), ("error", error)],
+        ("dependencies.go:270", text),
+    )
 }
 
 fn text(value: Option<&Json>) -> String {
     match value {
         Some(Json::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
+        Some(other) => crate::warnings::shown(other),
         None => "<nil>".to_string(),
     }
 }

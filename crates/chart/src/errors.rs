@@ -2,6 +2,9 @@
 
 use pilotis_report::{Diagnostic, Position};
 
+use crate::compat::ErrorStyle;
+use crate::explain::Explanation;
+
 /// Why a chart cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -10,13 +13,26 @@ pub struct Error {
     pub message: String,
     /// Where in the sources the problem is, when it has one place.
     pub position: Option<Position>,
+    /// Whether a release was made and only its text is wrong, which Helm gives advice about.
+    pub(crate) after_values: bool,
+    /// What Helm logged before it failed, one line each.
+    pub warnings: Vec<String>,
+    /// What is said after Helm's words.
+    pub explanation: Option<Box<Explanation>>,
 }
 
+/// What Helm says after an error of a chart whose values were fine.
+const ADVICE: &str = "\n\nUse --debug flag to render out invalid YAML";
+
 impl Error {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
+    /// An error without a place.
+    pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             position: None,
+            after_values: false,
+            warnings: Vec::new(),
+            explanation: None,
         }
     }
 
@@ -24,7 +40,22 @@ impl Error {
         Self {
             message: message.into(),
             position,
+            after_values: false,
+            warnings: Vec::new(),
+            explanation: None,
         }
+    }
+
+    /// What `helm template` prints after `Error: `, advice included.
+    pub fn printed(&self) -> String {
+        let advice = if self.after_values { ADVICE } else { "" };
+        format!("{}{advice}", self.message)
+    }
+
+    /// The same error of a chart whose values were fine.
+    pub(crate) fn after_values(mut self) -> Self {
+        self.after_values = true;
+        self
     }
 
     /// The same for a reader: one message, one place.
@@ -48,8 +79,12 @@ impl Error {
     }
 
     /// A template that fails while it runs.
-    pub(crate) fn execution(file: &str, error: &pilotis_template::Error) -> Self {
-        Self::at(execution_text(file, error), place(error))
+    pub(crate) fn execution(
+        file: &str,
+        error: &pilotis_template::Error,
+        style: ErrorStyle,
+    ) -> Self {
+        Self::at(execution_text(file, error, style), place(error))
     }
 }
 
@@ -68,7 +103,7 @@ fn wrapped(text: &str) -> Option<&str> {
     text.get(start..end)
 }
 
-fn execution_text(file: &str, error: &pilotis_template::Error) -> String {
+fn execution_text(file: &str, error: &pilotis_template::Error, style: ErrorStyle) -> String {
     let whole = error.text();
     if !error.chain.first().is_some_and(|trace| trace.is_exec) {
         return whole.to_string();
@@ -80,6 +115,9 @@ fn execution_text(file: &str, error: &pilotis_template::Error) -> String {
     };
     if let Some(message) = wrapped(rest) {
         return format!("execution error at ({location}): {message}");
+    }
+    if style == ErrorStyle::OneLine {
+        return whole.to_string();
     }
     let mut traces: Vec<Trace> = Vec::new();
     for trace in &error.chain {

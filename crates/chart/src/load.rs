@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use pilotis_yaml::Node;
 use serde_json::{Map, Value as Json};
 
+use crate::compat::Compat;
 use crate::errors::Error;
 use crate::ignore::Rules;
 use crate::metadata::Metadata;
@@ -46,6 +47,10 @@ pub struct Chart {
     pub values: Map<String, Json>,
     /// `values.yaml` with its positions.
     pub values_nodes: Vec<Node>,
+    /// `values.yaml` as it was written.
+    pub values_text: Option<Vec<u8>>,
+    /// `Chart.lock` as it was written.
+    pub lock: Option<Vec<u8>>,
     /// `values.schema.json`.
     pub schema: Option<String>,
     /// Files under `templates/`.
@@ -67,12 +72,20 @@ impl Chart {
     /// # Errors
     /// What Helm refuses, in its words.
     pub fn load(files: Vec<File>) -> Result<Self, Error> {
+        Self::load_for(files, &Compat::default())
+    }
+
+    /// The same as one Helm version does it.
+    ///
+    /// # Errors
+    /// What Helm refuses, in its words.
+    pub fn load_for(files: Vec<File>, compat: &Compat) -> Result<Self, Error> {
         let rules = files.iter().find(|file| file.path == ".helmignore");
         let rules = Rules::parse(&rules.map(File::text).unwrap_or_default())?;
         let kept = files
             .into_iter()
             .filter(|file| !rules.ignores_file(&file.path));
-        let mut chart = Self::from_files(kept.collect(), 0)?;
+        let mut chart = Self::from_files(kept.collect(), 0, compat)?;
         chart.name_paths(None);
         Ok(chart)
     }
@@ -82,7 +95,7 @@ impl Chart {
     /// # Errors
     /// As [`Chart::load`], and a broken or dangerous archive.
     pub fn load_archive(bytes: &[u8]) -> Result<Self, Error> {
-        let mut chart = Self::from_files(crate::archive::unpack(bytes)?, 0)?;
+        let mut chart = Self::from_files(crate::archive::unpack(bytes)?, 0, &Compat::default())?;
         chart.name_paths(None);
         Ok(chart)
     }
@@ -90,6 +103,14 @@ impl Chart {
     /// The name templates and values know it by.
     pub fn name(&self) -> &str {
         &self.metadata.name
+    }
+
+    /// Refuses a chart whose declared dependencies are not all there.
+    ///
+    /// # Errors
+    /// The names that are missing, in Helm's words.
+    pub fn check_complete(&self) -> Result<(), Error> {
+        crate::dependencies::check_present(self)
     }
 
     pub(crate) fn is_library(&self) -> bool {
@@ -108,7 +129,7 @@ impl Chart {
         }
     }
 
-    fn from_files(files: Vec<File>, depth: u32) -> Result<Self, Error> {
+    fn from_files(files: Vec<File>, depth: u32, compat: &Compat) -> Result<Self, Error> {
         if depth > DEPTH_MAX {
             return Err(Error::new(format!(
                 "charts are nested deeper than {DEPTH_MAX}"
@@ -127,14 +148,14 @@ impl Chart {
         let mut files = files;
         files.sort_by(|a, b| a.path.cmp(&b.path));
         for file in files {
-            chart.sort_in(file, &mut subcharts)?;
+            chart.sort_in(file, &mut subcharts, compat)?;
         }
         if !found {
             return Err(Error::new("Chart.yaml file is missing"));
         }
         chart.metadata.validate()?;
         for (name, files) in subcharts {
-            chart.add_subchart(&name, files, depth)?;
+            chart.add_subchart(&name, files, depth, compat)?;
         }
         Ok(chart)
     }
@@ -143,14 +164,17 @@ impl Chart {
         &mut self,
         file: File,
         subcharts: &mut BTreeMap<String, Vec<File>>,
+        compat: &Compat,
     ) -> Result<(), Error> {
         match file.path.as_str() {
-            "Chart.yaml" | "Chart.lock" => {}
+            "Chart.yaml" => {}
+            "Chart.lock" => self.lock = Some(file.data),
             "values.yaml" => {
-                let read = values::read(&file.text());
+                let read = values::read(&file.text(), !compat.merges_value_documents);
                 let (values, nodes) = read
                     .map_err(|e| Error::new(format!("cannot load values.yaml: {}", e.message)))?;
                 (self.values, self.values_nodes) = (values, nodes);
+                self.values_text = Some(file.data);
             }
             "values.schema.json" => self.schema = Some(file.text()),
             "requirements.yaml" => {
@@ -175,7 +199,13 @@ impl Chart {
         Ok(())
     }
 
-    fn add_subchart(&mut self, name: &str, files: Vec<File>, depth: u32) -> Result<(), Error> {
+    fn add_subchart(
+        &mut self,
+        name: &str,
+        files: Vec<File>,
+        depth: u32,
+        compat: &Compat,
+    ) -> Result<(), Error> {
         if name.starts_with(['_', '.']) {
             return Ok(());
         }
@@ -188,13 +218,14 @@ impl Chart {
         };
         let loaded = if name.ends_with(".tgz") {
             let bytes = files.first().map_or(&[][..], |file| file.data.as_slice());
-            crate::archive::unpack(bytes).and_then(|files| Self::from_files(files, depth + 1))
+            crate::archive::unpack(bytes)
+                .and_then(|files| Self::from_files(files, depth + 1, compat))
         } else {
             let inner = files.into_iter().filter_map(|file| {
                 let (_, path) = file.path.split_once('/')?;
                 Some(File::new(path, file.data))
             });
-            Self::from_files(inner.collect(), depth + 1)
+            Self::from_files(inner.collect(), depth + 1, compat)
         };
         self.dependencies.push(loaded.map_err(wrap)?);
         Ok(())

@@ -6,7 +6,20 @@ use pilotis_report::Position;
 use pilotis_template::Output;
 use pilotis_yaml::Node;
 
+use crate::compat::{Compat, Separator};
 use crate::errors::Error;
+use crate::warnings::Warning;
+
+/// Kinds in the order Helm 3 prints them: all but the last two.
+pub(crate) const KIND_ORDER_3: [&str; 36] = {
+    let mut kinds = [""; 36];
+    let mut at = 0;
+    while at < kinds.len() {
+        kinds[at] = KIND_ORDER[at];
+        at += 1;
+    }
+    kinds
+};
 
 /// Kinds in the order Helm 4 installs and prints them.
 pub(crate) const KIND_ORDER: [&str; 38] = [
@@ -123,8 +136,10 @@ pub(crate) struct RenderedFile {
 /// Splits and sorts rendered files.
 pub(crate) fn sort(
     mut files: Vec<RenderedFile>,
-    order: &[&str],
+    compat: &Compat,
+    warnings: &mut Vec<Warning>,
 ) -> Result<(Vec<Manifest>, Vec<Hook>), Error> {
+    let order = compat.kind_order;
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let (mut manifests, mut hooks) = (Vec::new(), Vec::new());
     for file in &files {
@@ -137,11 +152,11 @@ pub(crate) fn sort(
         {
             continue;
         }
-        for (start, document) in split(&text) {
-            let manifest = read(file, start, document)?;
+        for (start, document) in split(&text, compat) {
+            let manifest = read(file, start, document, compat)?;
             match hook_of(&manifest) {
                 None => manifests.push(manifest),
-                Some(None) => {}
+                Some(None) => warnings.push(unknown_hook(&manifest)),
                 Some(Some(events)) => hooks.push(hook(manifest, events)),
             }
         }
@@ -159,30 +174,84 @@ fn rank(kind: &str, order: &[&str]) -> (usize, String) {
     }
 }
 
-/// Documents and their offsets: cut at lines that begin with `---`, blank ones left out.
-pub(crate) fn split(text: &str) -> Vec<(usize, &str)> {
+fn unknown_hook(manifest: &Manifest) -> Warning {
+    let hooks = annotation(manifest, "helm.sh/hook").unwrap_or_default();
+    let quoted = pilotis_template::quote(hooks.as_bytes());
+    let older = format!("info: skipping unknown hook: {quoted}");
+    Warning::new(
+        "skipping unknown hooks",
+        vec![("hookTypes", hooks.to_string())],
+        ("manifest_sorter.go:199", older),
+    )
+    .info()
+}
+
+/// Documents and their offsets, blank ones left out.
+pub(crate) fn split<'a>(text: &'a str, compat: &Compat) -> Vec<(usize, &'a str)> {
     let mut documents = Vec::new();
-    let lead = text.len() - text.trim_start().len();
-    let mut begin = lead;
-    let mut at = lead;
-    for line in text[lead..].split_inclusive('\n') {
-        if let Some(rest) = line.strip_prefix("---") {
-            documents.push((begin, &text[begin..at]));
-            begin = at + 3 + (rest.len() - rest.trim_start_matches([' ', '\t']).len());
-        }
-        at += line.len();
+    let mut begin = text.len() - text.trim_start().len();
+    let end = if compat.trims_ends {
+        text.trim_end().len().max(begin)
+    } else {
+        text.len()
+    };
+    let lead = begin;
+    let next = match compat.separator {
+        Separator::Line => next_line_separator,
+        Separator::Loose => next_loose_separator,
+    };
+    let mut at = begin;
+    while let Some((from, to)) = next(&text[..end], at, lead) {
+        documents.push((begin, &text[begin..from]));
+        begin = to;
+        at = to;
     }
-    documents.push((begin, &text[begin..]));
+    documents.push((begin, &text[begin..end]));
     let trimmed = documents.into_iter().map(|(start, document)| {
         let body = document.trim_start();
-        (start + document.len() - body.len(), body)
+        let start = start + document.len() - body.len();
+        let body = if compat.trims_ends {
+            body.trim_end()
+        } else {
+            body
+        };
+        (start, body)
     });
     trimmed
-        .filter(|(_, document)| !document.is_empty())
+        .filter(|(_, document)| !document.trim_end().is_empty())
         .collect()
 }
 
-fn read(file: &RenderedFile, start: usize, text: &str) -> Result<Manifest, Error> {
+/// `(?m)^---[ \t]*` at or after an offset.
+fn next_line_separator(text: &str, at: usize, _: usize) -> Option<(usize, usize)> {
+    let mut from = at;
+    loop {
+        let found = from + text.get(from..)?.find("---")?;
+        if found == 0 || text.as_bytes()[found - 1] == b'\n' {
+            let rest = &text[found + 3..];
+            let blanks = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+            return Some((found, found + 3 + blanks));
+        }
+        from = found + 3;
+    }
+}
+
+/// `(?:^|\s*\n)---\s*` at or after an offset; `start` is where the text begins.
+fn next_loose_separator(text: &str, at: usize, start: usize) -> Option<(usize, usize)> {
+    let blank = |c: char| matches!(c, '\t' | '\n' | '\u{c}' | '\r' | ' ');
+    let after = |found: usize| {
+        let rest = &text[found + 3..];
+        found + 3 + rest.len() - rest.trim_start_matches(blank).len()
+    };
+    if at == start && text[at..].starts_with("---") {
+        return Some((at, after(at)));
+    }
+    let found = at + text.get(at..)?.find("\n---")?;
+    let from = at + text[at..found].trim_end_matches(blank).len();
+    Some((from, after(found + 1)))
+}
+
+fn read(file: &RenderedFile, start: usize, text: &str, compat: &Compat) -> Result<Manifest, Error> {
     let mut manifest = Manifest {
         source: file.path.clone(),
         text: text.to_string(),
@@ -205,7 +274,7 @@ fn read(file: &RenderedFile, start: usize, text: &str) -> Result<Manifest, Error
         return Ok(manifest);
     };
     pilotis_yaml::to_json(&node).map_err(|error| fail(&manifest, error))?;
-    let head = Head::read(&node).map_err(|reason| {
+    let head = Head::read(&node, compat.release_package).map_err(|reason| {
         let message = format!(
             "YAML parse error on {}: error unmarshaling JSON: while decoding JSON: json: {reason}",
             manifest.source
@@ -226,7 +295,7 @@ struct Head {
 }
 
 impl Head {
-    fn read(node: &Node) -> Result<Self, String> {
+    fn read(node: &Node, package: &str) -> Result<Self, String> {
         let empty = Self {
             api_version: String::new(),
             kind: String::new(),
@@ -238,7 +307,7 @@ impl Head {
         if !is_mapping(node) {
             let found = json_kind(node);
             return Err(format!(
-                "cannot unmarshal {found} into Go value of type util.SimpleHead"
+                "cannot unmarshal {found} into Go value of type {package}.SimpleHead"
             ));
         }
         let metadata = present(node.get("metadata"));

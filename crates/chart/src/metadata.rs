@@ -145,6 +145,36 @@ impl Metadata {
         Ok(())
     }
 
+    /// `Chart.yaml` as Helm writes it: keys sorted, empty fields left out.
+    pub fn to_yaml(&self) -> String {
+        let maintainers: Vec<Json> = self
+            .maintainers
+            .iter()
+            .map(|m| filled(json!({"name": m.name, "email": m.email, "url": m.url}), &[]))
+            .collect();
+        let dependencies = self.dependencies.iter().map(Dependency::to_file);
+        let all = json!({
+            "name": self.name,
+            "home": self.home,
+            "sources": self.sources,
+            "version": self.version,
+            "description": self.description,
+            "keywords": self.keywords,
+            "maintainers": maintainers,
+            "icon": self.icon,
+            "apiVersion": self.api_version,
+            "condition": self.condition,
+            "tags": self.tags,
+            "appVersion": self.app_version,
+            "deprecated": self.deprecated,
+            "annotations": self.annotations,
+            "kubeVersion": self.kube_version,
+            "dependencies": dependencies.collect::<Vec<Json>>(),
+            "type": self.chart_type,
+        });
+        pilotis_yaml::emit(&filled(all, &[]), pilotis_yaml::Flavour::GoV2)
+    }
+
     /// `.Chart` as templates of Helm 4 see it.
     pub(crate) fn to_json(&self, is_root: bool) -> Json {
         let maintainers: Vec<Json> = self
@@ -185,6 +215,20 @@ impl Dependency {
         }
     }
 
+    fn to_file(&self) -> Json {
+        let all = json!({
+            "name": self.name,
+            "version": self.version,
+            "repository": self.repository,
+            "condition": self.condition,
+            "tags": self.tags,
+            "enabled": self.enabled,
+            "import-values": self.import_values,
+            "alias": self.alias,
+        });
+        filled(all, &["name", "repository"])
+    }
+
     fn to_json(&self) -> Json {
         json!({
             "Name": self.name,
@@ -197,6 +241,21 @@ impl Dependency {
             "Alias": self.alias,
         })
     }
+}
+
+/// An object without its empty fields, except some.
+fn filled(mut object: Json, kept: &[&str]) -> Json {
+    let empty = |value: &Json| match value {
+        Json::Null | Json::Bool(false) => true,
+        Json::String(text) => text.is_empty(),
+        Json::Array(items) => items.is_empty(),
+        Json::Object(map) => map.is_empty(),
+        _ => false,
+    };
+    if let Json::Object(map) = &mut object {
+        map.retain(|key, value| kept.contains(&key.as_str()) || !empty(value));
+    }
+    object
 }
 
 /// Numbers and booleans where `Chart.yaml` wants text are taken as text, nulls as absent.

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use pilotis_template::{List, ListKind, Map, Method, Object, Value};
+use pilotis_template::{List, ListKind, Map, MapKind, Method, Object, Value};
 use pilotis_yaml::{Flavour, emit};
 use serde_json::Value as Json;
 
 use crate::capabilities::Capabilities;
 use crate::compat::Compat;
 use crate::load::File;
+use crate::metadata::Metadata;
 
 /// `.Files`: the chart's files that are no templates.
 #[derive(Clone)]
@@ -219,16 +220,18 @@ fn in_class(class: &[char], c: char) -> bool {
 
 /// A Go struct with plain fields.
 struct Struct {
-    type_name: &'static str,
+    type_name: String,
     kind: &'static str,
     fields: Vec<(&'static str, Value)>,
     text: Option<String>,
     methods: Vec<(&'static str, Value)>,
+    /// Names of the fields in JSON, where they are others and empty ones are left out.
+    json: &'static [&'static str],
 }
 
 impl Object for Struct {
     fn type_name(&self) -> String {
-        self.type_name.to_string()
+        self.type_name.clone()
     }
 
     fn kind(&self) -> &'static str {
@@ -266,8 +269,12 @@ impl Object for Struct {
 
     fn data(&self) -> Value {
         let map = Map::new();
-        for (name, value) in &self.fields {
-            map.insert(name, value.clone());
+        for (index, (name, value)) in self.fields.iter().enumerate() {
+            match self.json.get(index) {
+                None => map.insert(name, value.clone()),
+                Some(name) if value.truth() => map.insert(name, value.clone()),
+                Some(_) => {}
+            }
         }
         Value::Map(map)
     }
@@ -277,12 +284,12 @@ impl Object for Struct {
     }
 }
 
-/// `.Capabilities.APIVersions`.
-struct VersionSet(Vec<String>);
+/// `.Capabilities.APIVersions`, and the package of its type.
+struct VersionSet(Vec<String>, &'static str);
 
 impl Object for VersionSet {
     fn type_name(&self) -> String {
-        "common.VersionSet".to_string()
+        format!("{}.VersionSet", self.1)
     }
 
     fn kind(&self) -> &'static str {
@@ -315,9 +322,97 @@ impl Object for VersionSet {
     }
 }
 
+/// `.Chart` of Helm 4.
+pub(crate) fn chart_map(metadata: &Metadata, is_root: bool) -> Value {
+    let about = Value::from_json(&metadata.to_json(is_root));
+    if let Value::Map(about) = &about {
+        about.insert("Annotations", annotations(metadata));
+    }
+    about
+}
+
+fn annotations(metadata: &Metadata) -> Value {
+    let annotations = Map::of_kind(match metadata.annotations.is_empty() {
+        true => MapKind::NilStrings,
+        false => MapKind::Strings,
+    });
+    for (key, value) in &metadata.annotations {
+        annotations.insert(key, Value::text(value));
+    }
+    Value::Map(annotations)
+}
+
+/// Names of [`Metadata`]'s fields in JSON, in the order of `chart_struct`.
+const CHART_JSON: [&str; 18] = [
+    "name",
+    "home",
+    "sources",
+    "version",
+    "description",
+    "keywords",
+    "maintainers",
+    "icon",
+    "apiVersion",
+    "condition",
+    "tags",
+    "appVersion",
+    "deprecated",
+    "annotations",
+    "kubeVersion",
+    "dependencies",
+    "type",
+    "IsRoot",
+];
+
+/// Names of the build information in JSON.
+const HELM_JSON: [&str; 5] = [
+    "version",
+    "git_commit",
+    "git_tree_state",
+    "go_version",
+    "kube_client_version",
+];
+
+/// `.Chart` of Helm 3.
+pub(crate) fn chart_struct(metadata: &Metadata, is_root: bool) -> Value {
+    let Value::Map(all) = chart_map(metadata, is_root) else {
+        return Value::Nil;
+    };
+    const FIELDS: [&str; 18] = [
+        "Name",
+        "Home",
+        "Sources",
+        "Version",
+        "Description",
+        "Keywords",
+        "Maintainers",
+        "Icon",
+        "APIVersion",
+        "Condition",
+        "Tags",
+        "AppVersion",
+        "Deprecated",
+        "Annotations",
+        "KubeVersion",
+        "Dependencies",
+        "Type",
+        "IsRoot",
+    ];
+    let fields = FIELDS.map(|name| (name, all.get(name.as_bytes()).unwrap_or(Value::Nil)));
+    Value::Object(Rc::new(Struct {
+        type_name: "struct { chart.Metadata; IsRoot bool }".to_string(),
+        kind: "struct",
+        fields: fields.to_vec(),
+        text: None,
+        methods: Vec::new(),
+        json: &CHART_JSON,
+    }))
+}
+
 pub(crate) fn capabilities(capabilities: &Capabilities, compat: &Compat) -> Value {
+    let types = compat.types;
     let kube = Struct {
-        type_name: "common.KubeVersion",
+        type_name: format!("{types}.KubeVersion"),
         kind: "struct",
         fields: vec![
             ("Version", Value::text(&capabilities.kube_version)),
@@ -325,36 +420,45 @@ pub(crate) fn capabilities(capabilities: &Capabilities, compat: &Compat) -> Valu
             ("Minor", Value::text(&capabilities.minor)),
         ],
         text: Some(capabilities.normalized.clone()),
+        json: &[],
         methods: vec![
             ("GitVersion", Value::text(&capabilities.kube_version)),
             ("String", Value::text(&capabilities.normalized)),
         ],
     };
     let helm = Struct {
-        type_name: "version.BuildInfo",
+        type_name: "version.BuildInfo".to_string(),
         kind: "struct",
-        fields: vec![
-            ("Version", Value::text(compat.helm_version)),
-            ("GitCommit", Value::text("")),
-            ("GitTreeState", Value::text("")),
-            ("GoVersion", Value::text(compat.go_version)),
-            ("KubeClientVersion", Value::text(compat.kube_client_version)),
-        ],
+        fields: [
+            ("Version", Some(compat.helm_version)),
+            ("GitCommit", Some("")),
+            ("GitTreeState", Some("")),
+            ("GoVersion", Some(compat.go_version)),
+            ("KubeClientVersion", compat.kube_client_version),
+        ]
+        .into_iter()
+        .filter_map(|(name, text)| Some((name, Value::text(text?))))
+        .collect(),
         text: None,
         methods: Vec::new(),
+        json: &HELM_JSON,
     };
     Value::Object(Rc::new(Struct {
-        type_name: "*common.Capabilities",
+        type_name: format!("*{types}.Capabilities"),
         kind: "ptr",
         fields: vec![
             ("KubeVersion", Value::Object(Rc::new(kube))),
             (
                 "APIVersions",
-                Value::Object(Rc::new(VersionSet(capabilities.api_versions.clone()))),
+                Value::Object(Rc::new(VersionSet(
+                    capabilities.api_versions.clone(),
+                    types,
+                ))),
             ),
             ("HelmVersion", Value::Object(Rc::new(helm))),
         ],
         text: None,
         methods: Vec::new(),
+        json: &[],
     }))
 }

@@ -1,5 +1,6 @@
 //! Rendered charts as `helm template` prints them.
 
+use crate::compat::Compat;
 use crate::errors::Error;
 use crate::ignore::glob;
 use crate::manifest::split;
@@ -51,8 +52,8 @@ pub fn print(rendered: &Rendered, printing: Printing) -> String {
 ///
 /// # Errors
 /// A pattern that matches nothing.
-pub fn show_only(printed: &str, patterns: &[String]) -> Result<String, Error> {
-    let documents = split(printed);
+pub fn show_only(printed: &str, patterns: &[String], compat: &Compat) -> Result<String, Error> {
+    let documents = split(printed, compat);
     let mut out = String::new();
     for pattern in patterns {
         let mut found = false;

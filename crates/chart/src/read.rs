@@ -45,7 +45,11 @@ fn walk(
     for name in names {
         let path = directory.join(&name);
         let below = format!("{prefix}{}", name.to_string_lossy());
-        let kind = std::fs::metadata(&path).map_err(|error| broken(&path, error))?;
+        let kind = match std::fs::metadata(&path) {
+            Ok(kind) => kind,
+            Err(error) if path.is_symlink() => return Err(broken_link(&path, &error)),
+            Err(error) => return Err(broken(&path, error)),
+        };
         if kind.is_dir() {
             walk(&path, &format!("{below}/"), depth + 1, files, total)?;
             continue;
@@ -65,4 +69,33 @@ fn walk(
         files.push(File::new(below, data));
     }
     Ok(())
+}
+
+/// A link that leads nowhere, named with the first part of its path that is missing.
+fn broken_link(path: &Path, error: &std::io::Error) -> Error {
+    let parent = path.parent().and_then(|parent| parent.canonicalize().ok());
+    let name = path.file_name().unwrap_or_default();
+    let absolute = parent.map_or_else(|| path.to_owned(), |parent| parent.join(name));
+    let target = std::fs::read_link(path).unwrap_or_default();
+    let mut reached = absolute.parent().unwrap_or(Path::new("/")).to_owned();
+    for part in target.components() {
+        match part {
+            std::path::Component::ParentDir => {
+                reached.pop();
+            }
+            other => reached.push(other),
+        }
+        if !reached.exists() {
+            break;
+        }
+    }
+    let reason = match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file or directory".to_string(),
+        _ => error.to_string(),
+    };
+    Error::new(format!(
+        "error evaluating symlink {}: lstat {}: {reason}",
+        absolute.display(),
+        reached.display()
+    ))
 }

@@ -5,18 +5,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use pilotis_report::Position;
-use pilotis_template::{Environment, Limits, Machine, Map, MapKind, Output, Set, Value};
+use pilotis_template::{Environment, Limits, Machine, Map, MapKind, Note, Output, Set, Value};
 use serde_json::{Map as Table, Value as Json};
 
 use crate::capabilities::Capabilities;
-use crate::coalesce::{Mode, coalesce};
-use crate::compat::Compat;
+use crate::coalesce::Coalescer;
+use crate::compat::{ChartObject, Compat};
 use crate::errors::Error;
 use crate::load::{Chart, File};
 use crate::manifest::{self, Hook, Manifest, RenderedFile};
 use crate::objects;
-use crate::values::{Values, position_in, steps};
-use crate::{dependencies, schema};
+use crate::origins::Origins;
+use crate::values::{Values, steps};
+use crate::warnings::Warning;
+use crate::{dependencies, explain, schema};
 
 /// The release templates believe to be part of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,29 +66,15 @@ pub struct Rendered {
     pub crds: Vec<File>,
     /// `NOTES.txt` of the chart itself.
     pub notes: Option<String>,
-    user_values: Values,
-    defaults: Vec<(String, Vec<pilotis_yaml::Node>, String)>,
+    /// What Helm logs on the way, one line each.
+    pub warnings: Vec<String>,
+    origins: Origins,
 }
 
 impl Rendered {
     /// Who set the value at a path: a values file, a flag, or the defaults of a chart.
     pub fn value_position(&self, path: &str) -> Option<Position> {
-        let steps = steps(path);
-        // A global read in a subchart was set at the top, if not below.
-        let global = steps
-            .iter()
-            .position(|step| step == "global")
-            .map(|at| &steps[at..]);
-        let candidates = [Some(&steps[..]), global];
-        candidates.into_iter().flatten().find_map(|path| {
-            self.user_values.position(path).or_else(|| {
-                self.defaults.iter().find_map(|(scope, nodes, file)| {
-                    let scope: Vec<String> = crate::values::steps(scope);
-                    let inner = path.strip_prefix(scope.as_slice())?;
-                    position_in(nodes, file, inner)
-                })
-            })
-        })
+        self.origins.position(&steps(path))
     }
 }
 
@@ -116,16 +104,47 @@ pub fn render(
         options: run.0,
         environment: run.1,
     };
+    deep(|| job.run(chart)).unwrap_or_else(Err)
+}
+
+/// The texts of a chart's templates, as linting wants them.
+pub(crate) struct Files {
+    /// None as an error: the values do not fit, of which lint says nothing.
+    pub(crate) result: Result<Vec<RenderedFile>, Option<Error>>,
+    /// What Helm logs.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Renders the templates of a chart and goes no further.
+pub(crate) fn render_files(
+    chart: &Chart,
+    values: &Values,
+    release: &Release,
+    capabilities: &Capabilities,
+    run: (&Options, &(dyn Environment + Sync)),
+) -> Files {
+    let job = Job {
+        values,
+        release,
+        capabilities,
+        options: run.0,
+        environment: run.1,
+    };
+    let files = deep(|| job.files(chart));
+    files.unwrap_or_else(|error| Files {
+        result: Err(Some(error)),
+        warnings: Vec::new(),
+    })
+}
+
+/// Runs work on a stack deep enough for templates that include one another.
+fn deep<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Error> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("chart-render".into());
-        let spawned = thread
-            .stack_size(STACK_BYTES)
-            .spawn_scoped(scope, || job.run(chart));
+        let spawned = thread.stack_size(STACK_BYTES).spawn_scoped(scope, work);
         let broken = |_| Error::new("cannot start a thread to render in");
-        match spawned.map_err(broken)?.join() {
-            Ok(result) => result,
-            Err(_) => Err(Error::new("rendering template failed")),
-        }
+        let joined = spawned.map_err(broken)?.join();
+        joined.map_err(|_| Error::new("rendering template failed"))
     })
 }
 
@@ -139,33 +158,111 @@ struct Job<'a> {
 
 impl Job<'_> {
     fn run(&self, chart: &Chart) -> Result<Rendered, Error> {
-        dependencies::check_present(chart)?;
+        let compat = &self.options.compat;
+        let mut warnings = Vec::new();
+        let result = self.prepare(chart, &mut warnings);
+        let result = result.and_then(|(chart, merged)| {
+            self.make(&chart, &merged, &mut warnings)
+                .map_err(Error::after_values)
+        });
+        let lines: Vec<String> = warnings.iter().map(|line| line.text(compat)).collect();
+        match result {
+            Ok(mut rendered) => {
+                rendered.warnings = lines;
+                Ok(rendered)
+            }
+            Err(error) => Err(Error {
+                warnings: lines,
+                ..error
+            }),
+        }
+    }
+
+    /// What [`render_files`] gives.
+    fn files(&self, chart: &Chart) -> Files {
+        let mut warnings = Vec::new();
+        let drops_null_defaults = self.options.compat.drops_null_defaults;
         let mut chart = chart.clone();
-        dependencies::process(&mut chart, &self.values.merged)?;
-        let mode = Mode {
-            merge: false,
-            drops_null_defaults: self.options.compat.drops_null_defaults,
+        let values = &self.values.merged;
+        let prepared =
+            dependencies::process(&mut chart, values, drops_null_defaults, &mut warnings).and_then(
+                |()| {
+                    let mut coalescer = Coalescer {
+                        merge: false,
+                        drops_null_defaults,
+                        warnings: &mut warnings,
+                    };
+                    let once = coalescer.chart(&chart, values)?;
+                    coalescer.chart(&chart, &once)
+                },
+            );
+        let result = match prepared {
+            Err(_) => Err(None),
+            Ok(merged) => {
+                let checked = match self.options.skip_schema {
+                    true => Ok(()),
+                    false => schema::check(&chart, &merged),
+                };
+                checked
+                    .and_then(|()| self.execute(&chart, &merged, &mut warnings))
+                    .map_err(Some)
+            }
         };
-        let merged = coalesce(&chart, &self.values.merged, mode)?;
+        let compat = &self.options.compat;
+        let lines = warnings.iter().map(|line| line.text(compat));
+        Files {
+            result,
+            warnings: lines.collect(),
+        }
+    }
+
+    /// The chart with the subcharts that take part, and the merged values.
+    fn prepare(
+        &self,
+        chart: &Chart,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(Chart, Table<String, Json>), Error> {
+        if chart.metadata.deprecated {
+            warnings.push(deprecated());
+        }
+        dependencies::check_present(chart)?;
+        let drops_null_defaults = self.options.compat.drops_null_defaults;
+        let mut chart = chart.clone();
+        let values = &self.values.merged;
+        dependencies::process(&mut chart, values, drops_null_defaults, warnings)?;
+        let mut coalescer = Coalescer {
+            merge: false,
+            drops_null_defaults,
+            warnings,
+        };
+        let merged = coalescer.chart(&chart, values)?;
         if !self.options.skip_schema {
             schema::check(&chart, &merged)?;
         }
-        self.check_kube_version(&chart)?;
-        let files = self.execute(&chart, &merged)?;
+        Ok((chart, merged))
+    }
+
+    fn make(
+        &self,
+        chart: &Chart,
+        merged: &Table<String, Json>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Rendered, Error> {
+        self.check_kube_version(chart)?;
+        let files = self.execute(chart, merged, warnings)?;
         let mut rendered = Rendered {
-            user_values: self.values.clone(),
+            origins: Origins::new(self.values, chart),
             ..Rendered::default()
         };
-        collect_crds(&chart, &mut rendered.crds);
-        collect_defaults(&chart, "", &mut rendered.defaults);
+        collect_crds(chart, &mut rendered.crds);
         let own_notes = format!("{}/templates/NOTES.txt", chart.full_path);
         let (notes, files): (Vec<_>, Vec<_>) = files
             .into_iter()
             .partition(|file| file.path.ends_with("NOTES.txt"));
         let notes = notes.into_iter().find(|file| file.path == own_notes);
         rendered.notes = notes.map(|file| file.output.text());
-        let order = self.options.compat.kind_order;
-        (rendered.manifests, rendered.hooks) = manifest::sort(files, order)?;
+        let compat = &self.options.compat;
+        (rendered.manifests, rendered.hooks) = manifest::sort(files, compat, warnings)?;
         Ok(rendered)
     }
 
@@ -185,20 +282,27 @@ impl Job<'_> {
         &self,
         chart: &Chart,
         merged: &Table<String, Json>,
+        warnings: &mut Vec<Warning>,
     ) -> Result<Vec<RenderedFile>, Error> {
         let mut templates = BTreeMap::new();
         let shared = Shared {
             release: self.release_value(),
             capabilities: objects::capabilities(self.capabilities, &self.options.compat),
+            values_kind: self.values_kind(),
+            chart_object: self.options.compat.chart_object,
         };
         let values = Value::from_values(&Json::Object(merged.clone()));
+        let values = match values {
+            Value::Map(map) => Value::Map(map.with_kind(self.values_kind())),
+            other => other,
+        };
         collect(chart, values, true, &shared, &mut templates);
         let mut names: Vec<&String> = templates.keys().collect();
         names.sort_by(|a, b| {
             let depth = |name: &str| name.matches('/').count();
             depth(b).cmp(&depth(a)).then_with(|| b.cmp(a))
         });
-        let mut set = Set::new();
+        let mut set = Set::without(self.options.compat.functions_absent);
         for name in &names {
             let text = &templates[*name].text;
             set.add(name, text)
@@ -216,14 +320,15 @@ impl Job<'_> {
             {
                 continue;
             }
-            let about = Map::of_kind(MapKind::Values);
+            let about = Map::of_kind(self.values_kind());
             about.insert("Name", Value::text(name));
             about.insert("BasePath", Value::text(&template.base_path));
             template.data.insert("Template", Value::Map(about));
             let data = Value::Map(template.data.clone());
-            let output: Output = machine
-                .run(name, &data)
-                .map_err(|error| Error::execution(name, &error))?;
+            let output = machine.run(name, &data);
+            warnings.extend(machine.notes.drain(..).map(noted));
+            let output: Output =
+                output.map_err(|error| self.failed(name, &error, (chart, merged)))?;
             files.push(RenderedFile {
                 path: (*name).clone(),
                 output: Arc::new(output),
@@ -232,12 +337,37 @@ impl Job<'_> {
         Ok(files)
     }
 
+    /// An error in Helm's words, with our explanation.
+    fn failed(
+        &self,
+        name: &str,
+        error: &pilotis_template::Error,
+        about: (&Chart, &Table<String, Json>),
+    ) -> Error {
+        let (chart, merged) = about;
+        let origins = Origins::new(self.values, chart);
+        let explanation = explain::execution(&error.chain, chart, merged, &origins);
+        Error {
+            explanation: explanation.map(Box::new),
+            ..Error::execution(name, error, self.options.compat.error_style)
+        }
+    }
+
+    fn values_kind(&self) -> MapKind {
+        match self.options.compat.types {
+            "chartutil" => MapKind::Values3,
+            _ => MapKind::Values,
+        }
+    }
+
     fn release_value(&self) -> Value {
         let map = Map::new();
         map.insert("Name", Value::text(&self.release.name));
         map.insert("Namespace", Value::text(&self.release.namespace));
         map.insert("IsUpgrade", Value::Bool(self.release.is_upgrade));
-        map.insert("IsInstall", Value::Bool(!self.release.is_upgrade));
+        // Lint pretends neither: its release has no revision.
+        let installs = !self.release.is_upgrade && self.release.revision > 0;
+        map.insert("IsInstall", Value::Bool(installs));
         map.insert("Revision", Value::Int(i64::from(self.release.revision)));
         map.insert("Service", Value::text("Helm"));
         Value::Map(map)
@@ -253,6 +383,37 @@ struct Template {
 struct Shared {
     release: Value,
     capabilities: Value,
+    values_kind: MapKind,
+    chart_object: ChartObject,
+}
+
+/// What linting went past, as Helm logs it.
+fn noted(note: Note) -> Warning {
+    match note {
+        Note::Missing { text, is_text } => {
+            let (message, line) = if is_text {
+                ("missing required values", "engine.go:214")
+            } else {
+                ("missing required value", "engine.go:206")
+            };
+            let older = format!("[INFO] Missing required value: {text}");
+            Warning::new(message, vec![("message", text)], (line, older))
+        }
+        Note::Failed(text) => {
+            let older = format!("[INFO] Fail: {text}");
+            Warning::new(
+                "funcMap fail",
+                vec![("message", text)],
+                ("engine.go:227", older),
+            )
+            .info()
+        }
+    }
+}
+
+fn deprecated() -> Warning {
+    let text = "This chart is deprecated".to_string();
+    Warning::new("this chart is deprecated", Vec::new(), ("WARNING", text))
 }
 
 /// The templates of a chart and its subcharts, each with the data it will see.
@@ -263,16 +424,12 @@ fn collect(
     shared: &Shared,
     templates: &mut BTreeMap<String, Template>,
 ) -> Map {
-    let about = Value::from_json(&chart.metadata.to_json(is_root));
-    if let Value::Map(about) = &about {
-        let annotations = Map::of_kind(MapKind::Strings);
-        for (key, value) in &chart.metadata.annotations {
-            annotations.insert(key, Value::text(value));
-        }
-        about.insert("Annotations", Value::Map(annotations));
-    }
+    let about = match shared.chart_object {
+        ChartObject::Map => objects::chart_map(&chart.metadata, is_root),
+        ChartObject::Struct => objects::chart_struct(&chart.metadata, is_root),
+    };
     let subcharts = Map::new();
-    let data = Map::of_kind(MapKind::Values);
+    let data = Map::of_kind(shared.values_kind);
     data.insert("Chart", about);
     data.insert(
         "Files",
@@ -289,7 +446,7 @@ fn collect(
         };
         let own = match own {
             Some(own @ Value::Map(_)) => own,
-            _ => Value::Map(Map::of_kind(MapKind::Values)),
+            _ => Value::Map(Map::of_kind(shared.values_kind)),
         };
         let below = collect(child, own, false, shared, templates);
         subcharts.insert(child.name(), Value::Map(below));
@@ -309,7 +466,7 @@ fn collect(
     data
 }
 
-fn collect_crds(chart: &Chart, out: &mut Vec<File>) {
+pub(crate) fn collect_crds(chart: &Chart, out: &mut Vec<File>) {
     const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
     for file in &chart.files {
         let extension = file
@@ -327,21 +484,5 @@ fn collect_crds(chart: &Chart, out: &mut Vec<File>) {
     }
     for child in &chart.dependencies {
         collect_crds(child, out);
-    }
-}
-
-fn collect_defaults(
-    chart: &Chart,
-    scope: &str,
-    out: &mut Vec<(String, Vec<pilotis_yaml::Node>, String)>,
-) {
-    let file = format!("{}/values.yaml", chart.full_path);
-    out.push((scope.to_string(), chart.values_nodes.clone(), file));
-    for child in &chart.dependencies {
-        let below = match scope {
-            "" => child.name().to_string(),
-            scope => format!("{scope}.{}", child.name()),
-        };
-        collect_defaults(child, &below, out);
     }
 }

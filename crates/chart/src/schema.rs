@@ -58,7 +58,8 @@ impl UrlLoader for NoLoader {
     }
 }
 
-fn validate(schema: &str, values: &Map<String, Json>) -> Result<(), String> {
+/// Checks values against one schema; the error is Helm's list of causes.
+pub(crate) fn validate(schema: &str, values: &Map<String, Json>) -> Result<(), String> {
     let schema: Json = serde_json::from_str(schema).map_err(|error| error.to_string())?;
     let mut schemas = Schemas::new();
     let mut compiler = Compiler::new();

@@ -4,6 +4,7 @@ use pilotis_report::Position;
 use pilotis_yaml::Node;
 use serde_json::{Map, Value as Json};
 
+use crate::compat::Compat;
 use crate::errors::Error;
 use crate::set::{Contents, Grammar, parse_into};
 
@@ -40,6 +41,7 @@ pub struct Values {
     pub merged: Map<String, Json>,
     /// What they were merged from, weakest first.
     pub sources: Vec<Source>,
+    first_document_only: bool,
 }
 
 impl Values {
@@ -48,7 +50,18 @@ impl Values {
     /// # Errors
     /// The first input that cannot be read, in Helm's words.
     pub fn merge(inputs: &[Input]) -> Result<Self, Error> {
-        let mut values = Self::default();
+        Self::merge_for(inputs, &Compat::default())
+    }
+
+    /// The same as one Helm version does it.
+    ///
+    /// # Errors
+    /// The first input that cannot be read, in Helm's words.
+    pub fn merge_for(inputs: &[Input], compat: &Compat) -> Result<Self, Error> {
+        let mut values = Self {
+            first_document_only: !compat.merges_value_documents,
+            ..Self::default()
+        };
         let mut ordered: Vec<&Input> = inputs.iter().collect();
         ordered.sort_by_key(|input| input.rank());
         for input in ordered {
@@ -60,7 +73,7 @@ impl Values {
     fn add(&mut self, input: &Input) -> Result<(), Error> {
         let (name, own) = match input {
             Input::File(name, text) => {
-                let (own, nodes) = read(text).map_err(|error| {
+                let (own, nodes) = read(text, self.first_document_only).map_err(|error| {
                     Error::at(
                         format!("failed to parse {name}: {}", error.message),
                         error.position.map(|position| Position {
@@ -199,7 +212,7 @@ pub(crate) fn steps(path: &str) -> Vec<String> {
 }
 
 /// The documents of a values file, merged in order, and their trees.
-pub(crate) fn read(text: &str) -> Result<(Map<String, Json>, Vec<Node>), Error> {
+pub(crate) fn read(text: &str, first_only: bool) -> Result<(Map<String, Json>, Vec<Node>), Error> {
     let mut values = Map::new();
     let mut nodes = Vec::new();
     let fail = |error: pilotis_yaml::Error| {
@@ -212,10 +225,16 @@ pub(crate) fn read(text: &str) -> Result<(Map<String, Json>, Vec<Node>), Error> 
         };
         Error::at(text, Some(position))
     };
-    for document in pilotis_yaml::parse(text).map_err(fail)? {
-        let Some(node) = document.root else {
-            continue;
-        };
+    let roots = if first_only {
+        vec![pilotis_yaml::parse_first(text).map_err(fail)?]
+    } else {
+        let documents = pilotis_yaml::parse(text).map_err(fail)?;
+        documents
+            .into_iter()
+            .map(|document| document.root)
+            .collect()
+    };
+    for node in roots.into_iter().flatten() {
         match pilotis_yaml::to_json(&node).map_err(fail)? {
             Json::Object(map) => {
                 merge_maps(
@@ -226,20 +245,40 @@ pub(crate) fn read(text: &str) -> Result<(Map<String, Json>, Vec<Node>), Error> 
             }
             Json::Null => {}
             other => {
-                let kind = match other {
-                    Json::Array(_) => "array",
-                    Json::String(_) => "string",
-                    Json::Bool(_) => "bool",
-                    _ => "number",
-                };
+                let reason = not_a_map(&other);
                 return Err(Error::new(format!(
-                    "cannot unmarshal yaml document: error unmarshaling JSON: while decoding JSON: \
-                     json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
+                    "cannot unmarshal yaml document: {reason}"
                 )));
             }
         }
     }
     Ok((values, nodes))
+}
+
+/// The first document of a values file, its errors as they are.
+pub(crate) fn read_plain(text: &str) -> Result<(Map<String, Json>, Vec<Node>), String> {
+    let wrap = |error: pilotis_yaml::Error| format!("error converting YAML to JSON: {error}");
+    let Some(node) = pilotis_yaml::parse_first(text).map_err(wrap)? else {
+        return Ok((Map::new(), Vec::new()));
+    };
+    match floats(pilotis_yaml::to_json(&node).map_err(wrap)?) {
+        Json::Object(map) => Ok((map, vec![node])),
+        Json::Null => Ok((Map::new(), Vec::new())),
+        other => Err(not_a_map(&other)),
+    }
+}
+
+fn not_a_map(value: &Json) -> String {
+    let kind = match value {
+        Json::Array(_) => "array",
+        Json::String(_) => "string",
+        Json::Bool(_) => "bool",
+        _ => "number",
+    };
+    format!(
+        "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {kind} into Go \
+         value of type map[string]interface {{}}"
+    )
 }
 
 /// Numbers as Go decodes JSON: all floats.

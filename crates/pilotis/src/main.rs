@@ -74,6 +74,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Up(arguments) => platform::up(&arguments),
         Command::Serve(arguments) => platform::serve::serve(&arguments),
         Command::Chart(command) => cli::chart::run(command),
+        Command::Helm(command) => cli::chart::helm::run(&command),
         Command::Down(arguments) => down(&arguments),
         Command::Status(arguments) => lifecycle::status(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),

@@ -176,9 +176,11 @@ impl<'t> Frame<'_, '_, 't> {
                 }
                 if let Some(value) = object.field(name) {
                     if has_args {
-                        let message =
-                            format!("{name} has arguments but cannot be invoked as function");
-                        return Err(self.fail(&message));
+                        let reason = match object.kind() {
+                            "map" => "is not a method but has arguments",
+                            _ => "has arguments but cannot be invoked as function",
+                        };
+                        return Err(self.fail(&format!("{name} {reason}")));
                     }
                     return Ok(Operand::boxed(value, false));
                 }
@@ -302,6 +304,7 @@ impl<'t> Frame<'_, '_, 't> {
                 Type::Any => Ok(Value::Nil),
                 Type::Reflect => Ok(Value::Missing),
                 Type::Map => Ok(Value::Map(Map::of_kind(MapKind::NilAny))),
+                Type::List => Ok(Value::list(Vec::new())),
                 other => Err(self.fail(&format!("cannot assign nil to {}", other.go_name()))),
             },
             ExprKind::Bool(_) | ExprKind::Number(..) | ExprKind::String { .. } => {
@@ -327,6 +330,10 @@ impl<'t> Frame<'_, '_, 't> {
                 Ok(Value::String(text.clone()))
             }
             (Type::Int, ExprKind::Number(_, Number { int: Some(int), .. })) => Ok(Value::Int(*int)),
+            (Type::Uint32, ExprKind::Number(_, Number { int: Some(int), .. })) if *int >= 0 => {
+                Ok(Value::Int(*int))
+            }
+            (Type::Uint32, _) => Err(expected("unsigned integer")),
             (
                 Type::Float,
                 ExprKind::Number(
@@ -353,6 +360,7 @@ impl<'t> Frame<'_, '_, 't> {
             (_, Type::Reflect) => Ok(operand.value),
             (Value::Missing | Value::Nil, Type::Any) => Ok(Value::Nil),
             (Value::Missing, Type::Map) => Ok(Value::Map(Map::of_kind(MapKind::NilAny))),
+            (Value::Missing, Type::List) => Ok(Value::list(Vec::new())),
             (Value::Missing, _) => {
                 let name = wanted.go_name();
                 Err(self.fail(&format!("invalid value; expected {name}")))
@@ -372,7 +380,7 @@ impl<'t> Frame<'_, '_, 't> {
 }
 
 pub(crate) fn map_entry(map: &Map, key: &[u8]) -> Operand {
-    let boxed = map.kind() != MapKind::Strings;
+    let boxed = !map.kind().holds_strings();
     match map.get(key) {
         Some(value) => Operand::boxed(value, boxed),
         None if boxed => Operand::boxed(Value::Nil, true),

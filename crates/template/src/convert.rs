@@ -90,7 +90,9 @@ fn to_json(value: &Value, depth: u32) -> Result<Json, String> {
                 .collect();
             Json::Array(items?)
         }
-        Value::Map(map) if map.kind() == MapKind::NilAny => Json::Null,
+        Value::Map(map) if matches!(map.kind(), MapKind::NilAny | MapKind::NilStrings) => {
+            Json::Null
+        }
         Value::Map(map) => {
             let mut entries = serde_json::Map::new();
             for (key, item) in map.entries() {

@@ -71,6 +71,20 @@ impl Default for Limits {
     }
 }
 
+/// What linting went past that rendering would have stopped at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// `required` found nothing, or an empty text.
+    Missing {
+        /// Its message.
+        text: String,
+        /// Whether it was an empty text.
+        is_text: bool,
+    },
+    /// `fail` was called with a message.
+    Failed(String),
+}
+
 /// Times one name may be included within itself, as in Helm.
 const INCLUDE_DEPTH_MAX: u32 = 1000;
 /// Values remembered for one piece of output.
@@ -83,8 +97,11 @@ pub struct Machine<'e> {
     pub(crate) environment: &'e dyn Environment,
     /// What may be used.
     pub limits: Limits,
+    /// What linting went past.
+    pub notes: Vec<Note>,
     trees: Rc<Trees>,
-    sources: Vec<Rc<Source>>,
+    sources: Vec<Arc<Source>>,
+    absent: &'static [&'static str],
     parsed: HashMap<Rc<[u8]>, Rc<Vec<Rc<Tree>>>>,
     included: HashMap<Rc<str>, u32>,
     steps: u64,
@@ -99,8 +116,10 @@ impl<'e> Machine<'e> {
         Self {
             environment,
             limits: Limits::default(),
+            notes: Vec::new(),
             trees: Rc::new(set.trees),
-            sources: set.sources.iter().cloned().map(Rc::new).collect(),
+            sources: set.sources,
+            absent: set.absent,
             parsed: HashMap::new(),
             included: HashMap::new(),
             steps: 0,
@@ -129,7 +148,7 @@ impl<'e> Machine<'e> {
         Ok(Output {
             pieces: pieces.collect(),
             bytes: buffer.bytes,
-            sources: Arc::new(self.sources.iter().map(|s| (**s).clone()).collect()),
+            sources: self.sources.clone(),
         })
     }
 
@@ -145,7 +164,8 @@ impl<'e> Machine<'e> {
 
     fn execute(&mut self, tree: &Rc<Tree>, data: &Value) -> Result<Buffer, Error> {
         let mut out = Buffer::default();
-        let dot = Operand::of(data.clone());
+        // A nil handed over is no value at all on the other side.
+        let dot = Operand::of(data.clone()).unboxed();
         self.execute_into(tree, &dot, &mut out)?;
         Ok(out)
     }
@@ -242,8 +262,8 @@ impl<'e> Machine<'e> {
         }
         let source = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
         let lossy = text.lossy();
-        let trees = crate::parser::parse("gotpl", &lossy, source)?;
-        self.sources.push(Rc::new(Source {
+        let trees = crate::parser::parse("gotpl", &lossy, source, self.absent)?;
+        self.sources.push(Arc::new(Source {
             name: "gotpl".to_string(),
             text: lossy.into_owned(),
         }));
@@ -607,7 +627,7 @@ impl<'t> Frame<'_, '_, 't> {
                 Ok(!list.items.is_empty())
             }
             Value::Map(map) => {
-                let boxed = map.kind() != crate::MapKind::Strings;
+                let boxed = !map.kind().holds_strings();
                 let entries = map.entries();
                 let any = !entries.is_empty();
                 for (key, item) in entries {

@@ -100,9 +100,10 @@ pub(crate) fn sprintf(format: &[u8], values: &[Value]) -> Vec<u8> {
             continue;
         };
         next += 1;
-        if verb == 'v' && flags.sharp {
-            flags.sharp = false;
-            flags.sharp_v = true;
+        if verb == 'v' {
+            flags.sharp_v = std::mem::take(&mut flags.sharp);
+            // `%+v` is about fields, not about signs.
+            flags.plus = false;
         }
         write_verb(&mut out, value, verb, flags, 0);
     }
@@ -237,14 +238,15 @@ fn digits(format: &[u8], at: &mut usize) -> Option<usize> {
     text.parse().ok().filter(|n| *n <= WIDTH_MAX)
 }
 
-fn bad_verb(out: &mut Vec<u8>, value: &Value, verb: char) {
+/// What Go prints for a verb a value does not know; the flags still shape the value.
+fn bad_verb(out: &mut Vec<u8>, value: &Value, verb: char, flags: Flags) {
     out.extend_from_slice(format!("%!{verb}(").as_bytes());
     if value.is_nil() {
         out.extend_from_slice(b"<nil>");
     } else {
         out.extend_from_slice(value.type_name().as_bytes());
         out.push(b'=');
-        write_v(out, value, Flags::default(), 0);
+        write_v(out, value, flags, 0);
     }
     out.push(b')');
 }
@@ -257,12 +259,12 @@ fn write_verb(out: &mut Vec<u8>, value: &Value, verb: char, flags: Flags, depth:
     match (verb, value) {
         ('T', value) => pad(out, value.type_name().as_bytes(), flags),
         ('v', value) => write_v(out, value, flags, depth),
-        ('p', value) => bad_verb(out, value, verb),
+        ('p', value) => bad_verb(out, value, verb, flags),
         (_, Value::Missing | Value::Nil) => {
             if depth == 0 {
-                bad_verb(out, value, verb);
+                bad_verb(out, value, verb, flags);
             } else {
-                out.extend_from_slice(format!("%!{verb}(<nil>)").as_bytes());
+                out.extend_from_slice(b"<nil>");
             }
         }
         ('t', Value::Bool(value)) => pad(out, value.to_string().as_bytes(), flags),
@@ -277,7 +279,7 @@ fn write_verb(out: &mut Vec<u8>, value: &Value, verb: char, flags: Flags, depth:
             }
             _ => pad(out, object.print().as_bytes(), flags),
         },
-        _ => bad_verb(out, value, verb),
+        _ => bad_verb(out, value, verb, flags),
     }
 }
 
@@ -363,8 +365,6 @@ fn write_item(out: &mut Vec<u8>, item: &Value, verb: char, flags: Flags, depth: 
             flags
         };
         write_v(out, item, flags, depth + 1);
-    } else if item.is_nil() && verb == 's' {
-        out.extend_from_slice(b"%!s(<nil>)");
     } else {
         write_verb(out, item, verb, flags, depth + 1);
     }
@@ -395,11 +395,18 @@ fn write_text(out: &mut Vec<u8>, value: &Value, bytes: &[u8], verb: char, flags:
             pad(out, text.as_bytes(), flags);
         }
         'x' | 'X' => {
-            let hex: String = cut.iter().map(|b| format!("{b:02x}")).collect();
+            let space = if flags.space { " " } else { "" };
+            let prefix = if flags.sharp { "0x" } else { "" };
+            let bytes = cut.iter().enumerate().map(|(index, byte)| match index {
+                0 => format!("{prefix}{byte:02x}"),
+                _ if flags.space => format!("{space}{prefix}{byte:02x}"),
+                _ => format!("{byte:02x}"),
+            });
+            let hex: String = bytes.collect();
             let hex = if verb == 'X' { hex.to_uppercase() } else { hex };
             pad(out, hex.as_bytes(), flags);
         }
-        _ => bad_verb(out, value, verb),
+        _ => bad_verb(out, value, verb, flags),
     }
 }
 
@@ -427,7 +434,7 @@ fn write_int(out: &mut Vec<u8>, value: &Value, n: i64, verb: char, flags: Flags)
         'x' => format!("{magnitude:x}"),
         'X' => format!("{magnitude:X}"),
         'c' | 'q' | 'U' => return write_rune(out, value, n, verb, flags),
-        _ => return bad_verb(out, value, verb),
+        _ => return bad_verb(out, value, verb, flags),
     };
     let prefix = match verb {
         'O' => "0o",
@@ -470,21 +477,21 @@ fn write_rune(out: &mut Vec<u8>, value: &Value, n: i64, verb: char, flags: Flags
         .unwrap_or('\u{fffd}');
     let text = match verb {
         'c' => c.to_string(),
-        'U' if n >= 0 => format!("U+{n:04X}"),
+        'U' => format!("U+{n:04X}"),
         'q' => {
             let mut text = String::from("'");
             quote_char(c, '\'', &mut text);
             text + "'"
         }
-        _ => return bad_verb(out, value, verb),
+        _ => return bad_verb(out, value, verb, flags),
     };
     pad(out, text.as_bytes(), flags);
 }
 
 fn write_float_verb(out: &mut Vec<u8>, value: &Value, n: f64, verb: char, flags: Flags) {
     match verb {
-        'e' | 'E' | 'f' | 'F' | 'g' | 'G' => write_float(out, n, verb, flags),
-        _ => bad_verb(out, value, verb),
+        'e' | 'E' | 'f' | 'F' | 'g' | 'G' | 'x' | 'X' | 'b' => write_float(out, n, verb, flags),
+        _ => bad_verb(out, value, verb, flags),
     }
 }
 
@@ -513,6 +520,8 @@ fn float_text(n: f64, verb: char, flags: Flags) -> String {
         return "Inf".to_string();
     }
     let text = match (verb.to_ascii_lowercase(), flags.precision) {
+        ('x', None) => hexadecimal(n),
+        ('b', _) => binary_exponent(n),
         ('f', precision) => format!("{n:.*}", precision.unwrap_or(6)),
         ('e', precision) => exponent(&format!("{n:.*e}", precision.unwrap_or(6))),
         (_, None) => number::format_g(n),
@@ -523,6 +532,39 @@ fn float_text(n: f64, verb: char, flags: Flags) -> String {
     } else {
         text
     }
+}
+
+/// `%x`: hexadecimal mantissa and binary exponent.
+fn hexadecimal(n: f64) -> String {
+    if n == 0.0 {
+        return "0x0p+00".to_string();
+    }
+    let bits = n.to_bits();
+    let mut fraction = bits & ((1 << 52) - 1);
+    let mut exponent = i32::try_from((bits >> 52) & 0x7ff).unwrap_or(0) - 1023;
+    if exponent == -1023 {
+        // Subnormal numbers are written as normal ones.
+        let shift = fraction.leading_zeros() - 11;
+        exponent -= i32::try_from(shift).unwrap_or(0) - 1;
+        fraction = (fraction << shift) & ((1 << 52) - 1);
+    }
+    let digits = format!("{fraction:013x}");
+    let digits = digits.trim_end_matches('0');
+    let point = if digits.is_empty() { "" } else { "." };
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("0x1{point}{digits}p{sign}{:02}", exponent.abs())
+}
+
+/// `%b`: an integer mantissa and a binary exponent.
+fn binary_exponent(n: f64) -> String {
+    let bits = n.to_bits();
+    let fraction = bits & ((1 << 52) - 1);
+    let exponent = i32::try_from((bits >> 52) & 0x7ff).unwrap_or(0);
+    let (mantissa, exponent) = match exponent {
+        0 => (fraction, -1074),
+        exponent => (fraction | (1 << 52), exponent - 1075),
+    };
+    format!("{mantissa}p{exponent:+}")
 }
 
 /// Rust's `1.5e6` as Go's `1.5e+06`.

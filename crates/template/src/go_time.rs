@@ -97,11 +97,13 @@ impl Time {
 
     fn abbreviation(&self) -> String {
         let stamp = self.0.timestamp();
-        self.0
-            .time_zone()
-            .to_offset_info(stamp)
-            .abbreviation()
-            .to_string()
+        let zone = self.0.time_zone().clone();
+        let name = zone.to_offset_info(stamp).abbreviation().to_string();
+        // A bare offset has no name in Go, which then prints the offset.
+        match name.starts_with(['+', '-']) && zone.iana_name().is_none() {
+            true => self.offset("-0700"),
+            false => name,
+        }
     }
 
     fn offset(&self, layout: &str) -> String {
@@ -170,9 +172,16 @@ impl Time {
             ));
         }
         let month_fits = (1..=12).contains(&parts.month);
+        let clock = (parts.hour, parts.minute, parts.second);
         parts.build().ok_or_else(|| {
             let shown = crate::literal::quote(text.as_bytes());
-            let part = if month_fits { "day" } else { "month" };
+            let part = match (month_fits, clock.0, clock.1, clock.2) {
+                (false, ..) => "month",
+                (_, 24.., _, _) => "hour",
+                (_, _, 60.., _) => "minute",
+                (_, _, _, 60..) => "second",
+                _ => "day",
+            };
             format!("parsing time {shown}: {part} out of range")
         })
     }

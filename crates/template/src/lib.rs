@@ -27,8 +27,10 @@ mod error;
 mod exec;
 mod format;
 mod functions;
+mod go_json;
 mod go_semver;
 mod go_time;
+mod keys;
 mod lexer;
 mod literal;
 mod output;
@@ -39,12 +41,22 @@ mod value;
 
 pub use convert::json_text;
 pub use error::{Error, Trace};
-pub use exec::{Environment, Limits, Machine, NoEnvironment};
-pub use functions::{function_names, is_supported};
+pub use exec::{Environment, Limits, Machine, NoEnvironment, Note};
+pub use functions::function_names;
 pub use output::{Output, Piece, Place};
 pub use set::{Set, Source};
 pub use text::Text;
 pub use value::{Call, List, ListKind, Map, MapKind, Method, Object, Value};
+
+/// A value as Go's `%v` prints it.
+pub fn go_text(value: &Value) -> String {
+    String::from_utf8_lossy(&format::print_value(value)).into_owned()
+}
+
+/// A text quoted as Go quotes it.
+pub fn quote(bytes: &[u8]) -> String {
+    literal::quote(bytes)
+}
 
 /// Whether a text is a version, as charts are versioned.
 pub fn is_version(text: &str) -> bool {

@@ -146,7 +146,7 @@ pub struct Output {
     /// The pieces, by increasing start.
     pub pieces: Vec<Piece>,
     /// The templates the pieces come from.
-    pub sources: std::sync::Arc<Vec<Source>>,
+    pub sources: Vec<std::sync::Arc<Source>>,
 }
 
 impl Output {

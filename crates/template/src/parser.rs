@@ -16,8 +16,16 @@ use crate::text::Text;
 pub(crate) const NESTING_MAX: u32 = 250;
 
 /// Parses a file: its own tree last, the templates it defines before.
-pub(crate) fn parse(name: &str, text: &str, source: u32) -> Result<Vec<Tree>, Error> {
+///
+/// `absent` names functions that do not exist here.
+pub(crate) fn parse(
+    name: &str,
+    text: &str,
+    source: u32,
+    absent: &[&str],
+) -> Result<Vec<Tree>, Error> {
     let mut parser = Parser {
+        absent,
         lexer: Lexer::new(text),
         name,
         source,
@@ -38,6 +46,7 @@ struct Parser<'a> {
     lexer: Lexer<'a>,
     name: &'a str,
     source: u32,
+    absent: &'a [&'a str],
     /// Tokens given back, the next one last.
     tokens: Vec<Token>,
     /// Line of the last token the lexer gave.
@@ -541,8 +550,10 @@ impl Parser<'_> {
         let token = self.next_non_space();
         let kind = match token.kind {
             Kind::Identifier => match functions::find(&token.text) {
-                Some(function) => ExprKind::Function(function),
-                None => {
+                Some(function) if !self.absent.contains(&function.name) => {
+                    ExprKind::Function(function)
+                }
+                _ => {
                     let name = literal::quote(token.text.as_bytes());
                     return Err(self.error(format!("function {name} not defined")));
                 }

@@ -44,7 +44,8 @@ impl Source {
 #[derive(Clone, Default)]
 pub struct Set {
     pub(crate) trees: HashMap<Rc<str>, Rc<Tree>>,
-    pub(crate) sources: Arc<Vec<Source>>,
+    pub(crate) sources: Vec<Arc<Source>>,
+    pub(crate) absent: &'static [&'static str],
 }
 
 impl Set {
@@ -53,17 +54,25 @@ impl Set {
         Self::default()
     }
 
+    /// An empty set whose templates cannot name some functions.
+    pub fn without(absent: &'static [&'static str]) -> Self {
+        Self {
+            absent,
+            ..Self::default()
+        }
+    }
+
     /// Parses a file. Definitions replace earlier ones of the same name, except empty ones.
     ///
     /// # Errors
     /// Go's text: `template: name:line: message`.
     pub fn add(&mut self, name: &str, text: &str) -> Result<(), Error> {
         let source = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
-        Arc::make_mut(&mut self.sources).push(Source {
+        self.sources.push(Arc::new(Source {
             name: name.to_string(),
             text: text.to_string(),
-        });
-        for tree in parser::parse(name, text, source)? {
+        }));
+        for tree in parser::parse(name, text, source, self.absent)? {
             let replace = match self.trees.get(&tree.name) {
                 Some(_) => !tree.is_empty(),
                 None => true,

@@ -112,10 +112,14 @@ pub enum MapKind {
     Any,
     /// `common.Values`, the type of `.Values` and of the root.
     Values,
+    /// `chartutil.Values`, what Helm 3 calls it.
+    Values3,
     /// `map[string]string`: a missing key gives `""`.
     Strings,
     /// A nil `map[string]interface {}`: reads as empty, cannot be written.
     NilAny,
+    /// A nil `map[string]string`.
+    NilStrings,
 }
 
 struct MapData {
@@ -145,6 +149,15 @@ impl Map {
             kind,
             path,
             entries: RefCell::default(),
+        }))
+    }
+
+    /// The same entries under another type; later changes of one are not seen in the other.
+    pub fn with_kind(&self, kind: MapKind) -> Self {
+        Self(Rc::new(MapData {
+            kind,
+            path: self.0.path.clone(),
+            entries: RefCell::new(self.0.entries.borrow().clone()),
         }))
     }
 
@@ -303,11 +316,17 @@ impl ListKind {
 }
 
 impl MapKind {
+    /// Whether values are strings, not interfaces.
+    pub(crate) fn holds_strings(self) -> bool {
+        matches!(self, MapKind::Strings | MapKind::NilStrings)
+    }
+
     fn type_name(self) -> &'static str {
         match self {
             MapKind::Any | MapKind::NilAny => "map[string]interface {}",
             MapKind::Values => "common.Values",
-            MapKind::Strings => "map[string]string",
+            MapKind::Values3 => "chartutil.Values",
+            MapKind::Strings | MapKind::NilStrings => "map[string]string",
         }
     }
 }

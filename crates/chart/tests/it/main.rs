@@ -4,6 +4,7 @@
 mod cases;
 mod failures;
 mod origins;
+mod vectors;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -78,6 +79,7 @@ impl Case {
     fn ours(&self) -> Result<String, String> {
         let chart = Chart::load(self.chart_files()).map_err(|error| error.message)?;
         template(&chart, &self.request(), &NoEnvironment)
+            .result
             .map_err(|error| error.message.trim_end().to_string())
     }
 

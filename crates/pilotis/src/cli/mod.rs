@@ -118,6 +118,8 @@ pub enum Command {
     /// Work with Helm charts, offline
     #[command(subcommand)]
     Chart(chart::Chart),
+    /// Take a Helm command line unchanged, in Helm's place
+    Helm(chart::helm::Helm),
     /// Work with projects
     #[command(subcommand)]
     Project(project::Project),

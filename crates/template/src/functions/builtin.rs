@@ -62,14 +62,26 @@ pub(super) const TABLE: &[Function] = &[
 fn joined(args: &Args) -> Text {
     match args.rest(0) {
         [Value::String(text)] => text.clone(),
-        values => Text::new(format::sprint(values)),
+        values => {
+            let shown = values.iter().map(|value| match value {
+                value if value.is_nil() => Value::text("<no value>"),
+                value => value.clone(),
+            });
+            Text::new(format::sprint(&shown.collect::<Vec<_>>()))
+        }
     }
 }
 
 fn call(_: &mut Machine<'_>, args: &Args) -> Outcome {
     match args.value(0) {
         value if value.is_nil() => Err("call of nil".into()),
-        value => Err(format!("non-function of type {}", value.type_name()).into()),
+        value => {
+            let shown = match value {
+                Value::String(text) => crate::literal::quote(text.bytes()),
+                other => crate::go_text(other),
+            };
+            Err(format!("non-function {shown} of type {}", value.type_name()).into())
+        }
     }
 }
 
@@ -123,7 +135,10 @@ fn same(a: &Value, b: &Value) -> Result<bool, Error> {
         (a, b) if a.is_nil() || b.is_nil() => a.is_nil() && b.is_nil(),
         (Value::Object(a), Value::Object(b)) => std::rc::Rc::ptr_eq(a, b),
         (a, b) if a.kind() != b.kind() => {
-            let shown = |v: &Value| String::from_utf8_lossy(&format::print_value(v)).into_owned();
+            let shown = |v: &Value| {
+                let shown = format::sprintf(b"%s", std::slice::from_ref(v));
+                String::from_utf8_lossy(&shown).into_owned()
+            };
             let text = format!(
                 "non-comparable types {}: {}, {}: {}",
                 shown(a),
@@ -193,11 +208,11 @@ fn index(_: &mut Machine<'_>, args: &Args) -> Outcome {
         item = match &item {
             Value::Missing | Value::Nil => return Err("index of nil pointer".into()),
             Value::List(list) => {
-                let at = index_of(index, list.items.len())?;
+                let at = index_of(index, list.items.len(), "slice")?;
                 list.items[at].clone()
             }
             Value::String(text) => {
-                let at = index_of(index, text.bytes().len())?;
+                let at = index_of(index, text.bytes().len(), "string")?;
                 Value::Int(i64::from(text.bytes()[at]))
             }
             Value::Map(map) => match index {
@@ -216,7 +231,7 @@ fn index(_: &mut Machine<'_>, args: &Args) -> Outcome {
     Ok(item)
 }
 
-fn index_of(index: &Value, length: usize) -> Result<usize, Error> {
+fn index_of(index: &Value, length: usize, what: &str) -> Result<usize, Error> {
     let number = match index {
         Value::Int(n) | Value::Int64(n) => *n,
         value if value.is_nil() => return Err("cannot index slice/array with nil".into()),
@@ -227,7 +242,7 @@ fn index_of(index: &Value, length: usize) -> Result<usize, Error> {
     };
     match usize::try_from(number) {
         Ok(at) if at < length => Ok(at),
-        Ok(at) if at == length => Err("reflect: slice index out of range".into()),
+        Ok(at) if at == length => Err(format!("reflect: {what} index out of range").into()),
         _ => Err(format!("index out of range: {number}").into()),
     }
 }

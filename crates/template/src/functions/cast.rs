@@ -57,9 +57,23 @@ pub(super) fn float(value: &Value) -> f64 {
         Value::Int(n) | Value::Int64(n) => *n as f64,
         Value::Float(n) => *n,
         Value::Bool(value) => f64::from(u8::from(*value)),
-        Value::String(text) => text.lossy().parse().unwrap_or(0.0),
+        Value::String(text) => parse_float(&text.lossy()),
         _ => 0.0,
     }
+}
+
+/// `strconv.ParseFloat`, which takes `_` between digits; 0 for what is no number.
+fn parse_float(text: &str) -> f64 {
+    let bytes = text.as_bytes();
+    let digit = |at: Option<&u8>| at.is_some_and(u8::is_ascii_digit);
+    let misplaced = bytes.iter().enumerate().any(|(at, byte)| {
+        *byte == b'_'
+            && !(digit(at.checked_sub(1).and_then(|at| bytes.get(at))) && digit(bytes.get(at + 1)))
+    });
+    if misplaced {
+        return 0.0;
+    }
+    text.replace('_', "").parse().unwrap_or(0.0)
 }
 
 /// Whether Sprig calls it empty.

@@ -99,15 +99,19 @@ fn select(args: &Args, wanted: bool) -> Value {
 const DEPTH_MAX: u32 = 500;
 
 fn merge(args: &Args, overwrite: bool) -> Outcome {
-    let target = args.map(0);
+    let mut target = args.map(0);
     for index in 1..=args.rest(1).len() {
         let source = args.map(index);
         if source.is_empty() {
             continue;
         }
-        merge_maps(&writable(target.clone())?, &source, overwrite, 0)?;
+        if target.kind() == MapKind::NilAny {
+            // The library makes the map that is not there.
+            target = Map::new();
+        }
+        merge_maps(&target, &source, overwrite, 0)?;
     }
-    Ok(args.value(0).clone())
+    Ok(Value::Map(target))
 }
 
 /// Fills what is empty in the target, or replaces everything when overwriting; maps are merged.

@@ -59,6 +59,11 @@ pub(super) const TABLE: &[Function] = &[
 
 /// The decoded bytes, or Go's complaint as the text itself.
 fn base64_decode(text: &Text) -> Vec<u8> {
+    decode_base64(text).unwrap_or_else(String::into_bytes)
+}
+
+/// The decoded bytes, or Go's complaint.
+pub(super) fn decode_base64(text: &Text) -> Result<Vec<u8>, String> {
     // Go skips line breaks anywhere.
     let clean: Vec<u8> = text
         .bytes()
@@ -67,17 +72,17 @@ fn base64_decode(text: &Text) -> Vec<u8> {
         .filter(|b| *b != b'\n' && *b != b'\r')
         .collect();
     match STANDARD.decode(&clean) {
-        Ok(bytes) => bytes,
+        Ok(bytes) => Ok(bytes),
         Err(base64::DecodeError::InvalidLastSymbol(..)) => {
             let lenient = base64::engine::GeneralPurpose::new(
                 &base64::alphabet::STANDARD,
                 base64::engine::GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
             );
-            lenient.decode(&clean).unwrap_or_default()
+            Ok(lenient.decode(&clean).unwrap_or_default())
         }
         Err(_) => {
             let at = corrupt_at(text.bytes());
-            format!("illegal base64 data at input byte {at}").into_bytes()
+            Err(format!("illegal base64 data at input byte {at}"))
         }
     }
 }
@@ -131,6 +136,18 @@ fn base32_decode(text: &Text) -> Vec<u8> {
     let mut out = Vec::new();
     let mut number = 0u64;
     let mut bits = 0;
+    let length = text
+        .bytes()
+        .iter()
+        .filter(|byte| !matches!(byte, b'\n' | b'\r'))
+        .count();
+    if length % 8 != 0 {
+        // Go decodes groups of eight and names the start of one that is not complete.
+        let valid = |byte: &u8| matches!(byte, b'\n' | b'\r' | b'=') || BASE32.contains(byte);
+        let bad = text.bytes().iter().position(|byte| !valid(byte));
+        let at = bad.unwrap_or(length - length % 8);
+        return format!("illegal base32 data at input byte {at}").into_bytes();
+    }
     for (index, byte) in text.bytes().iter().enumerate() {
         match (byte, BASE32.iter().position(|letter| letter == byte)) {
             (_, Some(value)) => {

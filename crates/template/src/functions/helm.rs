@@ -7,7 +7,8 @@ use pilotis_yaml::{Flavour, emit};
 use super::{Args, Function, Outcome, Type, fixed};
 use crate::convert::{json_text, json_text_pretty};
 use crate::error::Error;
-use crate::exec::Machine;
+use crate::exec::{Machine, Note};
+use crate::go_json;
 use crate::value::{Map, Value};
 
 pub(super) const TABLE: &[Function] = &[
@@ -20,6 +21,7 @@ pub(super) const TABLE: &[Function] = &[
     fixed("required", &[Type::String, Type::Any], required),
     fixed("fail", &[Type::String], |m, a| {
         if m.environment.is_lint() {
+            m.notes.push(Note::Failed(a.string(0)));
             Ok(Value::text(""))
         } else {
             Err(wrapped(&a.string(0)))
@@ -48,6 +50,9 @@ pub(super) const TABLE: &[Function] = &[
     fixed("fromYamlArray", &[Type::String], |_, a| {
         Ok(from_yaml_array(&a.string(0)))
     }),
+    fixed("fromToml", &[Type::String], |_, a| {
+        Ok(super::toml_in::from_toml(&a.string(0)))
+    }),
     fixed("toJson", &[Type::Any], |_, a| {
         Ok(Value::text(json(a, true).unwrap_or_default()))
     }),
@@ -72,13 +77,14 @@ pub(super) const TABLE: &[Function] = &[
     fixed("mustFromJson", &[Type::String], |_, a| {
         let json: Result<Json, _> = serde_json::from_str(&a.string(0));
         json.map(|json| Value::from_json(&json))
-            .map_err(|e| Error::plain(json_error(&e)))
+            .map_err(|_| Error::plain(go_json::complaint(a.text(0).bytes())))
     }),
     fixed("fromJsonArray", &[Type::String], |_, a| {
         Ok(from_json_array(&a.string(0)))
     }),
-    fixed("toToml", &[Type::Any], |_, a| {
-        Ok(Value::text(toml(a).unwrap_or_else(|e| e)))
+    fixed("toToml", &[Type::Any], |_, a| match a.value(0).is_nil() {
+        true => Err(toml(a).err().unwrap_or_default().into()),
+        false => Ok(Value::text(toml(a).unwrap_or_else(|e| e))),
     }),
     fixed("mustToToml", &[Type::Any], |_, a| Ok(Value::text(toml(a)?))),
 ];
@@ -95,7 +101,12 @@ fn required(machine: &mut Machine<'_>, args: &Args) -> Outcome {
     };
     match (missing, machine.environment.is_lint()) {
         (false, _) => Ok(value.clone()),
-        (true, true) => Ok(Value::text("")),
+        (true, true) => {
+            let text = args.string(0);
+            let is_text = matches!(value, Value::String(_));
+            machine.notes.push(Note::Missing { text, is_text });
+            Ok(Value::text(""))
+        }
         (true, false) => Err(wrapped(&args.string(0))),
     }
 }
@@ -112,9 +123,49 @@ fn yaml(machine: &mut Machine<'_>, args: &Args) -> Result<Result<Value, String>,
         Ok(json) => json,
         Err(error) => return Ok(Err(format!("error marshaling into JSON: {error}"))),
     };
+    if holds_controls(&json) {
+        let reason = "yaml: control characters are not allowed";
+        return Ok(Err(format!("error converting JSON to YAML: {reason}")));
+    }
+    if breaks_keys(&json) {
+        let reason = "yaml: did not find expected ',' or '}'";
+        return Ok(Err(format!("error converting JSON to YAML: {reason}")));
+    }
     let text = emit(&json, Flavour::GoV2);
     machine.check_size(text.len())?;
     Ok(Ok(Value::text(text.strip_suffix('\n').unwrap_or(&text))))
+}
+
+/// Whether a text holds a character that JSON writes as it is and the YAML reader refuses.
+fn holds_controls(json: &Json) -> bool {
+    let refused =
+        |c: char| matches!(c, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
+    let bad = |text: &str| text.chars().any(refused);
+    match json {
+        Json::String(text) => bad(text),
+        Json::Array(items) => items.iter().any(holds_controls),
+        Json::Object(map) => map
+            .iter()
+            .any(|(key, value)| bad(key) || holds_controls(value)),
+        _ => false,
+    }
+}
+
+/// Longest key the YAML reader takes, quotes included.
+const KEY_CHARS_MAX: usize = 1024;
+
+/// Whether a key holds a line break of YAML that JSON writes as it is, or is too long.
+fn breaks_keys(json: &Json) -> bool {
+    let bad = |key: &str| {
+        key.contains('\u{85}') || (key.len() > 100 && key.chars().count() + 2 > KEY_CHARS_MAX)
+    };
+    match json {
+        Json::Array(items) => items.iter().any(breaks_keys),
+        Json::Object(map) => map
+            .iter()
+            .any(|(key, value)| bad(key) || breaks_keys(value)),
+        _ => false,
+    }
 }
 
 fn json(args: &Args, escape_html: bool) -> Result<String, String> {
@@ -179,18 +230,6 @@ fn from_yaml_array(text: &str) -> Value {
     }
 }
 
-fn json_error(error: &serde_json::Error) -> String {
-    if error.is_eof() {
-        return "unexpected end of JSON input".to_string();
-    }
-    // TODO(correctness): Go names the offending character; serde_json does not keep it.
-    format!(
-        "invalid character in JSON at line {} column {}",
-        error.line(),
-        error.column()
-    )
-}
-
 fn from_json(text: &str) -> Value {
     match serde_json::from_str::<Json>(text) {
         Ok(json @ Json::Object(_)) => Value::from_json(&json),
@@ -199,7 +238,7 @@ fn from_json(text: &str) -> Value {
             "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
             json_kind(&other)
         )),
-        Err(error) => error_map(&json_error(&error)),
+        Err(_) => error_map(&go_json::complaint(text.as_bytes())),
     }
 }
 
@@ -211,11 +250,14 @@ fn from_json_array(text: &str) -> Value {
             "json: cannot unmarshal {} into Go value of type []interface {{}}",
             json_kind(&other)
         ))]),
-        Err(error) => Value::list(vec![Value::text(json_error(&error))]),
+        Err(_) => Value::list(vec![Value::text(go_json::complaint(text.as_bytes()))]),
     }
 }
 
 fn toml(args: &Args) -> Result<String, String> {
+    if args.value(0).is_nil() {
+        return Err("reflect: call of reflect.Value.Type on zero Value".to_string());
+    }
     match args.value(0).to_json()? {
         Json::Object(map) => {
             let mut out = String::new();

@@ -215,6 +215,9 @@ fn has(args: &Args) -> Outcome {
 
 fn slice(args: &Args) -> Outcome {
     let Value::List(list) = args.value(0) else {
+        if args.value(0).is_nil() {
+            return Err("runtime error: invalid memory address or nil pointer dereference".into());
+        }
         let kind = args.value(0).kind();
         return Err(format!("list should be type of slice or array but {kind}").into());
     };

@@ -1,21 +1,23 @@
 //! The functions templates can call, as tables: name, Go parameter types, what it does.
 //!
 //! The parameter types are the Go ones, because they decide which arguments are refused and with
-//! which words. A name that Helm has and we do not yet is in [`unsupported`]: calling it is an
-//! error that says so, never a wrong result.
+//! which words.
 
 mod builtin;
 mod cast;
 mod dates;
 mod dicts;
+mod durations;
 mod encoding;
 mod helm;
 mod lists;
 mod numbers;
 mod paths;
+mod pattern_errors;
 mod patterns;
+mod secrets;
 mod strings;
-mod unsupported;
+mod toml_in;
 mod versions;
 
 use std::collections::HashMap;
@@ -39,6 +41,10 @@ pub(crate) enum Type {
     Bool,
     Map,
     Time,
+    /// `[]interface {}`.
+    List,
+    Uint32,
+    Certificate,
 }
 
 impl Type {
@@ -52,6 +58,9 @@ impl Type {
             Type::Bool => "bool",
             Type::Map => "map[string]interface {}",
             Type::Time => "time.Time",
+            Type::List => "[]interface {}",
+            Type::Uint32 => "uint32",
+            Type::Certificate => secrets::CERTIFICATE,
         }
     }
 
@@ -63,8 +72,11 @@ impl Type {
             | (Type::Int, Value::Int(_))
             | (Type::Float, Value::Float(_))
             | (Type::Bool, Value::Bool(_)) => true,
-            (Type::Map, Value::Map(map)) => map.kind() != crate::MapKind::Strings,
-            (Type::Time, Value::Object(object)) => object.type_name() == "time.Time",
+            (Type::Map, Value::Map(map)) => !map.kind().holds_strings(),
+            (Type::Time | Type::Certificate, Value::Object(object)) => {
+                object.type_name() == self.go_name()
+            }
+            (Type::List, Value::List(list)) => list.kind == crate::ListKind::Any,
             _ => false,
         }
     }
@@ -162,10 +174,11 @@ const TABLES: &[&[Function]] = &[
     dicts::TABLE,
     helm::TABLE,
     dates::TABLE,
+    durations::TABLE,
     patterns::TABLE,
     paths::TABLE,
     versions::TABLE,
-    unsupported::TABLE,
+    secrets::TABLE,
 ];
 
 fn index() -> &'static HashMap<&'static str, &'static Function> {
@@ -185,13 +198,4 @@ pub fn function_names() -> Vec<&'static str> {
     let mut names: Vec<_> = index().keys().copied().collect();
     names.sort_unstable();
     names
-}
-
-/// Whether a function does its work; false for an unknown name and for one not supported yet.
-pub fn is_supported(name: &str) -> bool {
-    let known = find(name).is_some();
-    known
-        && !unsupported::TABLE
-            .iter()
-            .any(|function| function.name == name)
 }

@@ -1,12 +1,13 @@
 //! Regular expressions, RE2 syntax on the `regex` crate.
 //!
 //! Where the two differ (`\d` and friends are ASCII in Go, Rust has set operations in classes) the
-//! pattern is rewritten first. TODO(correctness): Go's error texts beyond the common ones.
+//! pattern is rewritten first.
 
 use std::rc::Rc;
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use super::pattern_errors::first_mistake;
 use super::{Function, Outcome, Type, fixed};
 use crate::error::Error;
 use crate::exec::Machine;
@@ -42,15 +43,11 @@ pub(super) const TABLE: &[Function] = &[
     }),
     fixed("regexReplaceAll", WITH_TEXT, |m, a| {
         let pattern = panicking(m, &a.string(0))?;
-        Ok(Value::text(
-            pattern.replace_all(a.text(1).bytes(), a.text(2).bytes()),
-        ))
+        Ok(replaced(&pattern, a.text(1).bytes(), a.text(2).bytes()))
     }),
     fixed("mustRegexReplaceAll", WITH_TEXT, |m, a| {
         let pattern = compile(m, &a.string(0))?;
-        Ok(Value::text(
-            pattern.replace_all(a.text(1).bytes(), a.text(2).bytes()),
-        ))
+        Ok(replaced(&pattern, a.text(1).bytes(), a.text(2).bytes()))
     }),
     fixed("regexReplaceAllLiteral", WITH_TEXT, |m, a| {
         literal(
@@ -86,15 +83,16 @@ fn compile(machine: &mut Machine<'_>, pattern: &str) -> Result<Rc<Regex>, Error>
     if let Some(found) = machine.patterns.get(pattern) {
         return Ok(Rc::clone(found));
     }
-    if is_nested(pattern) {
-        let text = complaint(pattern, "");
-        return Err(Error::plain(text));
+    if let Some(reason) = first_mistake(pattern) {
+        return Err(Error::plain(complaint(&reason)));
     }
     let built = RegexBuilder::new(&to_rust(pattern))
         .size_limit(PATTERN_BYTES_MAX)
         .build();
-    let regex =
-        Rc::new(built.map_err(|error| Error::plain(complaint(pattern, &error.to_string())))?);
+    let regex = Rc::new(
+        built
+            .map_err(|_| Error::plain(complaint(&format!("expression too large: `{pattern}`"))))?,
+    );
     if machine.patterns.len() < PATTERNS_MAX {
         machine
             .patterns
@@ -109,41 +107,8 @@ fn panicking(machine: &mut Machine<'_>, pattern: &str) -> Result<Rc<Regex>, Erro
         .map_err(|error| Error::plain(format!("regexp: Compile(`{pattern}`): {}", error.text())))
 }
 
-fn complaint(pattern: &str, text: &str) -> String {
-    let nested = ["**", "*+", "+*", "++", "?*", "?+"];
-    let nested = nested
-        .into_iter()
-        .find(|operator| pattern.contains(operator));
-    let reason = if let Some(operator) = nested {
-        format!("invalid nested repetition operator: `{operator}`")
-    } else if text.contains("unclosed character class") {
-        format!(
-            "missing closing ]: `{}`",
-            pattern.rfind('[').map_or("", |at| &pattern[at..])
-        )
-    } else if text.contains("unclosed group") {
-        format!("missing closing ): `{pattern}`")
-    } else if text.contains("unopened group") {
-        format!("unexpected ): `{pattern}`")
-    } else if text.contains("repetition operator missing") {
-        let operator = pattern
-            .find(['*', '+', '?'])
-            .map_or("", |at| &pattern[at..=at]);
-        format!("missing argument to repetition operator: `{operator}`")
-    } else {
-        format!("invalid pattern: `{pattern}`")
-    };
+fn complaint(reason: &str) -> String {
     format!("error parsing regexp: {reason}")
-}
-
-/// Whether a repetition repeats a repetition, which Go refuses and Rust takes.
-fn is_nested(pattern: &str) -> bool {
-    let plain = !pattern.contains(['\\', '[']);
-    let nested = ["**", "*+", "+*", "++", "?*", "?+"];
-    plain
-        && nested
-            .into_iter()
-            .any(|operator| pattern.contains(operator))
 }
 
 /// Go's classes are ASCII, Rust's are Unicode; Rust's set operators mean nothing in Go.
@@ -153,6 +118,10 @@ fn to_rust(pattern: &str) -> String {
     let mut in_class = false;
     while let Some(c) = chars.next() {
         match c {
+            '\\' if chars.peek() == Some(&'Q') => {
+                chars.next();
+                quoted(&mut out, &mut chars);
+            }
             '\\' => escape(&mut out, chars.next(), in_class),
             '[' if in_class => {
                 if chars.peek() == Some(&':') {
@@ -187,6 +156,19 @@ fn to_rust(pattern: &str) -> String {
         }
     }
     out
+}
+
+/// Everything up to `\E`, taken as it is.
+fn quoted(out: &mut String, chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    let mut literal = String::new();
+    while let Some(c) = chars.next() {
+        if c == '\\' && chars.peek() == Some(&'E') {
+            chars.next();
+            break;
+        }
+        literal.push(c);
+    }
+    out.push_str(&regex::escape(&literal));
 }
 
 fn escape(out: &mut String, escaped: Option<char>, in_class: bool) {
@@ -227,6 +209,28 @@ fn find_all(pattern: &Regex, text: &[u8], count: i64) -> Outcome {
         found.push(one.as_bytes());
     }
     Ok(Value::strings(found))
+}
+
+/// Replaces every match; an empty one between the bytes of a character is none in Go.
+fn replaced(pattern: &Regex, text: &[u8], replacement: &[u8]) -> Value {
+    let mut out = Vec::new();
+    let mut begin = 0;
+    for found in pattern.captures_iter(text) {
+        let Some(whole) = found.get(0) else {
+            continue;
+        };
+        let inside = text
+            .get(whole.start())
+            .is_some_and(|byte| byte & 0xc0 == 0x80);
+        if whole.is_empty() && inside {
+            continue;
+        }
+        out.extend_from_slice(&text[begin..whole.start()]);
+        found.expand(replacement, &mut out);
+        begin = whole.end();
+    }
+    out.extend_from_slice(&text[begin..]);
+    Value::text(out)
 }
 
 fn literal(pattern: &Regex, text: &[u8], replacement: &[u8]) -> Outcome {

@@ -52,10 +52,23 @@ pub(super) const TABLE: &[Function] = &[
         Ok(trim_prefix(a))
     }),
     fixed("nospace", &[Type::String], |_, a| {
-        Ok(Value::text(a.string(0).replace(char::is_whitespace, "")))
+        let latin = a
+            .text(0)
+            .bytes()
+            .iter()
+            .map(|byte| char::from(*byte))
+            .collect::<String>();
+        Ok(Value::text(latin.replace(char::is_whitespace, "")))
     }),
     fixed("initials", &[Type::String], |_, a| {
-        Ok(Value::text(initials(&a.string(0))))
+        // The library takes bytes for characters.
+        let latin = a
+            .text(0)
+            .bytes()
+            .iter()
+            .map(|byte| char::from(*byte))
+            .collect::<String>();
+        Ok(Value::text(initials(&latin)))
     }),
     fixed("swapcase", &[Type::String], |_, a| {
         Ok(Value::text(swap_case(&a.string(0))))
@@ -472,19 +485,39 @@ fn words(text: &str, joint: char) -> String {
 
 /// `foo_bar` as `FooBar`; leading joints stay.
 fn pascal(text: &str) -> String {
-    let body = text.trim_start_matches(['_', '-', ' ']);
+    let joint = |c: char| matches!(c, '_' | '-') || c.is_whitespace();
+    let upper = |c: char| c.to_uppercase().next().unwrap_or(c);
+    let lower = |c: char| c.to_lowercase().next().unwrap_or(c);
+    let body = text.trim_start_matches(joint);
     let mut out = text[..text.len() - body.len()].to_string();
-    let mut upper = true;
-    for c in body.chars() {
-        if matches!(c, '_' | '-') || c.is_whitespace() {
-            upper = true;
-        } else if upper {
-            out.extend(c.to_uppercase());
-            upper = false;
-        } else {
-            out.push(c);
+    let mut chars = body.chars();
+    let Some(first) = chars.next() else {
+        return out;
+    };
+    // A word that starts with a capital keeps no further capitals until a small letter.
+    let mut in_capitals = first.is_uppercase();
+    let mut previous = upper(first);
+    for c in chars {
+        let mut c = c;
+        match (joint(previous), joint(c)) {
+            (true, true) => out.push(previous),
+            (true, false) => {
+                in_capitals = c.is_uppercase();
+                c = upper(c);
+            }
+            (false, _) => {
+                if in_capitals {
+                    match c.is_uppercase() {
+                        true => c = lower(c),
+                        false => in_capitals = false,
+                    }
+                }
+                out.push(previous);
+            }
         }
+        previous = c;
     }
+    out.push(previous);
     out
 }
 

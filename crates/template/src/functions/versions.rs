@@ -18,6 +18,13 @@ pub(super) const TABLE: &[Function] = &[
     }),
 ];
 
+fn raised([major, minor, patch]: [u64; 3]) -> Value {
+    match Version::parse(&format!("{major}.{minor}.{patch}")) {
+        Ok(version) => Value::Object(Rc::new(version)),
+        Err(_) => Value::Nil,
+    }
+}
+
 impl Object for Version {
     fn type_name(&self) -> String {
         "*semver.Version".to_string()
@@ -37,6 +44,13 @@ impl Object for Version {
             "Metadata" => Value::text(&self.metadata),
             "Original" => Value::text(&self.original),
             "String" => Value::text(self.to_string()),
+            "IncMajor" => raised([self.major + 1, 0, 0]),
+            "IncMinor" => raised([self.major, self.minor + 1, 0]),
+            // The patch of a version before its release is the one it leads to.
+            "IncPatch" if !self.prerelease.is_empty() => {
+                raised([self.major, self.minor, self.patch])
+            }
+            "IncPatch" => raised([self.major, self.minor, self.patch + 1]),
             _ => return None,
         };
         Some(Method {

@@ -1,0 +1,396 @@
+//! `chart lint`: the rules of `helm lint`, in its order and words.
+//!
+//! The rules look at the files of one chart; nothing is read here. A finding names a severity, a
+//! path and what is wrong; the command decides what to print and whether that is a failure.
+
+mod addresses;
+mod deprecated;
+mod metadata;
+mod names;
+
+use pilotis_template::Environment;
+use pilotis_yaml::Node;
+use serde_json::{Map, Value as Json};
+
+use crate::capabilities::Capabilities;
+use crate::compat::Compat;
+use crate::errors::Error;
+use crate::load::{Chart, File};
+use crate::render::{Options, Release, render_files};
+use crate::values::{self, Values};
+use crate::{coalesce, schema};
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Could be better.
+    Info,
+    /// Against convention.
+    Warning,
+    /// The chart cannot be installed.
+    Error,
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How much it matters.
+    pub severity: Severity,
+    /// File, folder or chart it is about.
+    pub path: String,
+    /// What is wrong.
+    pub text: String,
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let word = match self.severity {
+            Severity::Info => "INFO",
+            Severity::Warning => "WARNING",
+            Severity::Error => "ERROR",
+        };
+        write!(f, "[{word}] {}: {}", self.path, self.text)
+    }
+}
+
+/// What is looked at.
+pub struct LintRequest {
+    /// Files of the chart, `.helmignore` not yet applied.
+    pub files: Vec<File>,
+    /// Absolute path of the chart, as findings name it.
+    pub path: String,
+    /// Namespace charts are told.
+    pub namespace: String,
+    /// Values given.
+    pub values: Values,
+    /// `--kube-version`.
+    pub kube_version: Option<String>,
+    /// `--skip-schema-validation`.
+    pub skip_schema: bool,
+    /// Which Helm to be.
+    pub compat: Compat,
+}
+
+/// What the rules found, and what Helm logs on the way.
+#[derive(Debug, Default)]
+pub struct Linted {
+    /// The findings, in the order of the rules.
+    pub findings: Vec<Finding>,
+    /// Lines of standard error.
+    pub warnings: Vec<String>,
+}
+
+impl Linted {
+    fn add(&mut self, severity: Severity, path: &str, text: impl Into<String>) {
+        self.findings.push(Finding {
+            severity,
+            path: path.to_string(),
+            text: text.into(),
+        });
+    }
+
+    /// Records what is wrong; true when nothing is.
+    fn check(&mut self, severity: Severity, path: &str, result: Result<(), String>) -> bool {
+        match result {
+            Ok(()) => true,
+            Err(text) => {
+                self.add(severity, path, text);
+                false
+            }
+        }
+    }
+}
+
+/// Runs every rule.
+pub fn lint(request: &LintRequest, environment: &(dyn Environment + Sync)) -> Linted {
+    let mut linted = Linted::default();
+    metadata::check(&request.files, &mut linted);
+    check_values(request, &mut linted);
+    check_templates(request, environment, &mut linted);
+    check_dependencies(request, &mut linted);
+    check_crds(request, &mut linted);
+    linted
+}
+
+fn text_of(file: &File) -> String {
+    String::from_utf8_lossy(&file.data).into_owned()
+}
+
+fn file<'a>(files: &'a [File], path: &str) -> Option<&'a File> {
+    files.iter().find(|file| file.path == path)
+}
+
+fn check_values(request: &LintRequest, linted: &mut Linted) {
+    const NAME: &str = "values.yaml";
+    let Some(values) = file(&request.files, NAME) else {
+        return linted.add(Severity::Info, NAME, "file does not exist");
+    };
+    let result = single_values(request, &text_of(values));
+    linted.check(Severity::Error, NAME, result);
+}
+
+/// The values of one chart alone, its subcharts not looked at.
+fn single_values(request: &LintRequest, text: &str) -> Result<(), String> {
+    let (mut own, _) =
+        values::read_plain(text).map_err(|error| format!("unable to parse YAML: {error}"))?;
+    let mut merged = Map::new();
+    let mut given = request.values.merged.clone();
+    let mut ignored = Vec::new();
+    coalesce::tables(&mut merged, &mut given, (false, ""), &mut ignored);
+    coalesce::tables(&mut merged, &mut own, (false, ""), &mut ignored);
+    let Some(schema) = file(&request.files, "values.schema.json") else {
+        return Ok(());
+    };
+    if request.skip_schema || schema.data.is_empty() {
+        return Ok(());
+    }
+    schema::validate(&text_of(schema), &merged)
+}
+
+fn load(request: &LintRequest) -> Result<Chart, Error> {
+    Chart::load_for(request.files.clone(), &request.compat)
+}
+
+fn check_templates(
+    request: &LintRequest,
+    environment: &(dyn Environment + Sync),
+    linted: &mut Linted,
+) {
+    const FOLDER: &str = "templates/";
+    if !request
+        .files
+        .iter()
+        .any(|file| file.path.starts_with(FOLDER))
+    {
+        return linted.add(Severity::Warning, FOLDER, "directory does not exist");
+    }
+    let chart = match load(request) {
+        Ok(chart) => chart,
+        Err(error) => return linted.add(Severity::Error, FOLDER, error.message),
+    };
+    let capabilities = Capabilities::new(&request.compat, request.kube_version.as_deref(), &[]);
+    let Ok(capabilities) = capabilities else {
+        return;
+    };
+    let release = Release {
+        name: "test-release".to_string(),
+        namespace: request.namespace.clone(),
+        revision: 0,
+        is_upgrade: false,
+    };
+    let options = Options {
+        compat: request.compat.clone(),
+        skip_schema: request.skip_schema,
+        limits: None,
+    };
+    let run = (&options, environment);
+    let rendered = render_files(&chart, &request.values, &release, &capabilities, run);
+    linted.warnings.extend(rendered.warnings);
+    let files = match rendered.result {
+        Ok(files) => files,
+        // Helm says nothing about dependencies or values that do not fit here.
+        Err(None) => return,
+        Err(Some(error)) => return linted.add(Severity::Error, FOLDER, error.message),
+    };
+    for template in &chart.templates {
+        let name = format!("{}/{}", chart.name(), template.path);
+        let output = files.iter().find(|file| file.path == name);
+        let text = output.map(|file| file.output.text()).unwrap_or_default();
+        if !check_template(&template.path, &text, &capabilities, linted) {
+            return;
+        }
+    }
+}
+
+/// False when a text cannot be read, after which Helm looks at no further one.
+fn check_template(
+    path: &str,
+    text: &str,
+    capabilities: &Capabilities,
+    linted: &mut Linted,
+) -> bool {
+    let base = path.rsplit('/').next().unwrap_or_default();
+    let extension = base.rfind('.').map_or("", |at| &base[at..]);
+    if ![".yaml", ".yml", ".tpl", ".txt"].contains(&extension) {
+        let text = format!(
+            "file extension '{extension}' not valid. Valid extensions are .yaml, .yml, .tpl, or .txt"
+        );
+        linted.add(Severity::Error, path, text);
+    }
+    let lower = extension.to_lowercase();
+    if (lower != ".yaml" && lower != ".yml") || text.trim().is_empty() {
+        return true;
+    }
+    linted.check(Severity::Warning, path, top_indent(text));
+    for document in documents(text) {
+        let node = match pilotis_yaml::parse_first(document) {
+            Ok(node) => node,
+            Err(error) => {
+                let text = format!("unable to parse YAML: error converting YAML to JSON: {error}");
+                linted.add(Severity::Error, path, text);
+                return false;
+            }
+        };
+        let Some(node) = node else {
+            continue;
+        };
+        if let Err(error) = pilotis_yaml::to_json(&node) {
+            let text = format!("unable to parse YAML: error converting YAML to JSON: {error}");
+            linted.add(Severity::Error, path, text);
+            return false;
+        }
+        check_object(path, &node, text, capabilities, linted);
+    }
+    true
+}
+
+/// Texts between separators, as the Kubernetes decoder cuts them.
+fn documents(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut begin = 0;
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        if at > 0 && line.starts_with("---") {
+            found.push(&text[begin..at]);
+            begin = at + line.len();
+        }
+        at += line.len();
+    }
+    found.push(&text[begin..]);
+    found.retain(|document| !document.trim().is_empty());
+    found
+}
+
+fn top_indent(text: &str) -> Result<(), String> {
+    let first = text.lines().find(|line| !line.trim().is_empty());
+    match first {
+        Some(line) if line.starts_with([' ', '\t']) => {
+            let shown = pilotis_template::quote(line.as_bytes());
+            Err(format!(
+                "document starts with an illegal indent: {shown}, which may cause parsing problems"
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_object(
+    path: &str,
+    node: &Node,
+    text: &str,
+    capabilities: &Capabilities,
+    linted: &mut Linted,
+) {
+    let field = |name: &str| node.get(name).and_then(Node::text).unwrap_or_default();
+    let (api_version, kind) = (field("apiVersion"), field("kind"));
+    let name = node
+        .at(&["metadata", "name"])
+        .and_then(Node::text)
+        .unwrap_or_default();
+    linted.check(Severity::Warning, path, names::check(kind, name));
+    if !api_version.is_empty() && !kind.is_empty() {
+        let version = (&*capabilities.major, &*capabilities.minor);
+        let result = deprecated::check(api_version, kind, version);
+        linted.check(Severity::Warning, path, result);
+    }
+    let selects = ["Deployment", "ReplicaSet", "DaemonSet", "StatefulSet"];
+    if selects.contains(&kind)
+        && !text.contains("matchLabels")
+        && !text.contains("matchExpressions")
+    {
+        let name = pilotis_template::quote(name.as_bytes());
+        let message =
+            format!("a {kind} must contain matchLabels or matchExpressions, and {name} does not");
+        linted.add(Severity::Error, path, message);
+    }
+    if kind == "List" && keeps_items(node) {
+        let message = "annotation 'helm.sh/resource-policy' within List objects are ignored";
+        linted.add(Severity::Error, path, message);
+    }
+}
+
+fn keeps_items(list: &Node) -> bool {
+    let items = list.get("items").map(Node::items).unwrap_or_default();
+    items.iter().any(|item| {
+        let annotation = item.at(&["metadata", "annotations", "helm.sh/resource-policy"]);
+        annotation.is_some()
+    })
+}
+
+fn check_dependencies(request: &LintRequest, linted: &mut Linted) {
+    let chart = match load(request) {
+        Ok(chart) => chart,
+        Err(error) => {
+            let text = format!("unable to load chart\n\t{}", error.message);
+            return linted.add(Severity::Error, "", text);
+        }
+    };
+    let path = request.path.as_str();
+    let declared = &chart.metadata.dependencies;
+    let undeclared: Vec<&str> = chart
+        .dependencies
+        .iter()
+        .map(Chart::name)
+        .filter(|name| !declared.iter().any(|wanted| wanted.name == *name))
+        .collect();
+    if !undeclared.is_empty() {
+        let names = undeclared.join(",");
+        let text = format!("chart metadata is missing these dependencies: {names}");
+        linted.add(Severity::Error, path, text);
+    }
+    let missing: Vec<&str> = declared
+        .iter()
+        .map(|wanted| wanted.name.as_str())
+        .filter(|name| !chart.dependencies.iter().any(|found| found.name() == *name))
+        .collect();
+    if !missing.is_empty() {
+        let names = missing.join(",");
+        let text = format!("chart directory is missing these dependencies: {names}");
+        linted.add(Severity::Warning, path, text);
+    }
+}
+
+fn check_crds(request: &LintRequest, linted: &mut Linted) {
+    const FOLDER: &str = "crds/";
+    if !request
+        .files
+        .iter()
+        .any(|file| file.path.starts_with(FOLDER))
+    {
+        return;
+    }
+    let chart = match load(request) {
+        Ok(chart) => chart,
+        Err(error) => return linted.add(Severity::Error, FOLDER, error.message),
+    };
+    let mut crds = Vec::new();
+    crate::render::collect_crds(&chart, &mut crds);
+    let prefix = format!("{}/", chart.name());
+    for crd in crds {
+        let path = crd.path.strip_prefix(&prefix).unwrap_or(&crd.path);
+        let text = text_of(&crd);
+        for document in documents(&text) {
+            let node = match pilotis_yaml::parse_first(document) {
+                Ok(Some(node)) => node,
+                Ok(None) => continue,
+                Err(error) => {
+                    let text =
+                        format!("unable to parse YAML: error converting YAML to JSON: {error}");
+                    return linted.add(Severity::Error, path, text);
+                }
+            };
+            if !matches!(pilotis_yaml::to_json(&node), Ok(Json::Object(_))) {
+                continue;
+            }
+            let field = |name: &str| node.get(name).and_then(Node::text).unwrap_or_default();
+            if !field("apiVersion").starts_with("apiextensions.k8s.io") {
+                let text = "apiVersion is not in 'apiextensions.k8s.io'";
+                linted.add(Severity::Error, path, text);
+            }
+            if field("kind") != "CustomResourceDefinition" {
+                let text = "object kind is not 'CustomResourceDefinition'";
+                linted.add(Severity::Error, path, text);
+            }
+        }
+    }
+}

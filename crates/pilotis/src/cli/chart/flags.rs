@@ -1,0 +1,198 @@
+//! Flags that several chart commands share, with Helm's names.
+
+use std::path::{Path, PathBuf};
+
+use clap::{ArgAction, Args, ValueEnum};
+use pilotis_chart::{Compat, Error, Input};
+
+/// A switch written as Helm's are: `--flag` or `--flag=true`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Switch(pub bool);
+
+impl std::str::FromStr for Switch {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Self(true)),
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Self(false)),
+            other => Err(format!(
+                "strconv.ParseBool: parsing {other:?}: invalid syntax"
+            )),
+        }
+    }
+}
+
+/// Which words errors are told in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Errors {
+    /// Helm's words, then an explanation.
+    #[default]
+    Explained,
+    /// Helm's words alone.
+    Helm,
+}
+
+/// Flags every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// Namespace of the release
+    #[arg(
+        short,
+        long,
+        value_name = "NAME",
+        env = "HELM_NAMESPACE",
+        default_value = "default"
+    )]
+    pub namespace: String,
+    /// Helm version to be like: 3.21.4, 4.2.2, 4.2.4 or 4.3.1
+    #[arg(
+        long,
+        value_name = "VERSION",
+        env = "PILOTIS_HELM_COMPAT",
+        default_value = "4.2.4"
+    )]
+    pub compat: String,
+    /// How errors are told
+    #[arg(long, value_enum, env = "PILOTIS_HELM_ERRORS", default_value_t)]
+    pub errors: Errors,
+    /// Tell more
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false")]
+    pub debug: Switch,
+    /// Flags about clusters, which offline commands take and do not need.
+    #[command(flatten)]
+    pub cluster: Cluster,
+}
+
+impl Common {
+    /// The profile named by `--compat`.
+    ///
+    /// # Errors
+    /// When no profile has that name.
+    pub fn profile(&self) -> Result<Compat, Error> {
+        Compat::named(&self.compat)
+    }
+}
+
+/// Taken so that a Helm command line can be given unchanged; rendering talks to no cluster.
+#[derive(Debug, Clone, Args)]
+#[allow(missing_docs, reason = "each is ignored")]
+pub struct Cluster {
+    #[arg(long, hide = true)]
+    pub kubeconfig: Option<String>,
+    #[arg(long, hide = true)]
+    pub kube_context: Option<String>,
+    #[arg(long, hide = true)]
+    pub kube_token: Option<String>,
+    #[arg(long, hide = true)]
+    pub kube_as_user: Option<String>,
+    #[arg(long, hide = true)]
+    pub kube_as_group: Vec<String>,
+    #[arg(long, hide = true)]
+    pub kube_apiserver: Option<String>,
+    #[arg(long, hide = true)]
+    pub kube_ca_file: Option<String>,
+    #[arg(long, hide = true)]
+    pub kube_tls_server_name: Option<String>,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", default_value = "false")]
+    pub kube_insecure_skip_tls_verify: Switch,
+    #[arg(long, hide = true)]
+    pub burst_limit: Option<i64>,
+    #[arg(long, hide = true)]
+    pub qps: Option<f32>,
+    #[arg(long, hide = true)]
+    pub color: Option<String>,
+    #[arg(long, hide = true)]
+    pub colour: Option<String>,
+    #[arg(long, hide = true)]
+    pub registry_config: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    pub repository_config: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    pub repository_cache: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    pub content_cache: Option<PathBuf>,
+}
+
+/// Values, as Helm's flags give them.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ValuesFlags {
+    /// Values file, or `-`; later ones win
+    #[arg(short = 'f', long = "values", value_name = "FILE", action = ArgAction::Append)]
+    pub files: Vec<String>,
+    /// Set a value
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Set a value that stays text
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set_string: Vec<String>,
+    /// Set a value from JSON
+    #[arg(long, value_name = "KEY=JSON")]
+    pub set_json: Vec<String>,
+    /// Set a value from a file's content
+    #[arg(long, value_name = "KEY=FILE")]
+    pub set_file: Vec<String>,
+    /// Set a value taken as it is
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set_literal: Vec<String>,
+}
+
+impl ValuesFlags {
+    /// Reads the files named; what cannot be read is told in Helm's words, in its order.
+    ///
+    /// # Errors
+    /// A values file that cannot be read.
+    pub fn inputs(&self) -> Result<Vec<Input>, Error> {
+        let mut all = Vec::new();
+        for name in self.files.iter().flat_map(|list| list.split(',')) {
+            all.push(Input::File(name.to_owned(), read_values(name)?));
+        }
+        all.extend(self.set_json.iter().cloned().map(Input::SetJson));
+        all.extend(self.set.iter().cloned().map(Input::Set));
+        all.extend(self.set_string.iter().cloned().map(Input::SetString));
+        for flag in &self.set_file {
+            all.push(Input::SetFile(flag.clone(), files_of(flag)));
+        }
+        all.extend(self.set_literal.iter().cloned().map(Input::SetLiteral));
+        Ok(all)
+    }
+}
+
+/// The content behind each path a `--set-file` may name; missing ones are left out.
+fn files_of(flag: &str) -> Vec<(String, String)> {
+    let paths = flag.split(',').filter_map(|pair| pair.split_once('='));
+    let contents = paths.filter_map(|(_, path)| {
+        let bytes = std::fs::read(path).ok()?;
+        Some((
+            path.to_owned(),
+            String::from_utf8_lossy(&bytes).into_owned(),
+        ))
+    });
+    contents.collect()
+}
+
+fn read_values(name: &str) -> Result<String, Error> {
+    let bytes = if name.trim() == "-" {
+        let mut text = Vec::new();
+        std::io::Read::read_to_end(&mut std::io::stdin(), &mut text)
+            .map(|_| text)
+            .map_err(|error| Error::new(go_io(&error)))?
+    } else {
+        std::fs::read(Path::new(name))
+            .map_err(|error| Error::new(format!("open {name}: {}", go_io(&error))))?
+    };
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// An I/O error in Go's words.
+pub fn go_io(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or_default();
+    let mut chars = words.chars();
+    match chars.next() {
+        Some(first) => first.to_lowercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}

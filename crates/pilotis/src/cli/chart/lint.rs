@@ -1,0 +1,150 @@
+//! `chart lint`: what `helm lint` says of charts, and how it ends.
+
+use std::path::Path;
+
+use anyhow::Result;
+use clap::Args;
+use pilotis_chart::lint::{LintRequest, Severity, lint};
+use pilotis_chart::{Error, Values};
+
+use super::flags::{Common, Switch, ValuesFlags};
+use super::machine::Machine;
+use super::{Outcome, locate, tell};
+
+/// What to look at.
+#[derive(Debug, Args)]
+pub struct Lint {
+    /// Folders or archives of charts
+    #[arg(value_name = "CHART")]
+    pub charts: Vec<String>,
+    /// Flags of every command.
+    #[command(flatten)]
+    pub common: Common,
+    /// Values given.
+    #[command(flatten)]
+    pub values: ValuesFlags,
+    /// Fail on warnings
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false")]
+    pub strict: Switch,
+    /// Print warnings and errors only
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false")]
+    pub quiet: Switch,
+    /// Look at charts below `charts/` too
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false")]
+    pub with_subcharts: Switch,
+    /// Do not look at `values.schema.json`
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false")]
+    pub skip_schema_validation: Switch,
+    /// Kubernetes version charts are told
+    #[arg(long, value_name = "VERSION")]
+    pub kube_version: Option<String>,
+}
+
+/// Runs `chart lint`.
+///
+/// # Errors
+/// Never today: what is wrong with a chart is an outcome.
+pub fn run(arguments: &Lint) -> Result<Outcome> {
+    let mut out = String::new();
+    let result = examine(arguments, &mut out);
+    tell::data(&out);
+    tell::outcome(result, &arguments.common)
+}
+
+fn examine(arguments: &Lint, out: &mut String) -> Result<String, Error> {
+    if arguments.charts.is_empty() {
+        return Err(Error::new(
+            "\"helm lint\" requires at least 1 argument\n\nUsage:  helm lint PATH [flags]",
+        ));
+    }
+    let compat = arguments.common.profile()?;
+    let values = Values::merge_for(&arguments.values.inputs()?, &compat)?;
+    let mut paths = arguments.charts.clone();
+    if arguments.with_subcharts.0 {
+        for path in &arguments.charts {
+            subcharts(&Path::new(path).join("charts"), &mut paths);
+        }
+    }
+    let lowest = match arguments.strict.0 {
+        true => Severity::Warning,
+        false => Severity::Error,
+    };
+    let (mut failed, mut noted) = (0, false);
+    for path in &paths {
+        let (lines, worst) = one(arguments, path, &values)?;
+        let notable = worst.is_some_and(|worst| worst > Severity::Info);
+        noted |= notable;
+        if arguments.quiet.0 && !notable {
+            continue;
+        }
+        out.push_str(&format!("==> Linting {path}\n{lines}\n"));
+        failed += usize::from(worst.is_some_and(|worst| worst >= lowest));
+    }
+    let summary = format!("{} chart(s) linted, {failed} chart(s) failed", paths.len());
+    if failed > 0 {
+        return Err(Error::new(summary));
+    }
+    Ok(match arguments.quiet.0 && !noted {
+        true => String::new(),
+        false => format!("{summary}\n"),
+    })
+}
+
+/// The lines about one chart, and the worst finding.
+fn one(arguments: &Lint, path: &str, values: &Values) -> Result<(String, Option<Severity>), Error> {
+    let missing = |reason: &str| {
+        let text = format!("Error unable to check Chart.yaml file in chart: {reason}\n");
+        (text, Some(Severity::Error))
+    };
+    let chart_file = Path::new(path).join("Chart.yaml");
+    if !path.ends_with(".tgz") && !chart_file.exists() {
+        let shown = chart_file.display();
+        return Ok(missing(&format!("stat {shown}: no such file or directory")));
+    }
+    let files = match locate::files(Path::new(path)) {
+        Ok(files) => files,
+        Err(error) => return Ok((format!("Error {error}\n"), Some(Severity::Error))),
+    };
+    let absolute = std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    let request = LintRequest {
+        files,
+        path: absolute.display().to_string(),
+        namespace: arguments.common.namespace.clone(),
+        values: values.clone(),
+        kube_version: arguments.kube_version.clone(),
+        skip_schema: arguments.skip_schema_validation.0,
+        compat: arguments.common.profile()?,
+    };
+    let linted = lint(&request, &Machine::linting());
+    tell::warnings(&linted.warnings);
+    let worst = linted.findings.iter().map(|finding| finding.severity).max();
+    let shown = linted
+        .findings
+        .iter()
+        .filter(|finding| !arguments.quiet.0 || finding.severity > Severity::Info);
+    let lines = shown.map(|finding| format!("{finding}\n")).collect();
+    Ok((lines, worst))
+}
+
+/// Charts below a folder, in the order of their paths.
+fn subcharts(folder: &Path, out: &mut Vec<String>) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.is_dir() {
+            subcharts(&path, out);
+        } else if name == "Chart.yaml" {
+            out.push(folder.display().to_string());
+        } else if name.ends_with(".tgz") || name.ends_with(".tar.gz") {
+            out.push(path.display().to_string());
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What Go's JSON scanner says about a text that is none.
+
+/// Deepest nesting, as in Go.
+const DEPTH_MAX: usize = 10_000;
+
+/// The first mistake of a text that is no JSON, in Go's words.
+pub(crate) fn complaint(text: &[u8]) -> String {
+    let mut scanner = Scanner { text, at: 0 };
+    let result = scanner.value(0).and_then(|()| {
+        scanner.blanks();
+        match scanner.peek() {
+            None => Ok(()),
+            Some(c) => Err(invalid(c, "after top-level value")),
+        }
+    });
+    result.err().unwrap_or_else(end)
+}
+
+fn end() -> String {
+    "unexpected end of JSON input".to_string()
+}
+
+fn invalid(c: u8, context: &str) -> String {
+    let shown = match c {
+        b'\'' => r"'\''".to_string(),
+        b'"' => "'\"'".to_string(),
+        c => {
+            let quoted = crate::literal::quote(char::from(c).to_string().as_bytes());
+            format!("'{}'", &quoted[1..quoted.len() - 1])
+        }
+    };
+    format!("invalid character {shown} {context}")
+}
+
+struct Scanner<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+type Scanned = Result<(), String>;
+
+impl Scanner<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    fn blanks(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    /// The next character, or the complaint that the text ends.
+    fn need(&mut self) -> Result<u8, String> {
+        let c = self.peek().ok_or_else(end)?;
+        self.at += 1;
+        Ok(c)
+    }
+
+    fn value(&mut self, depth: usize) -> Scanned {
+        if depth > DEPTH_MAX {
+            return Err("exceeded max depth".to_string());
+        }
+        self.blanks();
+        match self.need()? {
+            b'{' => self.object(depth),
+            b'[' => self.array(depth),
+            b'"' => self.string(),
+            b't' => self.word(b"true"),
+            b'f' => self.word(b"false"),
+            b'n' => self.word(b"null"),
+            c @ (b'-' | b'0'..=b'9') => self.number(c),
+            c => Err(invalid(c, "looking for beginning of value")),
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Scanned {
+        self.blanks();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            self.blanks();
+            match self.need()? {
+                b'"' => self.string()?,
+                c => return Err(invalid(c, "looking for beginning of object key string")),
+            }
+            self.blanks();
+            match self.need()? {
+                b':' => self.value(depth + 1)?,
+                c => return Err(invalid(c, "after object key")),
+            }
+            self.blanks();
+            match self.need()? {
+                b',' => {}
+                b'}' => return Ok(()),
+                c => return Err(invalid(c, "after object key:value pair")),
+            }
+        }
+    }
+
+    fn array(&mut self, depth: usize) -> Scanned {
+        self.blanks();
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            self.value(depth + 1)?;
+            self.blanks();
+            match self.need()? {
+                b',' => {}
+                b']' => return Ok(()),
+                c => return Err(invalid(c, "after array element")),
+            }
+        }
+    }
+
+    fn string(&mut self) -> Scanned {
+        loop {
+            match self.need()? {
+                b'"' => return Ok(()),
+                b'\\' => match self.need()? {
+                    b'b' | b'f' | b'n' | b'r' | b't' | b'\\' | b'/' | b'"' => {}
+                    b'u' => {
+                        for _ in 0..4 {
+                            let c = self.need()?;
+                            if !c.is_ascii_hexdigit() {
+                                return Err(invalid(c, "in \\u hexadecimal character escape"));
+                            }
+                        }
+                    }
+                    c => return Err(invalid(c, "in string escape code")),
+                },
+                c if c < 0x20 => return Err(invalid(c, "in string literal")),
+                _ => {}
+            }
+        }
+    }
+
+    fn word(&mut self, word: &'static [u8]) -> Scanned {
+        for expected in &word[1..] {
+            let c = self.need()?;
+            if c != *expected {
+                let (word, expected) = (String::from_utf8_lossy(word), char::from(*expected));
+                return Err(invalid(
+                    c,
+                    &format!("in literal {word} (expecting '{expected}')"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self, context: &str) -> Scanned {
+        let c = self.need()?;
+        if !c.is_ascii_digit() {
+            return Err(invalid(c, context));
+        }
+        while self.peek().is_some_and(|c| c.is_ascii_digit()) {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    fn number(&mut self, first: u8) -> Scanned {
+        let first = match first {
+            b'-' => {
+                let c = self.need()?;
+                if !c.is_ascii_digit() {
+                    return Err(invalid(c, "in numeric literal"));
+                }
+                c
+            }
+            c => c,
+        };
+        if first != b'0' {
+            while self.peek().is_some_and(|c| c.is_ascii_digit()) {
+                self.at += 1;
+            }
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits("after decimal point in numeric literal")?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits("in exponent of numeric literal")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::complaint;
+
+    #[test]
+    fn the_first_mistake_is_named() {
+        let cases = [
+            ("", "unexpected end of JSON input"),
+            ("{\"a\" 1}", "invalid character '1' after object key"),
+            (
+                "[1,]",
+                "invalid character ']' looking for beginning of value",
+            ),
+            ("tru", "unexpected end of JSON input"),
+            (
+                "1.x",
+                "invalid character 'x' after decimal point in numeric literal",
+            ),
+            ("\"\\q\"", "invalid character 'q' in string escape code"),
+            ("{} '", "invalid character '\\'' after top-level value"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(complaint(text.as_bytes()), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What is fed.
+
+use pilotis_chart::{Chart, File, Input, Values, unpack};
+use pilotis_template::{Limits, Machine, NoEnvironment, Set, Value};
+use pilotis_yaml::Flavour;
+
+use crate::seeds;
+
+/// One engine that takes bytes nobody checked.
+pub struct Target {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What inputs are made from.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+    /// Takes an input; a panic is a finding, an error is not.
+    pub run: fn(&[u8]),
+}
+
+/// The targets.
+pub static TARGETS: [Target; 5] = [
+    Target {
+        name: "template",
+        seeds: seeds::templates,
+        run: template,
+    },
+    Target {
+        name: "yaml",
+        seeds: seeds::yaml,
+        run: yaml,
+    },
+    Target {
+        name: "set",
+        seeds: seeds::words,
+        run: set,
+    },
+    Target {
+        name: "archive",
+        seeds: seeds::archives,
+        run: archive,
+    },
+    Target {
+        name: "chart",
+        seeds: seeds::yaml,
+        run: chart,
+    },
+];
+
+/// Lexes, parses and executes a template.
+fn template(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let mut set = Set::new();
+    if set.add("t", &text).is_err() {
+        return;
+    }
+    let data = Value::from_json(&serde_json::json!({
+        "Values": {"s": "text", "n": 5, "l": [1, "a", null], "m": {"a": {"b": 1}}, "t": true},
+        "Release": {"Name": "r"},
+    }));
+    let mut machine = Machine::new(set, &NoEnvironment);
+    machine.limits = Limits {
+        depth_max: 20,
+        steps_max: 20_000,
+        output_bytes_max: 1 << 20,
+    };
+    let _ = machine.run("t", &data);
+}
+
+/// Reads YAML, converts it and writes it again in both flavours.
+fn yaml(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let Ok(documents) = pilotis_yaml::parse(&text) else {
+        return;
+    };
+    for document in documents {
+        let Some(json) = document
+            .root
+            .and_then(|root| pilotis_yaml::to_json(&root).ok())
+        else {
+            continue;
+        };
+        for flavour in [Flavour::GoV2, Flavour::GoV3] {
+            let written = pilotis_yaml::emit(&json, flavour);
+            let _ = pilotis_yaml::parse(&written);
+        }
+    }
+}
+
+/// Reads a word in every `--set` grammar.
+fn set(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let inputs = [
+        Input::Set(text.clone()),
+        Input::SetString(text.clone()),
+        Input::SetJson(text.clone()),
+        Input::SetLiteral(text.clone()),
+        Input::SetFile(text, Vec::new()),
+    ];
+    for input in inputs {
+        let _ = Values::merge(&[input]);
+    }
+}
+
+/// Unpacks an archive and loads it.
+fn archive(bytes: &[u8]) {
+    let _ = unpack(bytes);
+    let _ = Chart::load_archive(bytes);
+}
+
+/// Loads a chart whose values, metadata and ignore rules are the input.
+fn chart(bytes: &[u8]) {
+    for path in [
+        "values.yaml",
+        "Chart.yaml",
+        ".helmignore",
+        "values.schema.json",
+    ] {
+        let mut files = vec![File::new(path, bytes)];
+        if path != "Chart.yaml" {
+            let metadata = "apiVersion: v2\nname: a\nversion: 1.0.0\n";
+            files.push(File::new("Chart.yaml", metadata));
+        }
+        let _ = Chart::load(files);
+    }
+}

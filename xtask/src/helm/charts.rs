@@ -1,0 +1,362 @@
+//! Public charts that lie on this machine, rendered by the real Helm and by ours.
+//!
+//! The folder holds one folder for each repository (`owner+name`), in any depth below it charts. A
+//! chart whose dependencies are missing gets them from the other charts of the folder, in a copy.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Result, bail};
+
+use super::program::{Program, Ran};
+use super::{VERSIONS, values};
+use crate::run::target_dir;
+
+/// Where prepared copies of charts lie.
+fn work() -> PathBuf {
+    target_dir().join("helm-charts")
+}
+
+struct Case {
+    chart: PathBuf,
+    name: String,
+    set: usize,
+    arguments: Vec<String>,
+}
+
+/// How a rendering compares.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Verdict {
+    Equal,
+    EqualError,
+    Output,
+    Error,
+    Code,
+}
+
+struct Row {
+    name: String,
+    set: usize,
+    verdict: Verdict,
+    why: String,
+}
+
+/// Compares every chart below a folder, and prints what differs and the totals.
+pub fn compare(folder: &Path, rest: &[&str]) -> Result<()> {
+    let filter = rest.first().copied().unwrap_or("");
+    let version = rest.get(1).copied().unwrap_or(VERSIONS[0]);
+    let (helm, ours) = (Program::helm(version)?, Program::ours(version)?);
+    let cases = cases(folder, filter)?;
+    if cases.is_empty() {
+        bail!("no chart below {} matches {filter:?}", folder.display());
+    }
+    let next = AtomicUsize::new(0);
+    let rows = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let row = judge(case, &helm, &ours);
+                    if row.verdict > Verdict::EqualError {
+                        println!("{} #{} {:?}\n{}", row.name, row.set, row.verdict, row.why);
+                    }
+                    if let Ok(mut rows) = rows.lock() {
+                        rows.push(row);
+                    }
+                }
+            });
+        }
+    });
+    let rows = rows.into_inner().unwrap_or_default();
+    summary(version, &rows);
+    Ok(())
+}
+
+fn summary(version: &str, rows: &[Row]) {
+    let mut charts: BTreeMap<&str, bool> = BTreeMap::new();
+    let mut totals: BTreeMap<Verdict, usize> = BTreeMap::new();
+    for row in rows {
+        let equal = charts.entry(&row.name).or_insert(true);
+        *equal &= row.verdict <= Verdict::EqualError;
+        *totals.entry(row.verdict).or_default() += 1;
+    }
+    println!(
+        "\nhelm {version}: {} charts, {} renderings",
+        charts.len(),
+        rows.len()
+    );
+    for (verdict, count) in &totals {
+        println!("  {verdict:?}: {count}");
+    }
+    let different: Vec<&str> = charts.iter().filter(|c| !c.1).map(|c| *c.0).collect();
+    println!(
+        "charts with every rendering equal: {}",
+        charts.len() - different.len()
+    );
+    for name in different {
+        println!("  differs: {name}");
+    }
+}
+
+fn judge(case: &Case, helm: &Program, ours: &Program) -> Row {
+    let mut arguments = vec!["template", "rel", "."];
+    arguments.extend(case.arguments.iter().map(String::as_str));
+    let mut row = Row {
+        name: case.name.clone(),
+        set: case.set,
+        verdict: Verdict::Code,
+        why: String::new(),
+    };
+    let runs = helm
+        .run(&case.chart, &arguments)
+        .and_then(|wanted| Ok((wanted, ours.run(&case.chart, &arguments)?)));
+    match runs {
+        Err(error) => row.why = format!("{error:#}"),
+        Ok((wanted, found)) => {
+            (row.verdict, row.why) = verdict(&wanted, &found);
+            if row.verdict == Verdict::Output || row.verdict == Verdict::Error {
+                // Only lines on which two runs of the real program differ are forgiven.
+                if let Ok(again) = helm.run(&case.chart, &arguments) {
+                    (row.verdict, row.why) = masked(&wanted, &again, &found);
+                }
+            }
+        }
+    }
+    row
+}
+
+fn verdict(wanted: &Ran, found: &Ran) -> (Verdict, String) {
+    if wanted.code != found.code {
+        let why = format!(
+            "  exit {} instead of {}\n  helm: {}\n  ours: {}",
+            found.code,
+            wanted.code,
+            last_line(&wanted.stderr),
+            last_line(&found.stderr)
+        );
+        return (Verdict::Code, why);
+    }
+    if wanted.stdout != found.stdout {
+        let (wanted, found) = (lossy(&wanted.stdout), lossy(&found.stdout));
+        return (Verdict::Output, difference(&wanted, &found));
+    }
+    if wanted.stderr != found.stderr {
+        return (Verdict::Error, difference(&wanted.stderr, &found.stderr));
+    }
+    let verdict = if wanted.ok() {
+        Verdict::Equal
+    } else {
+        Verdict::EqualError
+    };
+    (verdict, String::new())
+}
+
+fn masked(wanted: &Ran, again: &Ran, found: &Ran) -> (Verdict, String) {
+    let mask = |first: &str, second: &str, text: &str| -> String {
+        let (first, second): (Vec<&str>, Vec<&str>) =
+            (first.split('\n').collect(), second.split('\n').collect());
+        let lines: Vec<&str> = text.split('\n').collect();
+        if first.len() != second.len() || first.len() != lines.len() {
+            // Lines in another order each time, such as log lines: compare them sorted.
+            let mut sorted = lines;
+            sorted.sort_unstable();
+            return sorted.join("\n");
+        }
+        let masked = lines.iter().enumerate().map(|(at, line)| {
+            if first[at] == second[at] {
+                line
+            } else {
+                "<random>"
+            }
+        });
+        masked.collect::<Vec<_>>().join("\n")
+    };
+    let sorted = |text: &str| {
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.sort_unstable();
+        lines.join("\n")
+    };
+    let all = |ran: &Ran| Ran {
+        code: ran.code,
+        stdout: mask(
+            &lossy(&wanted.stdout),
+            &lossy(&again.stdout),
+            &lossy(&ran.stdout),
+        )
+        .into(),
+        // The order of log lines is random in Helm: maps are walked.
+        stderr: sorted(&ran.stderr),
+    };
+    verdict(&all(wanted), &all(found))
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The line that says what is wrong.
+fn last_line(text: &str) -> &str {
+    let error = text.lines().find(|line| line.starts_with("Error:"));
+    error.or_else(|| text.lines().last()).unwrap_or_default()
+}
+
+/// The first lines that differ.
+fn difference(wanted: &str, found: &str) -> String {
+    let (wanted, found): (Vec<&str>, Vec<&str>) =
+        (wanted.split('\n').collect(), found.split('\n').collect());
+    let at = wanted
+        .iter()
+        .zip(&found)
+        .take_while(|(a, b)| a == b)
+        .count();
+    let source = wanted[..at]
+        .iter()
+        .rev()
+        .find(|line| line.starts_with("# Source"));
+    let show = |lines: &[&str]| {
+        let lines = lines.iter().skip(at.saturating_sub(1)).take(4);
+        let lines = lines.map(|line| {
+            let cut: String = line.chars().take(160).collect();
+            format!("    {cut}\n")
+        });
+        lines.collect::<String>()
+    };
+    format!(
+        "  line {} {}\n  helm:\n{}  ours:\n{}",
+        at + 1,
+        source.unwrap_or(&""),
+        show(&wanted),
+        show(&found)
+    )
+}
+
+fn cases(folder: &Path, filter: &str) -> Result<Vec<Case>> {
+    let mut charts = Vec::new();
+    find(folder, &mut charts)?;
+    charts.sort();
+    let pool = pool(&charts);
+    let mut cases = Vec::new();
+    for chart in charts {
+        let name = chart.strip_prefix(folder).unwrap_or(&chart);
+        let name = name.display().to_string();
+        if !name.contains(filter) {
+            continue;
+        }
+        let prepared = prepare(&chart, &name, &pool)?;
+        for (set, arguments) in values::sets(&prepared).into_iter().enumerate() {
+            cases.push(Case {
+                chart: prepared.clone(),
+                name: name.clone(),
+                set,
+                arguments,
+            });
+        }
+    }
+    Ok(cases)
+}
+
+/// Folders with a `Chart.yaml` that lie in no other.
+fn find(folder: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
+    if folder.join("Chart.yaml").is_file() {
+        out.push(folder.to_owned());
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() && entry.file_name() != ".git" {
+            find(&entry.path(), out)?;
+        }
+    }
+    Ok(())
+}
+
+fn pool(charts: &[PathBuf]) -> BTreeMap<String, PathBuf> {
+    let mut pool = BTreeMap::new();
+    for chart in charts {
+        let text = fs::read_to_string(chart.join("Chart.yaml")).unwrap_or_default();
+        let name = text.lines().find_map(|line| line.strip_prefix("name:"));
+        if let Some(name) = name {
+            let name = name.trim().trim_matches(['"', '\'']).to_owned();
+            pool.entry(name).or_insert_with(|| chart.clone());
+        }
+    }
+    pool
+}
+
+/// Names under `dependencies:` of a chart.
+fn dependencies(chart: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for file in ["Chart.yaml", "requirements.yaml"] {
+        let text = fs::read_to_string(chart.join(file)).unwrap_or_default();
+        let mut inside = false;
+        for line in text.lines() {
+            if !line.starts_with([' ', '-', '#']) && !line.is_empty() {
+                inside = line.starts_with("dependencies:");
+                continue;
+            }
+            let field = line.trim_start().trim_start_matches("- ").trim_start();
+            if let Some(name) = field.strip_prefix("name:")
+                && inside
+            {
+                names.push(name.trim().trim_matches(['"', '\'']).to_owned());
+            }
+        }
+    }
+    names
+}
+
+/// The chart itself, or a copy with the dependencies that were missing.
+fn prepare(chart: &Path, name: &str, pool: &BTreeMap<String, PathBuf>) -> Result<PathBuf> {
+    let missing = |chart: &Path| -> Vec<String> {
+        let present: Vec<String> = fs::read_dir(chart.join("charts"))
+            .map(|entries| {
+                let names = entries.filter_map(|e| e.ok()?.file_name().into_string().ok());
+                names.collect()
+            })
+            .unwrap_or_default();
+        let absent = |name: &String| {
+            !present
+                .iter()
+                .any(|have| have == name || have.starts_with(&format!("{name}-")))
+        };
+        dependencies(chart).into_iter().filter(absent).collect()
+    };
+    if missing(chart).is_empty() {
+        return Ok(chart.to_owned());
+    }
+    let copy = work().join(name.replace('/', "__"));
+    if !copy.exists() {
+        copy_tree(chart, &copy)?;
+        add_missing(&copy, pool, &missing, 0)?;
+    }
+    Ok(copy)
+}
+
+fn add_missing(
+    chart: &Path,
+    pool: &BTreeMap<String, PathBuf>,
+    missing: &dyn Fn(&Path) -> Vec<String>,
+    depth: u32,
+) -> Result<()> {
+    for name in missing(chart) {
+        if let Some(found) = pool.get(&name)
+            && depth < 4
+        {
+            let target = chart.join("charts").join(&name);
+            copy_tree(found, &target)?;
+            add_missing(&target, pool, missing, depth + 1)?;
+        }
+    }
+    Ok(())
+}
+
+fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    crate::run::run(Command::new("cp").arg("-r").arg(from).arg(to))
+}

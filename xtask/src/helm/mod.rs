@@ -1,0 +1,46 @@
+//! `cargo xtask helm`: our chart engine beside the real Helm, byte for byte.
+//!
+//! `vectors` lets the real Helm of every profile answer the lists in `inputs/` and stores what it
+//! said; tests replay that. `sample` asks again for a random part, as CI does. `charts` renders
+//! public charts that lie on this machine with both programs and prints a table. Nothing of a
+//! public chart is kept; no expected output is written by hand.
+
+mod charts;
+mod emitter;
+mod program;
+mod values;
+mod vectors;
+
+use anyhow::{Result, bail};
+
+/// The versions compared, the default profile first. The first is a required judge.
+const VERSIONS: [&str; 3] = ["4.2.4", "4.3.1", "3.21.4"];
+
+/// Asks the default judge a random part of the stored vectors again.
+///
+/// # Errors
+/// When it answers otherwise than stored.
+pub fn sample() -> Result<()> {
+    vectors::sample(None)
+}
+
+/// Runs one of the comparisons.
+///
+/// # Errors
+/// A judge that is missing, an unknown word, or a difference where none may be.
+pub fn main(arguments: &[String]) -> Result<()> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["judges"] => crate::judges::helms(),
+        ["vectors"] => vectors::record(),
+        ["sample"] => vectors::sample(None),
+        ["sample", seed] => vectors::sample(Some(seed.parse()?)),
+        ["emitter"] => emitter::compare(10_000),
+        ["emitter", count] => emitter::compare(count.parse()?),
+        ["charts", folder, rest @ ..] => charts::compare(folder.as_ref(), rest),
+        _ => bail!(
+            "usage: cargo xtask helm judges | vectors | sample [SEED] | emitter [COUNT] | charts \
+             FOLDER [FILTER] [VERSION]"
+        ),
+    }
+}
