@@ -1,5 +1,5 @@
-//! What the browser tests need beside Debian's Chromium, and the README's picture, which one of them
-//! takes.
+//! What the browser tests need beside Debian's Chromium, and the README's picture, which one of
+//! them takes.
 
 use std::path::PathBuf;
 use std::process::Command;
