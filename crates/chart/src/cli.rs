@@ -1,13 +1,14 @@
 //! What the `chart` commands do once their arguments are read: no printing, no disk.
 
 use pilotis_template::{Environment, Machine, NoEnvironment, Set, Value};
+use serde_json::Value as Json;
 
 use crate::capabilities::Capabilities;
 use crate::compat::Compat;
 use crate::errors::Error;
 use crate::load::Chart;
-use crate::print::{Printing, print, show_only};
-use crate::render::{Options, Release, Rendered, render};
+use crate::print::{Printing, Written, files, print, show_only};
+use crate::render::{Options, Release, Rendered, merged_values, render};
 use crate::values::{Input, Values};
 
 /// The arguments of `chart template`.
@@ -27,6 +28,10 @@ pub struct TemplateRequest {
     pub printing: Printing,
     /// How to render.
     pub options: Options,
+    /// Give files to write instead of a text to print.
+    pub as_files: bool,
+    /// Put the files below a folder named after the release.
+    pub release_folder: bool,
 }
 
 /// What `chart template` prints: data or an error, and what is logged on the way.
@@ -36,6 +41,8 @@ pub struct Printed {
     pub result: Result<String, Error>,
     /// Lines of standard error that come first.
     pub warnings: Vec<String>,
+    /// Files to write, when the request asks for them.
+    pub files: Vec<Written>,
 }
 
 impl TemplateRequest {
@@ -60,8 +67,15 @@ pub fn template(
     environment: &(dyn Environment + Sync),
 ) -> Printed {
     let mut warnings = Vec::new();
+    let mut written = Vec::new();
     let result = rendered(chart, request, environment).and_then(|mut rendered| {
         warnings = std::mem::take(&mut rendered.warnings);
+        if request.as_files {
+            let release = request.release_folder.then_some(&*request.release.name);
+            written = files(&rendered, request.printing, release);
+            // Helm prints the text it has, which is none.
+            return Ok("\n".to_string());
+        }
         let printed = print(&rendered, request.printing);
         if request.show_only.is_empty() {
             return Ok(printed);
@@ -71,7 +85,11 @@ pub fn template(
     if let Err(error) = &result {
         warnings.extend(error.warnings.iter().cloned());
     }
-    Printed { result, warnings }
+    Printed {
+        result,
+        warnings,
+        files: written,
+    }
 }
 
 fn rendered(
@@ -143,6 +161,53 @@ pub fn version_text(compat: &Compat, text: &str) -> Result<String, Error> {
     });
     let output = Machine::new(set, &NoEnvironment).run("_", &Value::from_json(&about));
     Ok(output.map_err(wrap)?.text())
+}
+
+/// Every value below a path, one a line: what it is and who set it.
+///
+/// # Errors
+/// Values that do not fit the chart; a path under which there is nothing.
+pub fn explain_values(
+    chart: &Chart,
+    values: &Values,
+    compat: &Compat,
+    path: &str,
+) -> Result<String, Error> {
+    let (merged, origins) = merged_values(chart, values, compat)?;
+    let wanted = crate::values::steps(path);
+    let mut leaves = Vec::new();
+    flatten(&Json::Object(merged), &mut Vec::new(), &mut leaves);
+    let mut out = String::new();
+    for (path, value) in leaves.iter().filter(|(path, _)| path.starts_with(&wanted)) {
+        let place = match origins.position(path) {
+            Some(place) => place.to_string(),
+            None => "nobody: empty".to_string(),
+        };
+        out.push_str(&format!("{} = {value}  # {place}\n", path.join(".")));
+    }
+    if out.is_empty() {
+        return Err(Error::new(format!("there is no value at {path:?}")));
+    }
+    Ok(out)
+}
+
+/// Values that hold no others, with their paths; lists count as one.
+fn flatten(value: &Json, path: &mut Vec<String>, out: &mut Vec<(Vec<String>, String)>) {
+    match value {
+        Json::Object(map) if !map.is_empty() => {
+            for (key, value) in map {
+                path.push(key.clone());
+                flatten(value, path, out);
+                path.pop();
+            }
+        }
+        Json::Number(number) => {
+            let text = number.to_string();
+            let whole = text.strip_suffix(".0").unwrap_or(&text);
+            out.push((path.clone(), whole.to_string()));
+        }
+        other => out.push((path.clone(), other.to_string())),
+    }
 }
 
 /// What `chart show` prints.

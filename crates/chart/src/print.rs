@@ -48,6 +48,50 @@ pub fn print(rendered: &Rendered, printing: Printing) -> String {
     out
 }
 
+/// A file `--output-dir` writes: its path below the folder, its text, and how it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Path below the folder.
+    pub path: String,
+    /// Everything that is written.
+    pub text: String,
+    /// Whether it is a hook, which is added to a file that is already there.
+    pub is_hook: bool,
+}
+
+/// What `--output-dir` writes, in order; objects of one template share its path.
+pub fn files(rendered: &Rendered, printing: Printing, release: Option<&str>) -> Vec<Written> {
+    let below = |source: &str| match release {
+        Some(release) => format!("{release}/{source}"),
+        None => source.to_string(),
+    };
+    let written = |path: String, source: &str, text: &str, is_hook: bool| Written {
+        path,
+        text: format!("---\n# Source: {source}\n{text}\n"),
+        is_hook,
+    };
+    let mut all = Vec::new();
+    if printing.include_crds {
+        for crd in &rendered.crds {
+            let text = String::from_utf8_lossy(&crd.data);
+            all.push(written(crd.path.clone(), &crd.path, &text, false));
+        }
+    }
+    for manifest in &rendered.manifests {
+        let source = &manifest.source;
+        all.push(written(below(source), source, &manifest.text, false));
+    }
+    for hook in &rendered.hooks {
+        let is_test = hook.events.iter().any(|event| event == "test");
+        if printing.no_hooks || (printing.skip_tests && is_test) {
+            continue;
+        }
+        let source = &hook.manifest.source;
+        all.push(written(below(source), source, &hook.manifest.text, true));
+    }
+    all
+}
+
 /// The documents of a printed output whose templates match the patterns of `--show-only`.
 ///
 /// # Errors

@@ -107,6 +107,33 @@ pub fn render(
     deep(|| job.run(chart)).unwrap_or_else(Err)
 }
 
+/// The values templates would see, and who set each of them.
+///
+/// # Errors
+/// Values that do not fit the chart, in Helm's words.
+pub fn merged_values(
+    chart: &Chart,
+    values: &Values,
+    compat: &Compat,
+) -> Result<(Table<String, Json>, Origins), Error> {
+    let drops_null_defaults = compat.drops_null_defaults;
+    let mut warnings = Vec::new();
+    let mut chart = chart.clone();
+    dependencies::process(
+        &mut chart,
+        &values.merged,
+        drops_null_defaults,
+        &mut warnings,
+    )?;
+    let mut coalescer = Coalescer {
+        merge: false,
+        drops_null_defaults,
+        warnings: &mut warnings,
+    };
+    let merged = coalescer.chart(&chart, &values.merged)?;
+    Ok((merged, Origins::new(values, &chart)))
+}
+
 /// The texts of a chart's templates, as linting wants them.
 pub(crate) struct Files {
     /// None as an error: the values do not fit, of which lint says nothing.

@@ -188,7 +188,18 @@ impl Input {
 
 /// The place of a path in the documents of a file; the last document that has it wins.
 pub(crate) fn position_in(nodes: &[Node], file: &str, path: &[String]) -> Option<Position> {
-    let found = nodes.iter().rev().find_map(|node| node.at(path))?;
+    let found = nodes.iter().rev().find_map(|node| {
+        let found = node.at(path)?;
+        // What holds others begins on a later line than the key a reader looks for.
+        let key = path.split_last().and_then(|(last, above)| {
+            let (key, _) = node.at(above)?.get_pair(last)?;
+            Some(key)
+        });
+        match found.text() {
+            Some(_) => Some(found),
+            None => Some(key.unwrap_or(found)),
+        }
+    })?;
     Some(Position {
         file: file.to_string(),
         line: found.start.line,

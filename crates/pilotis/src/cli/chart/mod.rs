@@ -9,6 +9,7 @@ pub mod package;
 pub mod show;
 mod tell;
 pub mod template;
+pub mod values;
 pub mod version;
 
 use anyhow::Result;
@@ -26,6 +27,9 @@ pub enum Chart {
     /// Print what is in a chart
     #[command(subcommand, alias = "inspect")]
     Show(Box<show::Show>),
+    /// Tell which value a chart would see, and who set it
+    #[command(subcommand)]
+    Values(Box<values::Values>),
     /// Pack charts into archives
     Package(Box<package::Package>),
     /// Tell which Helm this is like
@@ -42,6 +46,7 @@ pub fn run(command: Chart) -> Result<Outcome> {
         Chart::Template(arguments) => template::run(&arguments),
         Chart::Lint(arguments) => lint::run(&arguments),
         Chart::Show(command) => show::run(&command),
+        Chart::Values(command) => values::run(&command),
         Chart::Package(arguments) => package::run(&arguments),
         Chart::Version(arguments) => version::run(&arguments),
     }

@@ -1,11 +1,11 @@
 //! `chart template`: what `helm template` prints, where it prints it, and how it ends.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
 use pilotis_chart::cli::{TemplateRequest, template};
-use pilotis_chart::{Chart, Error, Options, Printing, Release};
+use pilotis_chart::{Chart, Error, Options, Printing, Release, Written};
 
 use super::Outcome;
 use super::flags::{Common, Switch, ValuesFlags};
@@ -107,8 +107,6 @@ pub struct Install {
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub wait_for_jobs: Option<Switch>,
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    pub dependency_update: Option<Switch>,
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub disable_openapi_validation: Option<Switch>,
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub atomic: Option<Switch>,
@@ -136,6 +134,11 @@ pub fn run(arguments: &Template) -> Result<Outcome> {
 
 fn render(arguments: &Template) -> Result<String, Error> {
     let compat = arguments.common.profile()?;
+    if arguments.install.dry_run.as_deref() == Some("server") {
+        return Err(Error::new(
+            "`--dry-run=server` asks a cluster, and rendering asks none",
+        ));
+    }
     let machine = Machine::new(&arguments.machine)?;
     let (name, reference) = name_and_chart(arguments)?;
     let path = locate::chart(&reference, &arguments.source)?;
@@ -161,12 +164,39 @@ fn render(arguments: &Template) -> Result<String, Error> {
             skip_schema: arguments.skip_schema_validation.0,
             limits: None,
         },
+        as_files: arguments.output_dir.is_some(),
+        release_folder: arguments.release_name.0,
     };
     request.check()?;
     let chart = Chart::load_for(locate::files(&path)?, &request.options.compat)?;
     let printed = template(&chart, &request, &machine);
     tell::warnings(&printed.warnings);
+    if let Some(folder) = &arguments.output_dir {
+        write(folder, &printed.files)?;
+    }
     printed.result
+}
+
+/// Writes files as `--output-dir` does: objects of one template one after another.
+fn write(folder: &Path, files: &[Written]) -> Result<(), Error> {
+    let mut begun = std::collections::BTreeSet::new();
+    for file in files {
+        let path = format!("{}/{}", folder.display(), file.path);
+        let failed = |error: std::io::Error| {
+            Error::new(format!("open {path}: {}", super::flags::go_io(&error)))
+        };
+        let target = Path::new(&path);
+        if let Some(parent) = target.parent() {
+            std::fs::create_dir_all(parent).map_err(failed)?;
+        }
+        let again = !begun.insert(&file.path) || (file.is_hook && target.exists());
+        let mut open = std::fs::OpenOptions::new();
+        let open = open.create(true).write(true).append(again).truncate(!again);
+        let mut out = open.open(target).map_err(failed)?;
+        std::io::Write::write_all(&mut out, file.text.as_bytes()).map_err(failed)?;
+        tell::data(&format!("wrote {path}\n"));
+    }
+    Ok(())
 }
 
 /// Values of a flag that may be repeated or separated by commas.
