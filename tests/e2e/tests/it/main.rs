@@ -5,6 +5,7 @@
 mod instance;
 
 mod api;
+mod check;
 mod delivery;
 mod git;
 mod seam;
