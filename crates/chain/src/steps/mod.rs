@@ -12,7 +12,8 @@ mod verify;
 use std::collections::BTreeMap;
 
 use kube::ResourceExt;
-use pilotis_git::{CommitId, File, Mode, Repository as Git, TreeLimits};
+use pilotis_check::Past;
+use pilotis_git::{CommitId, File, HistoryLimits, Mode, Repository as Git, TreeLimits};
 use pilotis_kinds::names::Slug;
 use pilotis_kinds::pilotis::{DeliveryStatus, GateName};
 
@@ -42,6 +43,9 @@ pub(crate) async fn run(
         GateName::Promote => promote::run(&commit, status, context).await,
     }
 }
+
+/// What a history keeps, one version of a file at a time.
+pub(crate) type History = Box<dyn Iterator<Item = Past> + Send>;
 
 /// The commit a delivery is about, ready to be read.
 pub(crate) struct Commit {
@@ -112,6 +116,21 @@ impl Commit {
         self.git
             .files(self.id, "", limits)
             .map_err(Error::git("read the commit's files"))
+    }
+
+    /// Every version of the files `wanted` that this commit's history keeps.
+    pub(crate) fn history(
+        &self,
+        wanted: impl Fn(&str) -> bool + Send + 'static,
+    ) -> Result<History, Error> {
+        let versions = self.git.versions(&[self.id], HistoryLimits::default());
+        let versions = versions.map_err(Error::git("read the history"))?;
+        let past = versions.map(|version| Past {
+            commit: version.commit.to_string(),
+            path: version.path,
+            bytes: version.bytes,
+        });
+        Ok(Box::new(past.filter(move |past| wanted(&past.path))))
     }
 
     /// The commit's own time, seconds since 1970.
