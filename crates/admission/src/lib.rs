@@ -33,8 +33,17 @@ pub const ROLE: &str = include_str!("role.yaml");
 
 /// More rules for objects in enforced namespaces, given by the binary.
 pub trait Verdict: Send + Sync {
-    /// What is wrong with an object, each with its cause and the next step; empty when nothing.
-    fn judge(&self, namespace: &str, object: &serde_json::Value) -> Vec<String>;
+    /// What is wrong with an object, each with its cause and the next step.
+    fn judge(&self, namespace: &str, object: &serde_json::Value) -> Judgement;
+}
+
+/// What further rules say of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Judgement {
+    /// What makes the answer no.
+    pub refused: Vec<String>,
+    /// What is told to whoever asked, and changes nothing.
+    pub warned: Vec<String>,
 }
 
 /// Where and how the webhook serves.

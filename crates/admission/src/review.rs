@@ -9,11 +9,11 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::Verdict;
 use crate::images::new_images;
 use crate::policy;
 use crate::signatures::Signatures;
 use crate::watched::{Projects, Watched};
+use crate::{Judgement, Verdict};
 
 /// Largest review read; API servers send objects of at most 3 MiB, twice.
 const REVIEW_BYTES_MAX: usize = 8 << 20;
@@ -69,8 +69,15 @@ async fn validate(
         return Err(StatusCode::BAD_REQUEST);
     }
     let request = review.request;
-    let problems = reviewer.problems(&request).await;
+    let judgement = reviewer.judgement(&request);
+    let mut problems = reviewer.problems(&request).await;
+    problems.extend(judgement.refused);
+    problems.truncate(PROBLEMS_MAX);
     let mut response = json!({"uid": request.uid, "allowed": problems.is_empty()});
+    if !judgement.warned.is_empty() {
+        let warned: Vec<&String> = judgement.warned.iter().take(PROBLEMS_MAX).collect();
+        response["warnings"] = json!(warned);
+    }
     if !problems.is_empty() {
         tracing::info!(
             namespace = request.namespace,
@@ -104,11 +111,17 @@ impl Reviewer {
                 return problems;
             }
         }
-        if let Some(verdict) = &self.verdict {
-            problems.extend(verdict.judge(&request.namespace, &request.object));
-        }
-        problems.truncate(PROBLEMS_MAX);
         problems
+    }
+
+    /// What further rules say. What did not change was judged when it came: an object that no longer
+    /// fits can still be labelled, and lose its finalizers.
+    fn judgement(&self, request: &Request) -> Judgement {
+        let same = request.object["spec"] == request.old_object["spec"];
+        match &self.verdict {
+            Some(verdict) if !same => verdict.judge(&request.namespace, &request.object),
+            _ => Judgement::default(),
+        }
     }
 
     async fn judge(&self, image: &str, project: &str) -> Result<(), String> {

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use pilotis_admission::{Settings, Target, Verdict};
+use pilotis_admission::{Judgement, Settings, Target, Verdict};
 use pilotis_http::{Ca, Tls};
 use pilotis_oci::{Descriptor, Digest, Manifest, Reference, media};
 use pilotis_signing::{Artifact, PrivateKey, bundle_signature, simple_signature};
@@ -67,13 +67,13 @@ fn add(answers: &mut HashMap<String, Vec<u8>>, artifact: &Artifact, image: &Dige
 struct NoSecrets;
 
 impl Verdict for NoSecrets {
-    fn judge(&self, _: &str, object: &serde_json::Value) -> Vec<String> {
-        let is_bad = object.pointer("/metadata/labels/bad").is_some();
-        if is_bad {
-            vec!["label bad is not allowed; remove it".to_owned()]
-        } else {
-            Vec::new()
+    fn judge(&self, _: &str, object: &serde_json::Value) -> Judgement {
+        let mut judgement = Judgement::default();
+        if object.pointer("/metadata/labels/bad").is_some() {
+            let cause = "label bad is not allowed; remove it".to_owned();
+            judgement.refused.push(cause);
         }
+        judgement
     }
 }
 

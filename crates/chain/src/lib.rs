@@ -12,6 +12,7 @@ pub mod gates;
 
 mod api;
 mod bases;
+mod decisions;
 mod deliveries;
 mod evidence;
 mod front;

@@ -2,6 +2,7 @@
 
 use pilotis_chart::{Capabilities, Chart, Compat, Error, File, Input, Manifest, Release, Values};
 use pilotis_report::Diagnostic;
+use pilotis_yaml::Node;
 
 use crate::charts::{Origin, Rendered, Renderer};
 use crate::tree::{Tree, is_inside};
@@ -40,7 +41,9 @@ fn render(
             .trim_start_matches('/');
         File::new(path, bytes.clone())
     });
-    let loaded = Chart::load(inside.collect())?;
+    let mut inside: Vec<File> = inside.collect();
+    set_absent_aside(&mut inside);
+    let loaded = Chart::load(inside)?;
     let inputs = values.iter().filter_map(|path| {
         let text = String::from_utf8_lossy(files.get(path)?).into_owned();
         Some(Input::File(path.clone(), text))
@@ -58,6 +61,51 @@ fn render(
     let rendered = pilotis_chart::render(&loaded, &values, &release, &capabilities, run)?;
     let hooks = rendered.hooks.into_iter().map(|hook| hook.manifest);
     Ok(rendered.manifests.into_iter().chain(hooks).collect())
+}
+
+/// Takes dependencies that are not in the chart out of `Chart.yaml`: what the chart itself renders is
+/// judged all the same, and a rule of its own tells what is missing.
+fn set_absent_aside(files: &mut [File]) {
+    let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
+    let Some(metadata) = files.iter_mut().find(|file| file.path == "Chart.yaml") else {
+        return;
+    };
+    let text = String::from_utf8_lossy(&metadata.data).into_owned();
+    let Ok(Some(root)) = pilotis_yaml::parse_first(&text) else {
+        return;
+    };
+    let listed = root
+        .get("dependencies")
+        .map(Node::items)
+        .unwrap_or_default();
+    let absent = |node: &&Node| !is_present(node, paths.iter().map(String::as_str));
+    if !listed.iter().any(|node| absent(&node)) {
+        return;
+    }
+    let Ok(mut value) = pilotis_yaml::to_json(&root) else {
+        return;
+    };
+    let mut kept = listed.iter().map(|node| !absent(&node));
+    if let Some(list) = value["dependencies"].as_array_mut() {
+        list.retain(|_| kept.next().unwrap_or(true));
+    }
+    metadata.data = value.to_string().into_bytes();
+}
+
+/// Whether a dependency is under `charts/`, as a folder or an archive; `paths` are the chart's.
+pub(crate) fn is_present<'p>(dependency: &Node, mut paths: impl Iterator<Item = &'p str>) -> bool {
+    let name = dependency
+        .get("name")
+        .and_then(Node::text)
+        .unwrap_or_default();
+    paths.any(|path| {
+        let Some(inner) = path.strip_prefix("charts/") else {
+            return false;
+        };
+        let folder = inner.split('/').next() == Some(name) && inner.contains('/');
+        let archive = inner.ends_with(".tgz") && inner.starts_with(&format!("{name}-"));
+        folder || archive
+    })
 }
 
 fn one(manifest: Manifest, chart: &str) -> Rendered {

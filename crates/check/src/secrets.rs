@@ -231,11 +231,25 @@ pub(crate) fn tokens(text: &str) -> Vec<Hit> {
         }
         PATTERNS.formats.iter().find_map(|(fr, en, pattern)| {
             let found = pattern.find(line)?;
-            let sample = found.as_str().ends_with("EXAMPLE");
+            let address = *en == "password in an address" && is_shown(line, found.as_str());
+            let sample = address || found.as_str().ends_with("EXAMPLE");
             (!sample).then(|| Hit::new((index, line), found.start(), (fr, en)))
         })
     };
     text.lines().enumerate().filter_map(hit).collect()
+}
+
+/// Whether an address stands in a comment, with a word where its password would be.
+fn is_shown(line: &str, address: &str) -> bool {
+    let comments = ["#", "//", "/*", "* ", "--", ";", "<!--"];
+    let comment = comments
+        .iter()
+        .any(|mark| line.trim_start().starts_with(mark));
+    let before = address
+        .rsplit_once('@')
+        .map_or(address, |(before, _)| before);
+    let password = before.rsplit_once(':').map_or("", |(_, password)| password);
+    comment && PATTERNS.placeholder.is_match(password)
 }
 
 /// `password = literal` in a configuration file.
@@ -433,6 +447,8 @@ mod tests {
         );
         assert!(tokens("postgres://user:${PASSWORD}@db/x https://a.b/c:d@e").is_empty());
         assert_eq!(tokens("postgres://user:hunter2@db/x").len(), 1);
+        assert!(tokens("# url: postgres://user:password@db/x").is_empty());
+        assert_eq!(tokens("url: postgres://user:password@db/x").len(), 1);
         assert!(scan("README.md", "postgres://user:hunter2@db/x").is_empty());
         assert!(tokens(&format!("{}{}", "AKIAIOSFODNN7", "EXAMPLE")).is_empty());
     }

@@ -5,7 +5,8 @@ use pilotis_report::Position;
 use pilotis_yaml::{Content, Node};
 
 use crate::collect::{Breach, Collector};
-use crate::tree::{FILE_BYTES_MAX, is_foreign, is_yaml, name};
+use crate::engine::is_present;
+use crate::tree::{FILE_BYTES_MAX, directory, is_foreign, is_inside, is_yaml, name};
 use crate::{certificates, locate, pipelines, results, secrets};
 
 /// Deepest nesting of a values file looked at; the reader's own limit is larger.
@@ -128,7 +129,7 @@ fn is_literal(node: &Node) -> bool {
 /// A dependency whose version is a range renders differently tomorrow.
 fn dependencies(collector: &mut Collector<'_>, path: &str, text: &str) {
     let rule = "chart-dependency-version";
-    collector.looked([rule]);
+    collector.looked([rule, "chart-dependency-absent"]);
     // A chart that cannot be read is reported when it is rendered.
     let Ok(Some(root)) = pilotis_yaml::parse_first(text) else {
         return;
@@ -147,6 +148,7 @@ fn dependencies(collector: &mut Collector<'_>, path: &str, text: &str) {
             Some((_, version)) => (version.text().unwrap_or_default(), version.start),
             None => ("", dependency.start),
         };
+        absent(collector, path, dependency);
         let exact = version
             .trim_start_matches('v')
             .split(['-', '+'])
@@ -169,4 +171,35 @@ fn dependencies(collector: &mut Collector<'_>, path: &str, text: &str) {
             change: None,
         });
     }
+}
+
+/// A dependency that is not in the chart: nothing says what it will render.
+fn absent(collector: &mut Collector<'_>, path: &str, dependency: &Node) {
+    let chart = directory(path);
+    let inside = collector.files.keys().filter(|path| is_inside(path, chart));
+    let mut inside = inside.filter_map(|path| path.strip_prefix(chart));
+    let present = is_present(
+        dependency,
+        inside.by_ref().map(|p| p.trim_start_matches('/')),
+    );
+    if present {
+        return;
+    }
+    let name = dependency
+        .get("name")
+        .and_then(Node::text)
+        .unwrap_or_default();
+    let name: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
+    collector.breach(Breach {
+        rule: "chart-dependency-absent",
+        message: Text {
+            fr: format!(
+                "la dépendance {name} n'est pas dans charts/, ce qu'elle rend n'est pas jugé"
+            ),
+            en: format!("dependency {name} is not in charts/, what it renders is not judged"),
+        },
+        object: None,
+        position: Some(locate::position(path, dependency.start)),
+        change: None,
+    });
 }

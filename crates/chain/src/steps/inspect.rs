@@ -1,16 +1,17 @@
 //! Inspect: the rules about sources, and secrets. The chart is judged at `verify`, where what it
 //! renders for each environment is known.
 
-use pilotis_check::{Language, Options, Referential, Report};
+use pilotis_check::{Language, Options, Referential, Report, Tree};
 use pilotis_kinds::pilotis::{Blocked, Evidence, GateName};
 use pilotis_kinds::reason::Reason;
 use pilotis_report::{Finding, Level};
 
 use crate::Context;
 use crate::api::Error;
+use crate::decisions;
 use crate::evidence::{self, Document, figures};
 use crate::gates::Outcome;
-use crate::steps::Commit;
+use crate::steps::{Commit, History};
 
 /// Media type of a compliance report.
 const REPORT: &str = "application/vnd.pilotis.compliance-report.v1+json";
@@ -18,22 +19,39 @@ const REPORT: &str = "application/vnd.pilotis.compliance-report.v1+json";
 pub(crate) async fn run(commit: &Commit, context: &Context) -> Result<Outcome, Error> {
     let chart = format!("{}/", commit.repository.spec.chart);
     let mut files = commit.files()?;
+    let options = options(commit, &files, context).await?;
     files.retain(|path, _| !path.starts_with(&chart));
     if !files.contains_key(&commit.repository.spec.dockerfile) {
         let path = commit.repository.spec.dockerfile.clone();
         return Ok(Outcome::failed(Reason::NoDockerfile { path }));
     }
-    let report = judge(files, &Options::default()).await?;
+    let past = commit.history(move |path| !path.starts_with(&chart))?;
+    let report = judge(files, past, options).await?;
     judged(commit, context, GateName::Inspect, &report).await
 }
 
-/// Judges files on a thread of its own: rendering and patterns are work.
-pub(crate) async fn judge(files: pilotis_check::Tree, options: &Options) -> Result<Report, Error> {
-    let options = Options {
+/// How a commit is judged: in French, with the decisions that hold for its project.
+pub(crate) async fn options(
+    commit: &Commit,
+    files: &Tree,
+    context: &Context,
+) -> Result<Options, Error> {
+    Ok(Options {
         language: Language::French,
-        ..options.clone()
-    };
-    let work = tokio::task::spawn_blocking(move || pilotis_check::run(&files, &options));
+        decisions: decisions::read(files, commit.slug.as_str(), context).await?,
+        ..Options::default()
+    })
+}
+
+/// Judges files on a thread of its own: rendering and patterns are work.
+pub(crate) async fn judge(
+    files: Tree,
+    mut past: History,
+    options: Options,
+) -> Result<Report, Error> {
+    let work = tokio::task::spawn_blocking(move || {
+        pilotis_check::run_with_history(&files, &mut past, &options)
+    });
     let report = work.await.map_err(Error::git("judge the sources"))?;
     report.map_err(Error::git("load the rules"))
 }

@@ -13,7 +13,8 @@ mod verify;
 use std::collections::BTreeMap;
 
 use kube::ResourceExt;
-use pilotis_git::{CommitId, File, Mode, ReadError, Repository as Git, TreeLimits};
+use pilotis_check::Past;
+use pilotis_git::{CommitId, File, HistoryLimits, Mode, ReadError, Repository as Git, TreeLimits};
 use pilotis_kinds::names::Slug;
 use pilotis_kinds::pilotis::{DeliveryStatus, GateName};
 use pilotis_kinds::reason::Reason;
@@ -44,6 +45,9 @@ pub(crate) async fn run(
         GateName::Promote => promote::run(&commit, status, context).await,
     }
 }
+
+/// What a history keeps, one version of a file at a time.
+pub(crate) type History = Box<dyn Iterator<Item = Past> + Send>;
 
 /// The commit a delivery is about, ready to be read.
 pub(crate) struct Commit {
@@ -130,6 +134,21 @@ impl Commit {
         };
         let before = self.git.is_ancestor(self.id, other);
         Ok(before.map_err(Error::git("compare commits"))? && other != self.id)
+    }
+
+    /// Every version of the files `wanted` that this commit's history keeps.
+    pub(crate) fn history(
+        &self,
+        wanted: impl Fn(&str) -> bool + Send + 'static,
+    ) -> Result<History, Error> {
+        let versions = self.git.versions(&[self.id], HistoryLimits::default());
+        let versions = versions.map_err(Error::git("read the history"))?;
+        let past = versions.map(|version| Past {
+            commit: version.commit.to_string(),
+            path: version.path,
+            bytes: version.bytes,
+        });
+        Ok(Box::new(past.filter(move |past| wanted(&past.path))))
     }
 
     /// The commit's own time, seconds since 1970.

@@ -2,7 +2,6 @@
 
 use kube::ResourceExt;
 use kube::api::ListParams;
-use pilotis_check::Options;
 use pilotis_kinds::names::check_environment;
 use pilotis_kinds::pilotis::{DeliveryStatus, GateName};
 use pilotis_kinds::reason::Reason;
@@ -26,11 +25,13 @@ pub(crate) async fn run(
     }
     let chart = format!("{}/", commit.repository.spec.chart);
     let mut files = commit.files()?;
+    let options = inspect::options(commit, &files, context).await?;
     files.retain(|path, _| path.starts_with(&chart));
     if files.is_empty() {
         return Ok(Outcome::failed(Reason::NoChart { path: chart }));
     }
-    let report = inspect::judge(files, &Options::default()).await?;
+    let past = commit.history(move |path| path.starts_with(&chart))?;
+    let report = inspect::judge(files, past, options).await?;
     inspect::judged(commit, context, GateName::Verify, &report).await
 }
 

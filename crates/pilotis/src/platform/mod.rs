@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod node;
 pub mod serve;
 pub mod services;
+mod verdict;
 
 use std::net::Ipv4Addr;
 use std::path::Path;

@@ -219,12 +219,15 @@ fn a_wrong_chart_gives_helms_words_then_the_place_and_a_hint() -> Result<()> {
         assert_eq!(ours.status.code(), Some(2), "{arguments:?}: {text}");
         let hinted = text.lines().last().is_some_and(|l| l.starts_with("hint: "));
         assert!(hinted && ours.stdout.is_empty(), "{arguments:?}: {text}");
-        for fact in *facts {
+        for fact in facts.iter().copied() {
             assert!(text.contains(fact), "{arguments:?}: no {fact} in {text}");
         }
         let helms = render(&["--errors=helm"])?;
         assert_eq!(helms.status.code(), Some(1));
-        assert!(text.starts_with(&*String::from_utf8_lossy(&helms.stderr)), "{text}");
+        assert!(
+            text.starts_with(&*String::from_utf8_lossy(&helms.stderr)),
+            "{text}"
+        );
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 mod instance;
 
 mod api;
+mod check;
 mod console;
 mod crash;
 mod delivery;

@@ -1,0 +1,151 @@
+//! What `pilotis check` reads: a tree within limits, its history, further rules.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use pilotis_check::{FILE_BYTES_MAX, Past, Tree};
+use pilotis_git::{HistoryLimits, Repository};
+use pilotis_policy::{Rule, Rules};
+
+use super::{History, Judge};
+
+/// Most files read.
+const FILES_MAX: usize = 50_000;
+/// Deepest folder entered.
+const DEPTH_MAX: usize = 64;
+/// Bytes of all files together.
+const TREE_BYTES_MAX: usize = 1 << 30;
+/// Largest file of rules.
+const RULES_BYTES_MAX: u64 = 4 << 20;
+
+/// The files of a folder, one file, or the files of a chart archive.
+pub(super) fn tree(path: &Path) -> Result<Tree> {
+    let mut tree = Tree::new();
+    let kind =
+        std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+    if kind.is_dir() {
+        let mut bytes = 0;
+        walk((path, path), 0, &mut tree, &mut bytes)?;
+        return Ok(tree);
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if name.ends_with(".tgz") || name.ends_with(".tar.gz") {
+        let packed = std::fs::read(path)?;
+        let files = pilotis_chart::unpack(&packed)
+            .map_err(|error| anyhow::anyhow!("{}", error.diagnostic().message))
+            .with_context(|| format!("cannot unpack {}", path.display()))?;
+        return Ok(files
+            .into_iter()
+            .map(|file| (file.path, file.data))
+            .collect());
+    }
+    tree.insert(name.into_owned(), contents(path)?);
+    Ok(tree)
+}
+
+/// Reads regular files only: a link may leave the tree or loop, and Git keeps it as text.
+fn walk(
+    (root, folder): (&Path, &Path),
+    depth: usize,
+    tree: &mut Tree,
+    bytes: &mut usize,
+) -> Result<()> {
+    if depth > DEPTH_MAX {
+        return Ok(());
+    }
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    for entry in entries {
+        let entry = entry?;
+        let path = entry.path();
+        let kind = entry.file_type()?;
+        let name = entry.file_name();
+        if kind.is_dir() && name != ".git" && name != "target" && name != "node_modules" {
+            walk((root, &path), depth + 1, tree, bytes)?;
+        } else if kind.is_file() {
+            let relative = path.strip_prefix(root).unwrap_or(&path).to_string_lossy();
+            let read = contents(&path)?;
+            if read.len() <= FILE_BYTES_MAX {
+                *bytes += read.len();
+            }
+            if tree.len() >= FILES_MAX || *bytes > TREE_BYTES_MAX {
+                bail!("more than {FILES_MAX} files or 1 GiB in {}", root.display());
+            }
+            tree.insert(relative.into_owned(), read);
+        }
+    }
+    Ok(())
+}
+
+/// The file's bytes, at most one more than the engine reads, so that it sees the file is too large.
+fn contents(path: &Path) -> Result<Vec<u8>> {
+    let file =
+        std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let size = file.metadata().map_or(0, |kind| kind.len());
+    if size > FILE_BYTES_MAX as u64 {
+        // Not read at all, and zeros cost no memory until somebody looks: nobody does.
+        return Ok(vec![0; FILE_BYTES_MAX + 1]);
+    }
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The history of the repository whose root is judged; nothing when there is none.
+pub(super) fn history(arguments: &Judge) -> History {
+    let nothing: History = Box::new(std::iter::empty());
+    let directory = arguments.path.join(".git");
+    if arguments.no_history || !directory.is_dir() {
+        return nothing;
+    }
+    let versions = || {
+        let repository = Repository::open(&directory)?;
+        let mut tips: Vec<_> = repository.refs()?.into_values().collect();
+        tips.extend(repository.resolve("HEAD").ok());
+        repository.versions(&tips, HistoryLimits::default())
+    };
+    match versions() {
+        Ok(versions) => Box::new(versions.map(|version| Past {
+            commit: version.commit.to_string(),
+            path: version.path,
+            bytes: version.bytes,
+        })),
+        Err(error) => {
+            eprintln!(
+                "warning: the history is not judged: {:#}",
+                anyhow::Error::from(error)
+            );
+            nothing
+        }
+    }
+}
+
+/// Rules of files: lists of ours, or ValidatingAdmissionPolicy objects.
+pub(super) fn rules(files: &[PathBuf]) -> Result<Vec<Rule>> {
+    let mut all = Vec::new();
+    for path in files {
+        let name = path.display();
+        let mut text = String::new();
+        let file = std::fs::File::open(path).with_context(|| format!("cannot read {name}"))?;
+        file.take(RULES_BYTES_MAX)
+            .read_to_string(&mut text)
+            .with_context(|| format!("cannot read {name}"))?;
+        let read = match text.contains("ValidatingAdmissionPolicy") {
+            true => Rules::read_admission_policies(&text),
+            false => Rules::read(&text),
+        };
+        all.extend(read.with_context(|| format!("cannot use {name}"))?.0);
+    }
+    Ok(all)
+}
+
+/// Writes a mended file in place: its folder is not a link out of the tree, since none was read.
+pub(super) fn write(root: &Path, path: &str, text: &str) -> Result<()> {
+    let target = match root.is_dir() {
+        true => root.join(path),
+        false => root.to_path_buf(),
+    };
+    std::fs::write(&target, text).with_context(|| format!("cannot write {}", target.display()))
+}
