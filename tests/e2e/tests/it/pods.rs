@@ -66,8 +66,12 @@ pub fn a_pod_reaches_the_api(instance: &Instance) -> Result<()> {
     let wait = "--request-timeout=5s";
     let version = [&version[..], &[address, wait]].concat();
     let (phase, log) = run(instance, "build-api", &version, &labels)?;
+    let unreachable = log.contains("Unable to connect to the server")
+        && ["Timeout exceeded", "deadline exceeded"]
+            .iter()
+            .any(|words| log.contains(words));
     ensure!(
-        phase == "Failed" && log.contains("Timeout exceeded"),
+        phase == "Failed" && unreachable,
         "a build pod and the API: {phase}: {log}"
     );
     let registry = "--server=https://10.244.0.1:5000";
