@@ -182,7 +182,7 @@ async fn never_healthy(instance: &Instance) -> Result<()> {
     let (code, text) = watch(instance, &delivery)?;
     assert_eq!(code, Some(1), "{text}");
     for fact in [
-        "blocked at promote",
+        "BLOCKED at promote",
         "dev was not healthy after 5 seconds: ",
         "team",
     ] {
