@@ -12,6 +12,7 @@ use pilotis_kinds::names::Slug;
 use pilotis_kinds::pilotis::{
     Blocked, DeliverySpec, DeliveryStatus, Evidence, Gate, GateName, GateState, Promotion,
 };
+use pilotis_kinds::reason::Reason;
 
 use crate::diff::{self, Mark};
 use crate::doors::{self, Door};
@@ -241,6 +242,9 @@ fn verdict(status: &DeliveryStatus, served: &[Served]) -> Chip {
     if status.promotions.iter().any(|p| p.state == "Degraded") {
         return Chip::new("bad", "Dégradée");
     }
+    if overtaken(status).is_some() {
+        return Chip::new("wait", "Dépassée").with_icon("off");
+    }
     if is_done(status) {
         let standing = standing(status, served).count();
         return match (status.promotions.len(), standing) {
@@ -283,6 +287,12 @@ fn find(status: &DeliveryStatus, state: GateState) -> Option<&Gate> {
     status.gates.iter().find(|gate| gate.state == state)
 }
 
+/// The gate that says a newer delivery took this one's place.
+fn overtaken(status: &DeliveryStatus) -> Option<&Gate> {
+    let gone = |gate: &&Gate| matches!(gate.reason(), Some(Reason::Superseded { .. }));
+    status.gates.iter().find(gone)
+}
+
 fn is_done(status: &DeliveryStatus) -> bool {
     let passed = |gate: &Gate| matches!(gate.state, GateState::Passed | GateState::Skipped);
     let all = status.gates.len() == GateName::ALL.len() && status.gates.iter().all(passed);
@@ -290,7 +300,7 @@ fn is_done(status: &DeliveryStatus) -> bool {
 }
 
 fn is_finished(status: &DeliveryStatus) -> bool {
-    is_done(status) || find(status, GateState::Failed).is_some()
+    is_done(status) || overtaken(status).is_some() || find(status, GateState::Failed).is_some()
 }
 
 fn last_moment(status: &DeliveryStatus) -> Option<Timestamp> {
@@ -371,6 +381,8 @@ fn status_line(status: &DeliveryStatus, served: &[Served], now: Timestamp) -> St
             doors::place(gate.name),
             since.unwrap_or_default()
         )
+    } else if let Some(gate) = overtaken(status) {
+        french::message(gate)
     } else if is_done(status) {
         done_text(status, served)
     } else if let Some(gate) = find(status, GateState::Running) {

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use pilotis_kinds::names::Slug;
+use pilotis_kinds::pilotis::GateState;
+use pilotis_kinds::reason::Reason;
 use serde_json::Value;
 
 use crate::delivery::{self, Delivery, Look};
@@ -175,6 +177,25 @@ fn a_delivery_that_newer_ones_replaced_everywhere_says_so() {
     );
     let serving = delivery::Serving::among(&siblings);
     assert_eq!(serving.verdict(&siblings[1]).word, "En service");
+}
+
+#[test]
+fn a_delivery_that_a_newer_one_overtook_has_ended_and_says_by_which() {
+    let mut delivery = fixtures::running();
+    let gate = delivery.status.as_mut().unwrap().gates.last_mut().unwrap();
+    gate.state = GateState::Skipped;
+    gate.say(&Reason::Superseded {
+        delivery: "web-5d2f9a0c11ee".to_owned(),
+        environment: "prod".to_owned(),
+    });
+    let view = delivery::view(&fixtures::slug(), &delivery, &[], &look(None, true));
+    assert_eq!(view.status.chip.word, "Dépassée");
+    assert!(view.status.finished && !view.live);
+    let text = askama::Template::render(&view.status.text).unwrap();
+    assert!(
+        text.contains("web-5d2f9a0c11ee a été promue dans prod"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use pilotis_kinds::names::Slug;
 use pilotis_kinds::pilotis::{Blocked, DeliveryStatus, Gate, GateName, GateState, Promotion};
+use pilotis_kinds::reason::Reason;
 
 use crate::client::Delivery;
 
@@ -72,7 +73,14 @@ pub(super) fn describe(delivery: &Delivery, now: Timestamp) -> String {
 pub(super) fn verdict(delivery: &Delivery) -> String {
     let mut out = String::new();
     let Some((gate, cause)) = blocked(delivery) else {
-        let _ = writeln!(out, "delivered: {}", plain(&delivery.spec.title));
+        match delivery.status.as_ref().and_then(overtaken) {
+            Some(gate) => {
+                let _ = writeln!(out, "overtaken: {}", plain(&gate.message));
+            }
+            None => {
+                let _ = writeln!(out, "delivered: {}", plain(&delivery.spec.title));
+            }
+        }
         for promotion in delivery.status.iter().flat_map(|s| &s.promotions) {
             let url = promotion.url.as_deref().map(plain).unwrap_or_default();
             let line = format!(
@@ -237,6 +245,9 @@ fn standing(status: Option<&DeliveryStatus>) -> String {
     if let Some(gate) = status.gates.iter().find(|g| g.state == GateState::Failed) {
         return format!("blocked at {}", gate.name.as_str());
     }
+    if overtaken(status).is_some() {
+        return "overtaken".to_owned();
+    }
     if all_passed(status) {
         return "delivered".to_owned();
     }
@@ -257,6 +268,12 @@ pub(super) fn is_finished(delivery: &Delivery) -> bool {
 pub(super) fn is_past(delivery: &Delivery, name: GateName) -> bool {
     let mut gates = delivery.status.iter().flat_map(|status| &status.gates);
     gates.any(|gate| gate.name == name && lets_through(gate))
+}
+
+/// The gate that says a newer delivery took this one's place.
+fn overtaken(status: &DeliveryStatus) -> Option<&Gate> {
+    let gone = |gate: &&Gate| matches!(gate.reason(), Some(Reason::Superseded { .. }));
+    status.gates.iter().find(gone)
 }
 
 fn all_passed(status: &DeliveryStatus) -> bool {
@@ -481,6 +498,24 @@ mod tests {
     #[test]
     fn the_end_says_where_it_runs() {
         insta::assert_snapshot!(verdict(&done()));
+    }
+
+    #[test]
+    fn a_delivery_that_a_newer_one_overtook_was_not_delivered() {
+        let mut delivery = on_its_way();
+        let gates = &mut delivery.status.as_mut().unwrap().gates;
+        let gate = gates.last_mut().unwrap();
+        gate.state = GateState::Skipped;
+        gate.say(&Reason::Superseded {
+            delivery: "web-5d2f9a0c11ee".to_owned(),
+            environment: "prod".to_owned(),
+        });
+        assert_eq!(standing(delivery.status.as_ref()), "overtaken");
+        let said = verdict(&delivery);
+        assert!(
+            said.starts_with("overtaken: web-5d2f9a0c11ee was promoted to prod"),
+            "{said}"
+        );
     }
 
     #[test]
