@@ -297,7 +297,7 @@ fn count(number: u64, noun: &str) -> String {
 )]
 pub fn samples() -> Vec<Reason> {
     let text = |text: &str| text.to_owned();
-    vec![
+    let mut samples = vec![
         Reason::Pushed {
             commit: text("3f9c2ab7d10e"),
         },
@@ -321,6 +321,15 @@ pub fn samples() -> Vec<Reason> {
         Reason::PodWorking {
             state: text("Running"),
         },
+    ];
+    samples.extend(later_samples());
+    samples
+}
+
+/// From the image on.
+fn later_samples() -> Vec<Reason> {
+    let text = |text: &str| text.to_owned();
+    vec![
         Reason::ImageBuilt {
             digest: text("sha256:3d8b4b54eccd"),
         },
