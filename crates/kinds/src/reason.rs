@@ -291,10 +291,6 @@ fn count(number: u64, noun: &str) -> String {
 }
 
 /// One of each, for tests that something is said of all of them.
-#[allow(
-    clippy::too_many_lines,
-    reason = "a flat list, one entry for each reason"
-)]
 pub fn samples() -> Vec<Reason> {
     let text = |text: &str| text.to_owned();
     let mut samples = vec![
