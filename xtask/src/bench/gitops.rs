@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde_json::json;
 
 use super::Bench;
@@ -49,6 +49,11 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
         .run("applications", &instance.kubeconfig(), &flags);
     fs::remove_file(&file)?;
     let answer = answer?;
+    let objects = number(&answer, "/objects")?;
+    #[allow(clippy::cast_precision_loss)] // a few hundred
+    if (objects - (2 * COUNT) as f64).abs() > 0.5 {
+        bail!("{objects} objects were deployed, not {}", 2 * COUNT);
+    }
     let cpu = process.cpu()? - before;
     let table = &mut bench.table;
     let wall = number(&answer, "/syncedSeconds")?;
