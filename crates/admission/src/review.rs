@@ -114,8 +114,8 @@ impl Reviewer {
         problems
     }
 
-    /// What further rules say. What did not change was judged when it came: an object that no longer
-    /// fits can still be labelled, and lose its finalizers.
+    /// What further rules say. What did not change was judged when it came: an object that no
+    /// longer fits can still be labelled, and lose its finalizers.
     fn judgement(&self, request: &Request) -> Judgement {
         let same = request.object["spec"] == request.old_object["spec"];
         match &self.verdict {

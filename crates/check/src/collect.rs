@@ -39,6 +39,7 @@ pub(crate) struct Collector<'a> {
     seen: BTreeSet<(String, Option<Position>, Option<String>, String)>,
     skipped: Vec<Skipped>,
     patches: usize,
+    left_out: usize,
     lines: BTreeMap<String, Lines<'a>>,
 }
 
@@ -54,6 +55,7 @@ impl<'a> Collector<'a> {
             seen: BTreeSet::new(),
             skipped: Vec::new(),
             patches: 0,
+            left_out: 0,
             lines: BTreeMap::new(),
         }
     }
@@ -115,7 +117,12 @@ impl<'a> Collector<'a> {
             breach.object.clone(),
             message.clone(),
         );
-        if self.findings.len() >= FINDINGS_MAX || !self.seen.insert(key) {
+        if self.findings.len() >= FINDINGS_MAX {
+            // What is known twice is counted twice here: remembering it all is what has no bound.
+            self.left_out += 1;
+            return;
+        }
+        if !self.seen.insert(key) {
             return;
         }
         self.evaluated.insert(rule.id.clone());
@@ -150,6 +157,12 @@ impl<'a> Collector<'a> {
 
     pub(crate) fn finish(mut self) -> Report {
         self.derogate();
+        if self.left_out > 0 {
+            let (count, most) = (self.left_out, FINDINGS_MAX);
+            let fr = format!("{count} constats au-delà de {most}, non listés");
+            let en = format!("{count} findings beyond {most}, not listed");
+            self.skip("", &fr, &en);
+        }
         self.findings.sort_by(|a, b| {
             let rank = |f: &Finding| (f.level == Level::I, f.position.clone(), f.rule.clone());
             rank(a).cmp(&rank(b))

@@ -63,8 +63,8 @@ fn render(
     Ok(rendered.manifests.into_iter().chain(hooks).collect())
 }
 
-/// Takes dependencies that are not in the chart out of `Chart.yaml`: what the chart itself renders is
-/// judged all the same, and a rule of its own tells what is missing.
+/// Takes dependencies that are not in the chart out of `Chart.yaml`: what the chart itself renders
+/// is judged all the same, and a rule of its own tells what is missing.
 fn set_absent_aside(files: &mut [File]) {
     let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
     let Some(metadata) = files.iter_mut().find(|file| file.path == "Chart.yaml") else {

@@ -2,8 +2,8 @@
 //!
 //! `production`: judged as production. `registries`: allowed image prefixes.
 //! `singleWriterClaims`: names of the set's ReadWriteOnce claims. `scaledAboveOne`: `Kind/name` of
-//! what an autoscaler of the set keeps at two or more. `backups`: whether the set plans one. `secretName`, `secretNameNot`,
-//! `secretAssignment`: patterns.
+//! what an autoscaler of the set keeps at two or more. `backups`: whether the set plans one.
+//! `secretName`, `secretNameNot`, `secretValueNot`, `secretAssignment`: patterns.
 
 use serde_json::{Value, json};
 

@@ -27,7 +27,8 @@ pub struct Requirement {
     pub level: Level,
     /// `automatic`, `partial` or `attestation`.
     pub check: String,
-    /// Where it could be looked at: `a` sources, `b` image, `c` manifests, `d` running, `e` a person.
+    /// Where it could be looked at: `a` sources, `b` image, `c` manifests, `d` running, `e` a
+    /// person.
     pub planes: Vec<char>,
     /// Its name in a few words, in French.
     pub fr: String,

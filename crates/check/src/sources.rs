@@ -202,4 +202,50 @@ fn absent(collector: &mut Collector<'_>, path: &str, dependency: &Node) {
         position: Some(locate::position(path, dependency.start)),
         change: None,
     });
+    let alias = dependency.get("alias").and_then(Node::text);
+    identities(collector, chart, alias.unwrap_or(&name));
+}
+
+/// Identities that the values fix for a dependency that is not there to be rendered.
+fn identities(collector: &mut Collector<'_>, chart: &str, dependency: &str) {
+    let files = collector.files;
+    let own = files
+        .keys()
+        .filter(|path| directory(path) == chart && is_values(path));
+    for path in own {
+        let text = collector.text(path).unwrap_or_default();
+        // A values file that cannot be read is told by the rule about its secrets.
+        if let Ok(Some(root)) = pilotis_yaml::parse_first(text)
+            && let Some(given) = root.get(dependency)
+        {
+            identities_of(collector, path, given, 0);
+        }
+    }
+}
+
+fn identities_of(collector: &mut Collector<'_>, path: &str, node: &Node, depth: usize) {
+    if depth > DEPTH_MAX {
+        return;
+    }
+    for item in node.items() {
+        identities_of(collector, path, item, depth + 1);
+    }
+    for (key, value) in node.pairs() {
+        let name = key.text().unwrap_or_default();
+        let number = value.text().is_some_and(|text| text.parse::<u32>().is_ok());
+        if !number || !["runAsUser", "runAsGroup", "fsGroup"].contains(&name) {
+            identities_of(collector, path, value, depth + 1);
+            continue;
+        }
+        collector.breach(Breach {
+            rule: "container-fixed-identity",
+            message: Text {
+                fr: format!("{name} est fixé dans les valeurs d'une dépendance"),
+                en: format!("{name} is fixed in the values of a dependency"),
+            },
+            object: None,
+            position: Some(locate::position(path, value.start)),
+            change: None,
+        });
+    }
 }

@@ -38,7 +38,11 @@ const PIECES: [&str; 14] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 64,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn no_text_makes_it_panic(
@@ -66,7 +70,9 @@ fn ten_thousand_documents_are_judged_and_a_huge_file_is_named() {
         "huge.bin".into(),
         vec![b'a'; pilotis_check::FILE_BYTES_MAX + 1],
     );
+    files.insert("broken.yaml".into(), b"apiVersion: v1\nkind: [\n".to_vec());
     let report = run(&files, &Options::default()).unwrap();
     assert_eq!(report.findings.len(), 10_000);
     assert_eq!(report.skipped[0].path, "huge.bin");
+    assert!(report.skipped[1].reason.starts_with("1 constats au-delà"));
 }

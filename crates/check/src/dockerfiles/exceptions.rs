@@ -1,8 +1,8 @@
 //! Rules set aside by a comment above an instruction, as public tools write them.
 //!
-//! `# hadolint ignore=DL3008,DL3015` and `# pilotis ignore=dockerfile-apt-version` hold for the next
-//! instruction, `# hadolint global ignore=…` and `# check=skip=…` for the file. Only advice and
-//! important requirements can be set aside here: a primordial one needs a signed derogation.
+//! `# hadolint ignore=DL3008,DL3015` and `# pilotis ignore=dockerfile-apt-version` hold for the
+//! next instruction, `# hadolint global ignore=…` and `# check=skip=…` for the file. Only advice
+//! and important requirements can be set aside here: a primordial one needs a signed derogation.
 
 use std::collections::BTreeSet;
 
