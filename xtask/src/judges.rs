@@ -23,6 +23,8 @@ const ETCD: &str = "v3.7.3";
 const COSIGN: &str = "v3.1.3";
 /// An OCI client beside skopeo.
 const CRANE: &str = "latest";
+/// Fixtures of Pod Security admission: read by the tests of crate `check`, nothing is built.
+const POD_SECURITY: &str = "k8s.io/pod-security-admission@v0.37.2";
 /// Default Helm profile.
 const HELM: &str = "v4.2.4";
 /// The Kubernetes version Helm 3 assumes is set when it is built: what its release says.
@@ -82,6 +84,9 @@ pub fn required() -> Result<()> {
             "crane",
             &format!("github.com/google/go-containerregistry/cmd/crane@{CRANE}"),
         )
+    })?;
+    step(&format!("fixtures {POD_SECURITY}"), || {
+        run(&mut go(&base(), &["mod", "download", POD_SECURITY]))
     })
 }
 

@@ -6,6 +6,7 @@
 //! machine it was and how busy.
 
 mod api;
+mod check;
 mod delivery;
 mod gitops;
 mod instance;
@@ -25,11 +26,12 @@ use table::Table;
 /// A part that can be measured alone.
 type Area = (&'static str, fn(&mut Bench) -> Result<()>);
 
-const AREAS: [Area; 4] = [
+const AREAS: [Area; 5] = [
     ("start", start::measure),
     ("api", api::measure),
     ("delivery", delivery::measure),
     ("gitops", gitops::measure),
+    ("check", check::measure),
 ];
 
 /// What every area uses.
@@ -88,7 +90,7 @@ mod tests {
         let error = wanted(&["apii".to_owned()]).err().unwrap().to_string();
         assert_eq!(
             error,
-            "no area `apii`; there are: start, api, delivery, gitops"
+            "no area `apii`; there are: start, api, delivery, gitops, check"
         );
         assert_eq!(wanted(&[]).unwrap().len(), AREAS.len());
     }
