@@ -107,17 +107,18 @@ fn only_signed_images_run(instance: &Instance) -> Result<()> {
     let builder = "jsonpath={.items[0].spec.template.spec.containers[0].image}";
     let image = instance.kubectl(&["get", "jobs", "-n", "project-bonjour", "-o", builder])?;
     assert!(image.contains("/base/builder@sha256:"), "{image}");
-    let run = [
-        "run",
-        "x",
-        "-n",
-        "bonjour-prod",
-        "--dry-run=server",
-        "--image",
-    ];
-    instance.kubectl(&[&run[..], &[&image]].concat())?;
+    let run = |namespace| {
+        let words = ["run", "x", "-n", namespace, "--dry-run=server", "--image"];
+        instance.kubectl(&[&words[..], &[&image]].concat())
+    };
+    run("bonjour-dev")?;
+
+    // Production also asks of an object what the chain asks of a chart.
+    let refused = run("bonjour-prod").expect_err("a bare pod was admitted to production");
+    assert!(refused.to_string().contains("EXI-ARCH-18"), "{refused}");
     Ok(())
 }
+
 
 async fn a_change_by_hand_is_undone(instance: &Instance) -> Result<()> {
     let replicas = [
