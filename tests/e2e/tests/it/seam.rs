@@ -33,9 +33,9 @@ async fn the_platform_runs_on_a_real_kubernetes() -> Result<()> {
     let output = instance.try_pilotis(&watch)?;
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("inspect  passed"), "{text}");
+    assert!(text.contains("inspect   passed"), "{text}");
     assert!(
-        text.contains("blocked at build") && text.contains("operator"),
+        text.contains("BLOCKED at build") && text.contains("operator"),
         "{text}"
     );
 
