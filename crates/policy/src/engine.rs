@@ -374,9 +374,10 @@ pub(crate) fn cause(error: &cel::ExecutionError) -> &'static str {
         E::UndeclaredReference(_) => "undeclared reference",
         E::InvalidArgumentCount { .. } | E::FunctionError { .. } => "function error",
         E::IndexOutOfBounds(_) => "index out of bounds",
-        E::NoSuchOverload(_) | E::UnexpectedType { .. } | E::UnsupportedTargetType { .. } => {
-            "wrong type"
-        }
+        E::NoSuchOverload(_)
+        | E::UnexpectedType { .. }
+        | E::UnsupportedTargetType { .. }
+        | E::UnsupportedBinaryOperator(..) => "wrong type",
         _ => "evaluation error",
     }
 }
