@@ -114,7 +114,7 @@ pub enum Command {
     /// Check whether this machine can run the platform
     Doctor(Doctor),
     /// Judge a source tree against the State's technical framework
-    Check(check::Check),
+    Check(Box<check::Check>),
     /// Work with Helm charts, offline
     #[command(subcommand)]
     Chart(chart::Chart),
