@@ -82,7 +82,8 @@ pub(crate) async fn waves_wait_for_health(world: Arc<World>) {
         |name: &str, wave: &str| annotated(name, json!({"argocd.argoproj.io/sync-wave": wave}));
     let web = json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
-        "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": {
+        // Where controllers run, they make it healthy by themselves, but not before this time.
+        "spec": {"minReadySeconds": 15, "selector": {"matchLabels": {"a": "b"}}, "template": {
             "metadata": {"labels": {"a": "b"}},
             "spec": {"containers": [{"name": "c", "image": "i"}]},
         }},
@@ -124,8 +125,12 @@ pub(crate) async fn waves_wait_for_health(world: Arc<World>) {
     api.patch_status("web", &PatchParams::default(), &Patch::Merge(&ready))
         .await
         .unwrap();
-    let status = place.synced("waves", &commit).await;
-    assert_eq!(status["health"]["status"], "Healthy", "{status:#}");
+    place.synced("waves", &commit).await;
+    let status = place
+        .status("waves", "is healthy", |status| {
+            status["health"]["status"] == "Healthy"
+        })
+        .await;
     assert_eq!(status["summary"]["images"], json!(["i"]));
     let mut versions = Vec::new();
     for name in ["hook", "before", "after", "end"] {
