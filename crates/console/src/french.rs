@@ -73,7 +73,10 @@ fn figures(evidence: &Evidence) -> String {
     .unwrap_or_else(|| evidence.summary.clone())
 }
 
-#[expect(clippy::too_many_lines, reason = "a flat catalogue, an arm for each reason")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "a flat catalogue, an arm for each reason"
+)]
 fn sentence(reason: &Reason) -> String {
     match reason {
         Reason::Pushed { commit } => {

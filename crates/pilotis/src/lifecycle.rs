@@ -4,6 +4,8 @@
 //! Nothing here needs the instance to be alive.
 
 use std::fs::{File, TryLockError};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,6 +17,10 @@ use crate::cli::{Form, Outcome, Status};
 
 /// Longest time without a new phase before `up --detach` gives up; a slow machine is not a fault.
 const PHASE_DEADLINE: Duration = Duration::from_secs(300);
+/// Longest time a process that does not answer is waited for before `up --detach` gives up.
+const BURIAL_DEADLINE: Duration = Duration::from_secs(15);
+/// Longest time a running process may take to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest time `down` waits for a process to end by itself.
 const STOP_DEADLINE: Duration = Duration::from_secs(60);
 /// Time between two looks at the folder.
@@ -119,12 +125,23 @@ pub fn phase(data_dir: &Path, what: &str) {
 /// # Errors
 /// When it cannot be started, ends early or makes no progress; the log's path is named.
 pub fn detach(data_dir: &Path, arguments: &[String]) -> Result<Outcome> {
-    if let Some(endpoints) = endpoints(data_dir) {
-        eprintln!("already up, process {}", endpoints.pid);
-        return Ok(Outcome::Done);
-    }
     let log = data_dir.join("pilotis.log");
     let started = Instant::now();
+    while let Some(found) = endpoints(data_dir) {
+        if answers(&found) {
+            eprintln!("already up, process {}", found.pid);
+            return Ok(Outcome::Done);
+        }
+        // A killed process holds its lock until the kernel has buried it.
+        if started.elapsed() > BURIAL_DEADLINE {
+            bail!(
+                "process {} runs but does not answer; log: {}",
+                found.pid,
+                log.display()
+            );
+        }
+        std::thread::sleep(PAUSE);
+    }
     if let Some(pid) = pid_of(data_dir) {
         eprintln!("already starting, process {pid}");
         wait_ready(data_dir, &log, &mut || {
@@ -138,6 +155,23 @@ pub fn detach(data_dir: &Path, arguments: &[String]) -> Result<Outcome> {
     }
     eprintln!("ready after {:.1} s", started.elapsed().as_secs_f64());
     Ok(Outcome::Done)
+}
+
+/// Whether the process behind the endpoints still says anything, asked at its metrics, which are
+/// plain HTTP.
+fn answers(endpoints: &Endpoints) -> bool {
+    let Some(metrics) = &endpoints.metrics else {
+        return true;
+    };
+    let address = metrics.trim_start_matches("http://");
+    let address = address.split('/').next().unwrap_or(address);
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        stream.write_all(b"HEAD / HTTP/1.0\r\n\r\n")?;
+        Ok(stream.read(&mut [0])? > 0)
+    };
+    ask().unwrap_or(false)
 }
 
 /// Waits for `endpoints.json`, shows each phase, and gives up when the process has ended (`ended`
@@ -323,6 +357,27 @@ fn tail(log: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_that_says_nothing_is_not_up() {
+        let dying = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let metrics = format!("http://{}/metrics", dying.local_addr().unwrap());
+        let endpoints = Endpoints {
+            metrics: Some(metrics),
+            ..Endpoints::default()
+        };
+        let thread = std::thread::spawn(move || {
+            // One that answers, then one that hangs up.
+            let (mut stream, _) = dying.accept().unwrap();
+            stream.write_all(b"HTTP/1.1 404 Not Found\r\n\r\n").unwrap();
+            drop(stream);
+            drop(dying.accept().unwrap());
+        });
+        assert!(answers(&endpoints));
+        assert!(!answers(&endpoints));
+        thread.join().unwrap();
+        assert!(!answers(&endpoints), "nobody listens");
+    }
 
     #[test]
     fn a_second_process_is_refused_and_the_first_one_seen() {

@@ -90,6 +90,18 @@ fn down_with_purge_leaves_nothing() -> Result<()> {
 }
 
 #[test]
+fn a_server_killed_a_moment_ago_is_not_taken_for_a_running_one() -> Result<()> {
+    let instance = Instance::up(&FLAGS)?;
+    for round in 0..6 {
+        instance.kill()?;
+        instance.start(&FLAGS)?;
+        let name = format!("round-{round}");
+        instance.kubectl(&["create", "configmap", &name])?;
+    }
+    Ok(())
+}
+
+#[test]
 fn a_platform_stopped_as_soon_as_it_is_ready_stops_by_itself() -> Result<()> {
     let instance = Instance::up(&["--no-containers"])?;
     instance.pilotis(&["down"])?;

@@ -119,7 +119,6 @@ fn only_signed_images_run(instance: &Instance) -> Result<()> {
     Ok(())
 }
 
-
 async fn a_change_by_hand_is_undone(instance: &Instance) -> Result<()> {
     let replicas = [
         "-n",
