@@ -57,7 +57,8 @@ pub fn main(arguments: &[String]) -> Result<()> {
         });
     }
     eprintln!(
-        "about 6 minutes the first time, 1 minute after; it can be interrupted and run again"
+        "about 12 minutes the first time on two cores, most of it compiling, half a minute after; \
+         it can be interrupted and run again"
     );
     step("Debian packages", || packages::install(&packages::PLATFORM))?;
     step("build", build)?;

@@ -251,18 +251,16 @@ impl Teller {
                 }
             }
         }
-        let is_past = self
-            .until
-            .is_some_and(|gate| text::is_past(&delivery, gate));
-        let is_finished = is_past || text::is_finished(&delivery);
-        let ended = match (text::blocked(&delivery), is_finished) {
-            (Some(_), _) => Some(Outcome::Findings),
-            (None, true) => Some(Outcome::Done),
-            (None, false) => None,
-        };
-        if self.output == Form::Human && ended.is_some() {
+        let is_blocked = text::blocked(&delivery).is_some();
+        let is_finished = is_blocked || text::is_finished(&delivery);
+        if self.output == Form::Human && is_finished {
             print!("\n{}", text::verdict(&delivery));
         }
+        let is_past = |gate| text::is_past(&delivery, gate);
+        let ended = match is_blocked {
+            true => Some(Outcome::Findings),
+            false => (is_finished || self.until.is_some_and(is_past)).then_some(Outcome::Done),
+        };
         std::io::stdout().flush()?;
         self.last = Some(delivery);
         self.tick();
