@@ -75,7 +75,18 @@ fn retry<K>(_: Arc<K>, error: &Error, _: Arc<Context>) -> Action {
     Action::requeue(RETRY)
 }
 
-async fn look(delivery: Arc<Delivery>, context: Arc<Context>) -> Result<Action, Error> {
+/// Works on a delivery as the API server has it now: the watch may still be behind our own last
+/// write, and a gate that has ended must not run again.
+async fn look(seen: Arc<Delivery>, context: Arc<Context>) -> Result<Action, Error> {
+    let api = api::deliveries(&context.client, Some(&home(seen.as_ref())));
+    let read = api.get_opt(&seen.name_any()).await;
+    match read.map_err(Error::api("read a delivery"))? {
+        Some(delivery) => advance(&delivery, &context).await,
+        None => Ok(Action::await_change()),
+    }
+}
+
+async fn advance(delivery: &Delivery, context: &Context) -> Result<Action, Error> {
     let mut status = gates::complete(delivery.status.clone().unwrap_or_default());
     let Some(gate) = gates::current(&status) else {
         return Ok(Action::await_change());
@@ -83,9 +94,9 @@ async fn look(delivery: Arc<Delivery>, context: Arc<Context>) -> Result<Action, 
     let entering = state(&status, gate) == Some(GateState::Pending);
     if entering {
         gates::enter(&mut status, gate, Timestamp::now());
-        write(&delivery, &context, &status).await?;
+        write(delivery, context, &status).await?;
     }
-    let outcome = match steps::run(gate, &delivery, &mut status, &context).await {
+    let outcome = match steps::run(gate, delivery, &mut status, context).await {
         Ok(outcome) => outcome,
         Err(Error::Sources(source)) => Outcome::failed(Reason::SourcesRefused {
             message: source.to_string(),
@@ -97,7 +108,7 @@ async fn look(delivery: Arc<Delivery>, context: Arc<Context>) -> Result<Action, 
     let ended = metrics::word(&outcome);
     gates::settle(&mut status, gate, outcome, Timestamp::now());
     if delivery.status.as_ref() != Some(&status) {
-        write(&delivery, &context, &status).await?;
+        write(delivery, context, &status).await?;
     }
     if let Some(outcome) = ended {
         let took = since_start(&status, gate);
