@@ -42,6 +42,7 @@ pub enum Chart {
 /// # Errors
 /// When a file cannot be read.
 pub fn run(command: Chart) -> Result<Outcome> {
+    pilotis_sandbox::memory::one_arena();
     match command {
         Chart::Template(arguments) => template::run(&arguments),
         Chart::Lint(arguments) => lint::run(&arguments),
