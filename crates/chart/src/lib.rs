@@ -20,8 +20,10 @@ mod dependencies;
 mod errors;
 mod explain;
 mod ignore;
+mod index;
 pub mod lint;
 mod load;
+mod lock;
 mod manifest;
 mod metadata;
 mod objects;
@@ -40,7 +42,12 @@ pub use capabilities::Capabilities;
 pub use compat::{ChartObject, Compat, ErrorStyle, LogStyle, Separator};
 pub use errors::Error;
 pub use explain::Explanation;
+pub use index::{
+    Chosen, INDEX_BYTES_MAX, IRREGULAR_INDEX_BYTES_MAX, Index, IndexEntry, IndexForm, NoVersion,
+    Packaged, choose_tag, index_of, tags_as_versions,
+};
 pub use load::{Chart, File};
+pub use lock::Lock;
 pub use manifest::{Hook, Manifest};
 pub use metadata::{Dependency, Maintainer, Metadata};
 pub use origins::Origins;

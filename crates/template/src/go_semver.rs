@@ -11,9 +11,9 @@ use regex::Regex;
 /// Longest version or constraint read, in bytes.
 const LENGTH_MAX: usize = 1024;
 
-/// A version.
+/// A version, compared by precedence: build metadata does not count.
 #[derive(Debug, Clone)]
-pub(crate) struct Version {
+pub struct Version {
     pub(crate) major: u64,
     pub(crate) minor: u64,
     pub(crate) patch: u64,
@@ -36,7 +36,11 @@ impl std::fmt::Display for Version {
 }
 
 impl Version {
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// Reads a version as charts write them: a leading `v` and missing parts are fine.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let invalid = || "invalid semantic version".to_string();
         if text.len() > LENGTH_MAX {
             return Err("version string is too long".to_string());
@@ -83,7 +87,18 @@ impl Version {
         })
     }
 
-    fn compare(&self, other: &Self) -> Ordering {
+    /// The text it was read from.
+    pub fn original(&self) -> &str {
+        &self.original
+    }
+
+    /// Whether it was written in full: three numbers, no leading `v`, no leading zeros.
+    pub fn is_strict(&self) -> bool {
+        self.to_string() == self.original
+    }
+
+    /// Which of two comes first.
+    pub fn compare(&self, other: &Self) -> Ordering {
         let numbers = (self.major, self.minor, self.patch);
         numbers
             .cmp(&(other.major, other.minor, other.patch))
@@ -136,8 +151,8 @@ struct Test {
     open: bool,
 }
 
-/// Groups of tests: one group must hold entirely.
-pub(crate) struct Constraint {
+/// What a version must satisfy: groups of tests, of which one must hold entirely.
+pub struct Constraint {
     groups: Vec<Vec<Test>>,
 }
 
@@ -169,7 +184,11 @@ fn patterns() -> Option<&'static Patterns> {
 }
 
 impl Constraint {
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// Reads a constraint such as `^1.2` or `>=1.0.0-0, <3`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
         if text.len() > LENGTH_MAX {
             return Err("constraint string is too long".to_string());
         }
@@ -191,7 +210,8 @@ impl Constraint {
         Ok(Self { groups })
     }
 
-    pub(crate) fn check(&self, version: &Version) -> bool {
+    /// Whether a version satisfies it.
+    pub fn check(&self, version: &Version) -> bool {
         self.groups.iter().any(|group| {
             let prereleases = group.iter().any(|test| !test.version.prerelease.is_empty());
             let considered = version.prerelease.is_empty() || prereleases;
