@@ -42,7 +42,7 @@ mod value;
 pub use convert::json_text;
 pub use error::{Error, Trace};
 pub use exec::{Environment, Limits, Machine, NoEnvironment, Note};
-pub use functions::function_names;
+pub use functions::{Pattern, function_names};
 pub use go_semver::{Constraint, Version};
 pub use output::{Output, Piece, Place};
 pub use set::{Set, Source};
