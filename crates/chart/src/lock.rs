@@ -1,4 +1,4 @@
-//! `Chart.lock`: which versions the dependencies of a chart were resolved to, and for which request.
+//! `Chart.lock`: which versions the dependencies of a chart were resolved to, for which request.
 //!
 //! The digest is of the request and the answer as Go writes them in JSON, so that a lock file made
 //! by one program is in sync for the other.
