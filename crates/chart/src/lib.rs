@@ -29,6 +29,7 @@ mod metadata;
 mod objects;
 mod origins;
 mod pack;
+mod parallel;
 mod print;
 mod read;
 mod render;
