@@ -75,7 +75,7 @@ impl Reach {
         let url = resolve(&entry.url, "index.yaml")?;
         let access = &entry.access;
         let bytes = access.get(&url, &entry.url, INDEX_BYTES_MAX as u64).await?;
-        let index = Index::read(&bytes, &entry.url)?;
+        let index = Index::read_names(&bytes, &entry.url)?;
         warnings.extend(index.warnings.iter().cloned());
         let names: String = index
             .charts()

@@ -55,12 +55,30 @@ const CHART_FIELDS: [&str; 17] = [
 ];
 
 impl Index {
+    /// Reads a whole index and keeps the names of its charts and the warnings only.
+    ///
+    /// # Errors
+    /// As [`Index::read`].
+    pub fn read_names(bytes: &[u8], source: &str) -> Result<Self, Error> {
+        let what = Reading {
+            source,
+            only: None,
+            names_only: true,
+        };
+        what.index(bytes)
+    }
+
     /// Reads a whole index; `source` names it in messages.
     ///
     /// # Errors
     /// In Helm's words: an empty text, no YAML, a field that does not exist, no `apiVersion`.
     pub fn read(bytes: &[u8], source: &str) -> Result<Self, Error> {
-        Reading { source, only: None }.index(bytes)
+        let what = Reading {
+            source,
+            only: None,
+            names_only: false,
+        };
+        what.index(bytes)
     }
 
     /// Reads the versions of one chart of an index; the others are not looked into.
@@ -68,8 +86,12 @@ impl Index {
     /// # Errors
     /// As [`Index::read`], as far as it looks.
     pub fn read_chart(bytes: &[u8], source: &str, name: &str) -> Result<Self, Error> {
-        let only = Some(name);
-        Reading { source, only }.index(bytes)
+        let what = Reading {
+            source,
+            only: Some(name),
+            names_only: false,
+        };
+        what.index(bytes)
     }
 }
 
@@ -77,6 +99,7 @@ impl Index {
 struct Reading<'a> {
     source: &'a str,
     only: Option<&'a str>,
+    names_only: bool,
 }
 
 impl Reading<'_> {
@@ -212,6 +235,9 @@ impl Reading<'_> {
                     index.warn(&format!("{skipping} {version:?} from {from}: {reason}"));
                 }
             }
+        }
+        if self.names_only {
+            kept.clear();
         }
         index.add(name, kept);
         Ok(())
