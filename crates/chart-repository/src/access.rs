@@ -168,6 +168,9 @@ pub(crate) fn reason(error: &reqwest::Error, url: &str) -> String {
         return "tls: failed to verify certificate: x509: certificate signed by unknown authority"
             .to_owned();
     }
+    if text.contains("InvalidContentType") {
+        return "http: server gave HTTP response to HTTPS client".to_owned();
+    }
     let host = reqwest::Url::parse(url).ok().and_then(|url| {
         let host = url.host_str()?.to_owned();
         Some((host, url.port_or_known_default()?))

@@ -228,11 +228,13 @@ impl Reach {
             return self.in_registry(reference, version).await;
         }
         let known = Repositories::load(&self.places.repositories)?.unwrap_or_default();
-        let parsed = Url::parse(reference);
-        if parsed.is_ok_and(|url| url.has_host() && url.path().len() > 1) {
-            return self.somewhere(reference, &known.entries, talk);
+        match Url::parse(reference) {
+            Ok(url) if url.has_host() && url.path().len() > 1 => {
+                self.somewhere(reference, &known.entries, talk)
+            }
+            Ok(url) => self.in_repository((url.path(), version), &known, talk),
+            Err(_) => self.in_repository((reference, version), &known, talk),
         }
-        self.in_repository((reference, version), &known, talk)
     }
 
     async fn in_registry(&self, reference: &str, version: &str) -> Result<Located, Error> {

@@ -25,6 +25,31 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
     std::fs::read(path).map_err(|error| failed("open", path, &error))
 }
 
+/// Refuses a file that is no gzipped archive, saying what it looks like.
+///
+/// # Errors
+/// In Helm's words.
+pub fn ensure_archive(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    if bytes.starts_with(&[0x1f, 0x8b, 0x08]) {
+        return Ok(());
+    }
+    let shown = path.display().to_string();
+    if shown.ends_with(".yml") || shown.ends_with(".yaml") {
+        return Err(Error::new(format!(
+            "file '{shown}' seems to be a YAML file, but expected a gzipped archive"
+        )));
+    }
+    // Control characters that no text has, among the first bytes.
+    let is_binary = |byte: &u8| matches!(byte, 0..=8 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f);
+    let looks = match bytes.iter().take(512).any(is_binary) {
+        true => "application/octet-stream",
+        false => "text/plain; charset=utf-8",
+    };
+    Err(Error::new(format!(
+        "file '{shown}' does not appear to be a gzipped archive; got '{looks}'"
+    )))
+}
+
 pub(crate) fn failed(verb: &str, path: &Path, error: &std::io::Error) -> Error {
     Error::new(format!("{verb} {}: {}", path.display(), go_io(error)))
 }

@@ -49,6 +49,9 @@ fn cached(name: &str, end: &str) -> String {
 /// Refuses schemes nothing here speaks.
 fn check_scheme(url: &str) -> Result<(), Error> {
     let parsed = reqwest::Url::parse(url);
+    if parsed.is_err() && url.contains("://") {
+        return Err(Error::new(format!("invalid chart URL format: {url}")));
+    }
     let scheme = parsed.as_ref().map_or("", |parsed| parsed.scheme());
     match scheme {
         "http" | "https" => Ok(()),

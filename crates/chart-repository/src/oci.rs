@@ -293,6 +293,7 @@ pub async fn push(
         Ok(about) => about,
     };
     let archive = crate::read(path)?;
+    crate::ensure_archive(path, &archive)?;
     let metadata = Chart::load_archive(&archive)?.metadata;
     let mut provenance = path.as_os_str().to_owned();
     provenance.push(".prov");
@@ -327,30 +328,51 @@ struct Content {
     annotations: BTreeMap<String, String>,
 }
 
+impl Content {
+    fn layers(&self) -> impl Iterator<Item = (&'static str, &Vec<u8>)> {
+        let provenance = self.provenance.as_ref().map(|bytes| (PROVENANCE, bytes));
+        std::iter::once((CHART, &self.archive)).chain(provenance)
+    }
+
+    /// The manifest and its digest.
+    fn manifest(&self) -> (Vec<u8>, String) {
+        let mut layers: Vec<Descriptor> = self
+            .layers()
+            .map(|(kind, bytes)| Descriptor::of(kind, bytes))
+            .collect();
+        layers.sort_by_key(|layer| layer.digest.to_string());
+        let manifest = Manifest {
+            media_type: None,
+            annotations: self.annotations.clone(),
+            ..Manifest::image(Descriptor::of(CONFIG, &self.config), layers)
+        };
+        let bytes = as_go_escapes(&manifest.to_bytes());
+        let digest = pilotis_oci::Digest::sha256(&bytes).to_string();
+        (bytes, digest)
+    }
+}
+
 impl Reach {
     async fn send(&self, address: &Address, content: &Content) -> Result<Pushed, Error> {
         let client = self.client(&address.registry).await?;
-        let url = self.url(address, "blobs/uploads/");
-        let mut layers = Vec::new();
-        let provenance = content.provenance.as_ref().map(|bytes| (PROVENANCE, bytes));
-        for (kind, bytes) in std::iter::once((CHART, &content.archive)).chain(provenance) {
-            layers.push(Descriptor::of(kind, bytes));
-            self.send_blob(&client, address, bytes, &url).await?;
+        let repository = &address.repository;
+        let (manifest, digest) = content.manifest();
+        let url = self.url(address, &format!("manifests/{digest}"));
+        let known = client.resolve(repository, &digest).await.map_err(|error| {
+            let reason = told(&error, &url).message.replacen("Get ", "Head ", 1);
+            let doing = "failed to perform \"Exists\" on destination";
+            Error::new(format!("{doing}: {reason}"))
+        })?;
+        if known.is_none() {
+            let url = self.url(address, "blobs/uploads/");
+            for (_, bytes) in content.layers().chain([(CONFIG, &content.config)]) {
+                self.send_blob(&client, address, bytes, &url).await?;
+            }
         }
-        layers.sort_by_key(|layer| layer.digest.to_string());
-        self.send_blob(&client, address, &content.config, &url)
-            .await?;
-        let config = Descriptor::of(CONFIG, &content.config);
-        let manifest = Manifest {
-            media_type: None,
-            annotations: content.annotations.clone(),
-            ..Manifest::image(config, layers)
-        };
-        let bytes = as_go_escapes(&manifest.to_bytes());
         let selector = address.selector();
         let url = self.url(address, &format!("manifests/{selector}"));
         let digest = client
-            .put_manifest(&address.repository, media::MANIFEST, &bytes, &[&selector])
+            .put_manifest(repository, media::MANIFEST, &manifest, &[&selector])
             .await
             .map_err(|error| told(&error, &url))?;
         Ok(Pushed {

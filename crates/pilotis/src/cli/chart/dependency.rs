@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use pilotis_chart::{Chart, Error};
 use pilotis_chart_repository::{Dependencies, Verify, status};
 
-use super::flags::{Common, Switch};
+use super::flags::{Common, Switch, go_io};
 use super::network::Aloud;
 use super::table::table;
 use super::{Outcome, locate, network, tell};
@@ -118,6 +118,11 @@ fn fetch(arguments: &Fetch, updates: bool) -> Result<String, Error> {
 
 fn list(arguments: &List) -> Result<String, Error> {
     let folder = folder(&arguments.words, "helm dependency list CHART [flags]")?;
+    if let Err(error) = std::fs::metadata(&folder) {
+        let reason = go_io(&error);
+        let message = format!("stat {}: {reason}", folder.display());
+        return Err(Error::new(message));
+    }
     let compat = arguments.common.profile()?;
     let chart = Chart::load_for(locate::files(&folder)?, &compat)?;
     let declared = &chart.metadata.dependencies;

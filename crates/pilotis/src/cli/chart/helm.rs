@@ -68,6 +68,17 @@ fn in_helms_words(command: Command) -> Command {
     command.mut_subcommands(in_helms_words)
 }
 
+/// The letter of a flag, wherever it is.
+fn short(command: &Command, long: &str) -> Option<char> {
+    let own = command.get_arguments();
+    let own = own.into_iter().find(|flag| flag.get_long() == Some(long));
+    own.and_then(clap::Arg::get_short).or_else(|| {
+        command
+            .get_subcommands()
+            .find_map(|inner| short(inner, long))
+    })
+}
+
 fn wording(error: &clap::Error) -> String {
     let word = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
@@ -80,6 +91,17 @@ fn wording(error: &clap::Error) -> String {
         (ErrorKind::UnknownArgument, Some(flag)) => {
             let letter = flag.trim_start_matches('-').chars().next().unwrap_or('-');
             format!("unknown shorthand flag: '{letter}' in {flag}")
+        }
+        (ErrorKind::ValueValidation, Some(flag)) => {
+            let value = word(ContextKind::InvalidValue).unwrap_or_default();
+            let long = flag.split(' ').next().unwrap_or_default();
+            let shown = match short(&Line::command(), long.trim_start_matches("--")) {
+                Some(short) => format!("-{short}, {long}"),
+                None => long.to_owned(),
+            };
+            let reason = std::error::Error::source(error);
+            let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
+            format!("invalid argument {value:?} for {shown:?} flag{reason}")
         }
         (ErrorKind::InvalidSubcommand, _) => {
             let word = match error.get(ContextKind::InvalidSubcommand) {

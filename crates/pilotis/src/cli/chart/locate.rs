@@ -107,5 +107,6 @@ pub fn files(path: &Path) -> Result<Vec<File>, Error> {
         let reason = super::flags::go_io(&error);
         Error::new(format!("open {}: {reason}", path.display()))
     })?;
+    pilotis_chart_repository::ensure_archive(path, &bytes)?;
     unpack(&bytes)
 }

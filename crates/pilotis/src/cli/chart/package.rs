@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use pilotis_chart::{Chart, Error, pack};
 use pilotis_chart_repository::{Dependencies, Verify};
+use pilotis_template::Version;
 
 use super::flags::{Common, Switch, ValuesFlags, go_io};
 use super::network::{self, Muttering};
@@ -98,10 +99,19 @@ fn write_one(
     signing: Option<&mut signing::Signing>,
 ) -> Result<PathBuf, Error> {
     let compat = arguments.common.profile()?;
+    let about = path.join("Chart.yaml");
+    if path.is_dir() && !about.exists() {
+        let absolute = std::path::absolute(&about).unwrap_or(about);
+        let shown = absolute.display();
+        return Err(Error::new(format!(
+            "unable to detect chart at {shown}: open {shown}: no such file or directory"
+        )));
+    }
     let mut chart = Chart::load_for(locate::files(path)?, &compat)?;
     if let Some(version) = &arguments.version {
         chart.metadata.version.clone_from(version);
     }
+    Version::parse(&chart.metadata.version).map_err(Error::new)?;
     if let Some(version) = &arguments.app_version {
         chart.metadata.app_version.clone_from(version);
     }

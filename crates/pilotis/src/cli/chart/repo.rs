@@ -252,7 +252,8 @@ fn fetch(arguments: &Add, entry: &Entry) -> Result<(), Error> {
     tell::warnings(&updated.warnings);
     updated.result.map_err(|error| {
         let (url, reason) = (&entry.url, error.message);
-        if reason.starts_with("could not find protocol handler") {
+        let is_ours = ["could not find protocol handler", "invalid chart URL"];
+        if is_ours.iter().any(|start| reason.starts_with(start)) {
             return Error::new(reason);
         }
         Error::new(format!(
@@ -274,7 +275,7 @@ fn password(arguments: &Add) -> Result<String, Error> {
     }
     match arguments.password_stdin.0 {
         true => terminal::piped(),
-        false => terminal::secret("Password: "),
+        false => terminal::secret("Password: ").inspect_err(|_| println!()),
     }
 }
 
@@ -388,6 +389,12 @@ fn remove(arguments: &Remove) -> Result<String, Error> {
 fn index(arguments: &MakeIndex) -> Result<String, Error> {
     network::count(&arguments.words, 1..=1, "helm repo index [DIR] [flags]")?;
     let folder = Path::new(&arguments.words[0]);
+    if !folder.is_dir() {
+        let target = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        let shown = target.join("index.yaml").display().to_string();
+        let message = format!("open {shown}: no such file or directory");
+        return Err(Error::new(message));
+    }
     let form = match arguments.json.0 {
         true => IndexForm::Json,
         false => IndexForm::Yaml,

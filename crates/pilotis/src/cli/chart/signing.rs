@@ -109,7 +109,8 @@ impl Signing {
                 (None, Some(file)) => from_file(file).map_err(Failure::Passphrase)?,
                 (None, None) => {
                     let prompt = format!("Password for key {name:?} >  ");
-                    let typed = terminal::secret(&prompt).map_err(Failure::Passphrase)?;
+                    let typed = terminal::secret(&prompt).inspect_err(|_| println!());
+                    let typed = typed.map_err(Failure::Passphrase)?;
                     return Ok(Passphrase::new(typed.into_bytes()));
                 }
             };
