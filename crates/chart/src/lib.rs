@@ -41,7 +41,7 @@ mod warnings;
 
 pub use archive::{ARCHIVE_BYTES_MAX, FILE_BYTES_MAX, unpack};
 pub use capabilities::Capabilities;
-pub use compat::{ChartObject, Compat, ErrorStyle, LogStyle, Separator};
+pub use compat::{ChartObject, Compat, ErrorStyle, LogStyle, RegistryLog, Separator};
 pub use errors::Error;
 pub use explain::Explanation;
 pub use index::{

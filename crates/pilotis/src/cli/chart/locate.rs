@@ -92,7 +92,7 @@ pub fn chart(reference: &str, source: &Source, common: &Common) -> Result<PathBu
     }
     let version = source.wanted_version();
     let wanted = (reference, version.as_str());
-    network::wait(reach.download_to_cache(wanted, repository, &mut Aloud::of(common)))
+    network::wait(reach.download_to_cache(wanted, repository, &mut Aloud::rendering(common)))
 }
 
 /// The files of a chart directory or archive.

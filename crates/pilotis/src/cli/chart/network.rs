@@ -5,7 +5,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pilotis_chart::{Error, LogStyle};
+use pilotis_chart::{Error, RegistryLog};
 use pilotis_chart_repository::{Access, Places, Reach, Talk, Tls, Verify};
 
 use super::flags::{Common, Switch};
@@ -145,16 +145,24 @@ fn default_keyring() -> PathBuf {
 
 /// Output on standard output, log on standard error, each line at once.
 pub struct Aloud {
-    /// Helm 3 tells of registries where it logs.
     logs_registries: bool,
 }
 
 impl Aloud {
     /// As the Helm asked for does.
     pub fn of(common: &Common) -> Self {
-        let style = common.profile().map(|compat| compat.log_style);
+        Self::logging(common, &[RegistryLog::Always])
+    }
+
+    /// The same while a chart is rendered or shown.
+    pub fn rendering(common: &Common) -> Self {
+        Self::logging(common, &[RegistryLog::Always, RegistryLog::Rendering])
+    }
+
+    fn logging(common: &Common, when: &[RegistryLog]) -> Self {
+        let asked = common.profile().map(|compat| compat.registry_log);
         Self {
-            logs_registries: style.is_ok_and(|style| style == LogStyle::Places),
+            logs_registries: asked.is_ok_and(|asked| when.contains(&asked)),
         }
     }
 }

@@ -1,62 +1,84 @@
 //! Provenance: what one program signs, the other verifies.
 
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::world::{Program, Registry, Rules, Site, Twins, chart, write};
 
-/// Makes a key with GnuPG and exports it as the files older programs read.
-fn key(folder: &Path, name: &str, passphrase: &str) -> Result<()> {
-    let home = folder.join("gnupg");
-    fs::create_dir_all(&home)?;
-    std::os::unix::fs::PermissionsExt::set_mode(&mut fs::metadata(&home)?.permissions(), 0o700);
-    let gpg = |words: &[&str]| -> Result<Vec<u8>> {
+/// GnuPG with a home of its own, whose keys are exported as the files older programs read.
+struct Gnupg {
+    folder: PathBuf,
+    passphrase: &'static str,
+}
+
+impl Gnupg {
+    fn new(folder: PathBuf, passphrase: &'static str) -> Result<Self> {
+        let home = folder.join("gnupg");
+        fs::create_dir_all(&home)?;
+        fs::set_permissions(&home, fs::Permissions::from_mode(0o700))?;
+        Ok(Self { folder, passphrase })
+    }
+
+    /// One that has one key, exported.
+    fn with_key(folder: PathBuf, name: &str, passphrase: &'static str) -> Result<Self> {
+        let gnupg = Self::new(folder, passphrase)?;
+        gnupg.run(&["--quick-gen-key", name, "rsa2048", "sign", "never"])?;
+        gnupg.export()?;
+        Ok(gnupg)
+    }
+
+    fn run(&self, words: &[&str]) -> Result<Vec<u8>> {
         let output = Command::new("gpg")
             .arg("--homedir")
-            .arg(&home)
-            .args([
-                "--batch",
-                "--pinentry-mode",
-                "loopback",
-                "--passphrase",
-                passphrase,
-            ])
+            .arg(self.folder.join("gnupg"))
+            .args(["--batch", "--yes", "--pinentry-mode", "loopback"])
+            .args(["--passphrase", self.passphrase])
             .args(words)
             .output()?;
-        ensure!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let told = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{told}");
         Ok(output.stdout)
-    };
-    gpg(&["--quick-gen-key", name, "rsa2048", "sign", "never"])?;
-    write(&folder.join("pubring.gpg"), &gpg(&["--export"])?)?;
-    write(
-        &folder.join("secring.gpg"),
-        &gpg(&["--export-secret-keys"])?,
-    )?;
-    let _ = Command::new("gpgconf")
-        .arg("--homedir")
-        .arg(&home)
-        .args(["--kill", "all"])
-        .status();
-    Ok(())
+    }
+
+    fn export(&self) -> Result<()> {
+        let public = self.run(&["--export"])?;
+        write(&self.folder.join("pubring.gpg"), &public)?;
+        let secret = self.run(&["--export-secret-keys"])?;
+        write(&self.folder.join("secring.gpg"), &secret)
+    }
+
+    fn fingerprint(&self) -> Result<String> {
+        let listed = String::from_utf8(self.run(&["--list-keys", "--with-colons"])?)?;
+        let line = listed.lines().find(|line| line.starts_with("fpr:"));
+        let line = line.context("no key")?;
+        Ok(line.split(':').nth(9).unwrap_or_default().to_owned())
+    }
+}
+
+impl Drop for Gnupg {
+    fn drop(&mut self) {
+        let _ = Command::new("gpgconf")
+            .arg("--homedir")
+            .arg(self.folder.join("gnupg"))
+            .args(["--kill", "all"])
+            .status();
+    }
 }
 
 #[tokio::test]
 async fn each_program_verifies_what_the_other_signed() -> Result<()> {
     let twins = Twins::new()?;
     let root = twins.root.path();
-    key(
-        &root.join("keys"),
+    let _keys = Gnupg::with_key(
+        root.join("keys"),
         "Signer <signer@example.org>",
         "open sesame",
     )?;
-    key(&root.join("others"), "Other <other@example.org>", "x")?;
+    let _others = Gnupg::with_key(root.join("others"), "Other <other@example.org>", "x")?;
     let file = |name: &str| root.join(name).display().to_string();
     write(&root.join("passphrase"), b"open sesame\n")?;
     let (public, secret) = (file("keys/pubring.gpg"), file("keys/secring.gpg"));
@@ -152,8 +174,8 @@ async fn each_program_verifies_what_the_other_signed() -> Result<()> {
 fn a_key_that_cannot_sign_is_refused_alike() -> Result<()> {
     let twins = Twins::new()?;
     let root = twins.root.path();
-    key(
-        &root.join("keys"),
+    let _keys = Gnupg::with_key(
+        root.join("keys"),
         "Signer <signer@example.org>",
         "open sesame",
     )?;
@@ -190,4 +212,101 @@ fn a_key_that_cannot_sign_is_refused_alike() -> Result<()> {
         assert!(told.starts_with("exit Some(1)"), "{told}");
     }
     Ok(())
+}
+
+#[test]
+fn keys_are_believed_and_not_believed_alike() -> Result<()> {
+    let twins = Twins::new()?;
+    let root = twins.root.path();
+    // A key of 2020 that was good for a day, one that signs with a subkey, one to be revoked.
+    let old = Gnupg::new(root.join("old"), "")?;
+    let then = ["--faked-system-time", "20200101T000000!"];
+    let make = [
+        "--quick-gen-key",
+        "Old <old@example.org>",
+        "rsa2048",
+        "sign",
+        "1d",
+    ];
+    old.run(&[&then[..], &make].concat())?;
+    old.export()?;
+    let sub = Gnupg::new(root.join("sub"), "")?;
+    let make = [
+        "--quick-gen-key",
+        "Sub <sub@example.org>",
+        "ed25519",
+        "cert",
+        "never",
+    ];
+    sub.run(&make)?;
+    sub.run(&[
+        "--quick-add-key",
+        &sub.fingerprint()?,
+        "rsa2048",
+        "sign",
+        "never",
+    ])?;
+    sub.export()?;
+    let name = "Gone <gone@example.org>";
+    let gone = Gnupg::with_key(root.join("gone"), name, "")?;
+    chart(&twins.home(Program::Helm), "web", "1.0.0")?;
+    for (gnupg, id) in [(&old, "old"), (&gone, "gone")] {
+        let ring = gnupg.folder.join("secring.gpg").display().to_string();
+        let sign = ["package", "web", "--sign", "--key", id, "--keyring", &ring];
+        let signed = twins.run(Program::Helm, &sign)?;
+        ensure!(signed.status.success(), "{signed:?}");
+        share(&twins, id)?;
+    }
+    // Helm signs with primary keys only; GnuPG signs the same text with the subkey.
+    let text = twins.home(Program::Helm).join("old-web/web-1.0.0.tgz.prov");
+    let text = fs::read_to_string(text)?;
+    let (_, body) = text.split_once("\n\n").context("no text")?;
+    let (body, _) = body
+        .split_once("\n-----BEGIN PGP SIGNATURE")
+        .context("no end")?;
+    let plain = root.join("plain");
+    write(&plain, body.as_bytes())?;
+    let signed = sub.run(&["--clearsign", "-o", "-", &plain.display().to_string()])?;
+    for program in [Program::Helm, Program::Pilotis] {
+        let home = twins.home(program);
+        fs::create_dir(home.join("sub-web"))?;
+        fs::copy(
+            home.join("old-web/web-1.0.0.tgz"),
+            home.join("sub-web/web-1.0.0.tgz"),
+        )?;
+        write(&home.join("sub-web/web-1.0.0.tgz.prov"), &signed)?;
+    }
+    let certificate = format!("gnupg/openpgp-revocs.d/{}.rev", gone.fingerprint()?);
+    let certificate = fs::read_to_string(gone.folder.join(certificate))?;
+    write(
+        &root.join("revocation"),
+        certificate.replace(":-----", "-----").as_bytes(),
+    )?;
+    let told = |gnupg: &Gnupg, id: &str| {
+        let ring = gnupg.folder.join("pubring.gpg").display().to_string();
+        twins.same(&[
+            "verify",
+            &format!("{id}-web/web-1.0.0.tgz"),
+            "--keyring",
+            &ring,
+        ])
+    };
+    assert!(told(&old, "old")?.contains("expired"));
+    assert!(told(&sub, "sub")?.contains("Signed by: Sub <sub@example.org>"));
+    assert!(told(&gone, "gone")?.contains("Signed by: Gone"));
+    gone.run(&["--import", &root.join("revocation").display().to_string()])?;
+    gone.export()?;
+    assert!(told(&gone, "gone")?.starts_with("exit Some(1)"));
+    Ok(())
+}
+
+/// Puts what the real Helm signed in a folder of both.
+fn share(twins: &Twins, id: &str) -> Result<()> {
+    let home = twins.home(Program::Helm);
+    let folder = format!("{id}-web");
+    fs::create_dir(home.join(&folder))?;
+    for name in ["web-1.0.0.tgz", "web-1.0.0.tgz.prov"] {
+        fs::rename(home.join(name), home.join(&folder).join(name))?;
+    }
+    twins.share(Program::Helm, &folder)
 }
