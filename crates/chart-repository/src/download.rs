@@ -100,7 +100,9 @@ impl Reach {
             path,
             verified: None,
         };
-        let Some(provenance) = self.provenance(located, reference, talk).await? else {
+        let hex = located.digest.as_deref().map(cache::hex).transpose()?;
+        let wanted = (reference, hex);
+        let Some(provenance) = self.provenance(located, wanted, talk).await? else {
             return Ok(saved);
         };
         let mut beside = saved.path.clone().into_os_string();
@@ -132,7 +134,8 @@ impl Reach {
             Some(path) => path,
             None => cache::put(root, &digest, Kind::Chart, &bytes)?,
         };
-        if let Some(provenance) = self.provenance(&located, reference, talk).await? {
+        let wanted = (reference, Some(digest.as_str()));
+        if let Some(provenance) = self.provenance(&located, wanted, talk).await? {
             cache::put(root, &digest, Kind::Provenance, &provenance)?;
             let keyring = &self.places.keyring;
             verify_bytes(&located.name, &bytes, &provenance, keyring)?;
@@ -166,15 +169,21 @@ impl Reach {
         Ok((bytes, None))
     }
 
-    /// The provenance of an archive, when it is wanted and there is one.
+    /// The provenance of an archive, when it is wanted and there is one; what is kept under the
+    /// archive's digest is not fetched again.
     async fn provenance(
         &self,
         located: &Located,
-        reference: &str,
+        (reference, hex): (&str, Option<&str>),
         talk: &mut dyn Talk,
     ) -> Result<Option<Vec<u8>>, Error> {
         if self.verify == Verify::Never {
             return Ok(None);
+        }
+        let root = &self.places.content;
+        let kept = hex.and_then(|hex| cache::get(root, hex, Kind::Provenance));
+        if let Some((_, bytes)) = kept {
+            return Ok(Some(bytes));
         }
         let address = format!("{}.prov", located.address);
         let fetched = match &located.oci {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -69,146 +69,161 @@ impl Drop for Gnupg {
     }
 }
 
-#[tokio::test]
-async fn each_program_verifies_what_the_other_signed() -> Result<()> {
+const ARCHIVE: &str = "web-1.0.0.tgz";
+const STATEMENT: &str = "web-1.0.0.tgz.prov";
+
+/// A key with a passphrase, and another one.
+struct Keys {
+    _own: Gnupg,
+    _other: Gnupg,
+    public: String,
+    stranger: String,
+    secret: String,
+    passphrase: String,
+}
+
+impl Keys {
+    fn new(root: &Path) -> Result<Self> {
+        let file = |name: &str| root.join(name).display().to_string();
+        let signer = "Signer <signer@example.org>";
+        write(&root.join("passphrase"), b"open sesame\n")?;
+        Ok(Self {
+            _own: Gnupg::with_key(root.join("keys"), signer, "open sesame")?,
+            _other: Gnupg::with_key(root.join("others"), "Other <other@example.org>", "x")?,
+            public: file("keys/pubring.gpg"),
+            stranger: file("others/pubring.gpg"),
+            secret: file("keys/secring.gpg"),
+            passphrase: file("passphrase"),
+        })
+    }
+
+    /// Packs and signs a chart with one program and gives both the result.
+    fn sign(&self, twins: &Twins, by: Program) -> Result<()> {
+        chart(&twins.home(by), "web", "1.0.0")?;
+        let sign = ["package", "web", "--sign", "--key", "signer@example.org"];
+        let with = [
+            "--keyring",
+            &self.secret,
+            "--passphrase-file",
+            &self.passphrase,
+        ];
+        let signed = twins.run(by, &[&sign[..], &with].concat())?;
+        ensure!(signed.status.success(), "{signed:?}");
+        twins.share(by, ARCHIVE)?;
+        twins.share(by, STATEMENT)
+    }
+}
+
+/// Changes a file of both programs.
+fn alter(twins: &Twins, name: &str, change: impl Fn(Vec<u8>) -> Vec<u8>) -> Result<()> {
+    for program in [Program::Helm, Program::Pilotis] {
+        let path = twins.home(program).join(name);
+        fs::write(&path, change(fs::read(&path)?))?;
+    }
+    Ok(())
+}
+
+fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let text = String::from_utf8_lossy(bytes).replace(from, to);
+    text.into_bytes()
+}
+
+#[test]
+fn each_program_verifies_what_the_other_signed() -> Result<()> {
     let twins = Twins::new()?;
-    let root = twins.root.path();
-    let _keys = Gnupg::with_key(
-        root.join("keys"),
-        "Signer <signer@example.org>",
-        "open sesame",
-    )?;
-    let _others = Gnupg::with_key(root.join("others"), "Other <other@example.org>", "x")?;
-    let file = |name: &str| root.join(name).display().to_string();
-    write(&root.join("passphrase"), b"open sesame\n")?;
-    let (public, secret) = (file("keys/pubring.gpg"), file("keys/secring.gpg"));
-    let (passphrase, stranger) = (file("passphrase"), file("others/pubring.gpg"));
-    let sign = [
-        "package",
-        "web",
-        "--sign",
-        "--key",
-        "signer@example.org",
-        "--keyring",
-        &secret,
-        "--passphrase-file",
-        &passphrase,
-    ];
-    for (from, to) in [
-        (Program::Pilotis, Program::Helm),
-        (Program::Helm, Program::Pilotis),
-    ] {
-        chart(&twins.home(from), "web", "1.0.0")?;
-        let signed = twins.run(from, &sign)?;
-        assert!(signed.status.success(), "{signed:?}");
-        for name in ["web-1.0.0.tgz", "web-1.0.0.tgz.prov"] {
-            twins.share(from, name)?;
-        }
-        let told = twins.same(&["verify", "web-1.0.0.tgz", "--keyring", &public])?;
+    let keys = Keys::new(twins.root.path())?;
+    let verify = |ring: &str| twins.same(&["verify", ARCHIVE, "--keyring", ring]);
+    for by in [Program::Pilotis, Program::Helm] {
+        keys.sign(&twins, by)?;
+        let told = verify(&keys.public)?;
         assert!(
             told.contains("Signed by: Signer <signer@example.org>"),
             "{told}"
         );
-        assert!(told.starts_with("exit Some(0)"), "{to:?}: {told}");
+        assert!(told.starts_with("exit Some(0)"), "by {by:?}: {told}");
     }
-    let verify = ["verify", "web-1.0.0.tgz", "--keyring"];
-    twins.same(&[&verify[..], &[&stranger]].concat())?;
-    twins.same(&[&verify[..], &["none.gpg"]].concat())?;
-    twins.same(&["verify", "web", "--keyring", &public])?;
+    verify(&keys.stranger)?;
+    verify("none.gpg")?;
+    twins.same(&["verify", "web", "--keyring", &keys.public])?;
     twins.same(&["verify"])?;
-    twins.same(&[&verify[..], &[&public]].concat())?;
-    // Through a repository and a registry.
+    // Altered text, altered back, altered archive.
+    alter(&twins, STATEMENT, |bytes| {
+        replaced(&bytes, "name: web", "name: wed")
+    })?;
+    assert!(verify(&keys.public)?.contains("invalid signature"));
+    alter(&twins, STATEMENT, |bytes| {
+        replaced(&bytes, "name: wed", "name: web")
+    })?;
+    assert!(verify(&keys.public)?.starts_with("exit Some(0)"));
+    alter(&twins, ARCHIVE, |bytes| [bytes, vec![0]].concat())?;
+    assert!(verify(&keys.public)?.contains("sha256 sum does not match"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn provenance_travels_through_repositories_and_registries() -> Result<()> {
+    let twins = Twins::new()?;
+    let root = twins.root.path();
+    let keys = Keys::new(root)?;
+    keys.sign(&twins, Program::Helm)?;
     let site = root.join("site");
     fs::create_dir(&site)?;
-    for name in ["web-1.0.0.tgz", "web-1.0.0.tgz.prov"] {
+    for name in [ARCHIVE, STATEMENT] {
         fs::copy(twins.home(Program::Helm).join(name), site.join(name))?;
     }
-    twins.run(
-        Program::Helm,
-        &["repo", "index", &site.display().to_string()],
-    )?;
+    let folder = site.display().to_string();
+    twins.run(Program::Helm, &["repo", "index", &folder])?;
     let site = Site::serve(site, Rules::default())?;
     let registry = Registry::start(root, "", "").await?;
     let remote = format!("oci://{}/charts", registry.name);
-    twins.same(&["push", "web-1.0.0.tgz", &remote, "--plain-http"])?;
+    twins.same(&["push", ARCHIVE, &remote, "--plain-http"])?;
+    twins.write("fetched/here", "")?;
     let web = format!("{remote}/web");
-    let with_key = ["--verify", "--keyring", public.as_str()];
+    let fetch = ["pull", "-d", "fetched"];
+    let (trusted, strange) = (
+        ["--verify", "--keyring", keys.public.as_str()],
+        ["--verify", "--keyring", keys.stranger.as_str()],
+    );
     let from_site = ["web", "--repo", site.address.as_str()];
-    twins.same(&[&["pull"], &from_site[..], &with_key, &["-d", "web"]].concat())?;
-    twins.same(&[&["pull"], &from_site[..], &["--prov", "-d", "web"]].concat())?;
-    twins.same(&[&["pull", &web, "--plain-http", "-d", "web"], &with_key[..]].concat())?;
-    twins.same(&[&["template", "x"], &from_site[..], &with_key].concat())?;
-    twins.same(&[
-        "template",
-        "x",
-        "web-1.0.0.tgz",
-        "--verify",
-        "--keyring",
-        &stranger,
-    ])?;
-    twins.same_names("web")?;
-    // Altered text, altered archive.
-    for (name, from, to) in [
-        ("web-1.0.0.tgz.prov", "name: web", "name: wed"),
-        ("web-1.0.0.tgz.prov", "name: wed", "name: web"),
-    ] {
-        for program in [Program::Helm, Program::Pilotis] {
-            let path = twins.home(program).join(name);
-            let text = fs::read_to_string(&path)?.replace(from, to);
-            fs::write(&path, text)?;
-        }
-        twins.same(&[&verify[..], &[&public]].concat())?;
+    let from_registry = [web.as_str(), "--plain-http"];
+    for from in [&from_site[..], &from_registry] {
+        twins.same(&[&fetch, from, &trusted].concat())?;
+        twins.same(&[&fetch, from, &strange].concat())?;
+        twins.same(&[&fetch, from, &["--prov"]].concat())?;
+        twins.same(&[&["template", "x"], from, &trusted].concat())?;
     }
-    for program in [Program::Helm, Program::Pilotis] {
-        let path = twins.home(program).join("web-1.0.0.tgz");
-        let mut bytes = fs::read(&path)?;
-        bytes.push(0);
-        fs::write(&path, bytes)?;
-    }
-    let told = twins.same(&[&verify[..], &[&public]].concat())?;
-    assert!(told.contains("sha256 sum does not match"), "{told}");
+    twins.same(&[&["template", "x", ARCHIVE], &strange[..]].concat())?;
+    twins.same_names("fetched")?;
     Ok(())
 }
 
 #[test]
 fn a_key_that_cannot_sign_is_refused_alike() -> Result<()> {
     let twins = Twins::new()?;
-    let root = twins.root.path();
-    let _keys = Gnupg::with_key(
-        root.join("keys"),
-        "Signer <signer@example.org>",
-        "open sesame",
-    )?;
-    let file = |name: &str| root.join(name).display().to_string();
-    let (public, secret) = (file("keys/pubring.gpg"), file("keys/secring.gpg"));
+    let keys = Keys::new(twins.root.path())?;
     for program in [Program::Helm, Program::Pilotis] {
         chart(&twins.home(program), "web", "1.0.0")?;
-        write(&twins.home(program).join("wrong"), b"not it\n")?;
     }
+    twins.write("wrong", "not it\n")?;
     let sign = ["package", "web", "--sign"];
-    for rest in [
-        vec![],
-        vec!["--key", "none", "--keyring", &secret],
-        vec!["--key", "signer", "--keyring", &public],
-        vec!["--key", "signer", "--keyring", "none.gpg"],
-        vec![
-            "--key",
-            "signer",
-            "--keyring",
-            &secret,
-            "--passphrase-file",
-            "none",
-        ],
-        vec![
-            "--key",
-            "signer",
-            "--keyring",
-            &secret,
-            "--passphrase-file",
-            "wrong",
-        ],
+    let (public, secret) = (keys.public.as_str(), keys.secret.as_str());
+    for (key, ring, passphrase) in [
+        ("", secret, "wrong"),
+        ("none", secret, "wrong"),
+        ("signer", public, "wrong"),
+        ("signer", "none.gpg", "wrong"),
+        ("signer", secret, "none"),
+        ("signer", secret, "wrong"),
     ] {
-        let told = twins.same(&[&sign[..], rest.as_slice()].concat())?;
+        let with = [
+            "--key",
+            key,
+            "--keyring",
+            ring,
+            "--passphrase-file",
+            passphrase,
+        ];
+        let told = twins.same(&[&sign[..], &with].concat())?;
         assert!(told.starts_with("exit Some(1)"), "{told}");
     }
     Ok(())
@@ -257,25 +272,7 @@ fn keys_are_believed_and_not_believed_alike() -> Result<()> {
         ensure!(signed.status.success(), "{signed:?}");
         share(&twins, id)?;
     }
-    // Helm signs with primary keys only; GnuPG signs the same text with the subkey.
-    let text = twins.home(Program::Helm).join("old-web/web-1.0.0.tgz.prov");
-    let text = fs::read_to_string(text)?;
-    let (_, body) = text.split_once("\n\n").context("no text")?;
-    let (body, _) = body
-        .split_once("\n-----BEGIN PGP SIGNATURE")
-        .context("no end")?;
-    let plain = root.join("plain");
-    write(&plain, body.as_bytes())?;
-    let signed = sub.run(&["--clearsign", "-o", "-", &plain.display().to_string()])?;
-    for program in [Program::Helm, Program::Pilotis] {
-        let home = twins.home(program);
-        fs::create_dir(home.join("sub-web"))?;
-        fs::copy(
-            home.join("old-web/web-1.0.0.tgz"),
-            home.join("sub-web/web-1.0.0.tgz"),
-        )?;
-        write(&home.join("sub-web/web-1.0.0.tgz.prov"), &signed)?;
-    }
+    sign_with_subkey(&twins, &sub)?;
     let certificate = format!("gnupg/openpgp-revocs.d/{}.rev", gone.fingerprint()?);
     let certificate = fs::read_to_string(gone.folder.join(certificate))?;
     write(
@@ -300,12 +297,35 @@ fn keys_are_believed_and_not_believed_alike() -> Result<()> {
     Ok(())
 }
 
+/// Helm signs with primary keys only; GnuPG signs the same text with its subkey.
+fn sign_with_subkey(twins: &Twins, gnupg: &Gnupg) -> Result<()> {
+    let text = fs::read_to_string(twins.home(Program::Helm).join("old-web").join(STATEMENT))?;
+    let (_, body) = text.split_once("\n\n").context("no text")?;
+    let (body, _) = body
+        .split_once("\n-----BEGIN PGP SIGNATURE")
+        .context("no end")?;
+    let plain = twins.root.path().join("plain");
+    write(&plain, body.as_bytes())?;
+    let plain = plain.display().to_string();
+    let signed = gnupg.run(&["--clearsign", "-o", "-", &plain])?;
+    for program in [Program::Helm, Program::Pilotis] {
+        let home = twins.home(program);
+        fs::create_dir(home.join("sub-web"))?;
+        fs::copy(
+            home.join("old-web").join(ARCHIVE),
+            home.join("sub-web").join(ARCHIVE),
+        )?;
+        write(&home.join("sub-web").join(STATEMENT), &signed)?;
+    }
+    Ok(())
+}
+
 /// Puts what the real Helm signed in a folder of both.
 fn share(twins: &Twins, id: &str) -> Result<()> {
     let home = twins.home(Program::Helm);
     let folder = format!("{id}-web");
     fs::create_dir(home.join(&folder))?;
-    for name in ["web-1.0.0.tgz", "web-1.0.0.tgz.prov"] {
+    for name in [ARCHIVE, STATEMENT] {
         fs::rename(home.join(name), home.join(&folder).join(name))?;
     }
     twins.share(Program::Helm, &folder)

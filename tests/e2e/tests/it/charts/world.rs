@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -229,8 +229,12 @@ impl Site {
     }
 
     pub fn seen(&self) -> Vec<Request> {
-        std::mem::take(&mut *self.requests.lock().unwrap())
+        std::mem::take(&mut *held(&self.requests))
     }
+}
+
+fn held(requests: &Mutex<Vec<Request>>) -> MutexGuard<'_, Vec<Request>> {
+    requests.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn answer(
@@ -255,7 +259,7 @@ fn answer(
             asker = Some(String::from_utf8(plain)?);
         }
     }
-    seen.lock().unwrap().push((path.clone(), asker.clone()));
+    held(seen).push((path.clone(), asker.clone()));
     if let Some(target) = rules.redirects.get(&path) {
         let head = format!("HTTP/1.1 302 Found\r\nLocation: {target}\r\n");
         return reply(&mut stream, &head, b"");
