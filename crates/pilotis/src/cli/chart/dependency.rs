@@ -17,7 +17,7 @@ use super::{Outcome, locate, network, tell};
 pub enum Dependency {
     /// Tell how declared dependencies stand
     #[command(alias = "ls")]
-    List(List),
+    List(Box<List>),
     /// Fetch the versions `Chart.lock` names
     Build(Box<Fetch>),
     /// Find the newest versions that fit, fetch and lock them

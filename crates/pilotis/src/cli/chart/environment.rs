@@ -26,7 +26,7 @@ pub struct Env {
 pub enum Plugin {
     /// List plug-ins; there are none
     #[command(alias = "ls")]
-    List(Plugins),
+    List(Box<Plugins>),
 }
 
 /// How to list.

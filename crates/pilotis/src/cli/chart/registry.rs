@@ -17,7 +17,7 @@ pub enum Registry {
     /// Check a password and keep it
     Login(Box<Login>),
     /// Forget a password
-    Logout(Logout),
+    Logout(Box<Logout>),
 }
 
 /// Where to log in, and as whom.

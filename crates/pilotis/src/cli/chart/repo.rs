@@ -22,15 +22,15 @@ pub enum Repo {
     Add(Box<Add>),
     /// List repositories that have a name
     #[command(alias = "ls")]
-    List(List),
+    List(Box<List>),
     /// Fetch the indexes of repositories
     #[command(alias = "up")]
-    Update(Update),
+    Update(Box<Update>),
     /// Take names away
     #[command(alias = "rm")]
-    Remove(Remove),
+    Remove(Box<Remove>),
     /// Write the index of a folder of archives
-    Index(MakeIndex),
+    Index(Box<MakeIndex>),
 }
 
 /// What to add.
