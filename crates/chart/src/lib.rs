@@ -20,8 +20,10 @@ mod dependencies;
 mod errors;
 mod explain;
 mod ignore;
+mod index;
 pub mod lint;
 mod load;
+mod lock;
 mod manifest;
 mod metadata;
 mod objects;
@@ -32,16 +34,22 @@ mod print;
 mod read;
 mod render;
 mod schema;
+mod search;
 mod set;
 mod values;
 mod warnings;
 
 pub use archive::{ARCHIVE_BYTES_MAX, FILE_BYTES_MAX, unpack};
 pub use capabilities::Capabilities;
-pub use compat::{ChartObject, Compat, ErrorStyle, LogStyle, Separator};
+pub use compat::{ChartObject, Compat, ErrorStyle, LogStyle, RegistryLog, Separator};
 pub use errors::Error;
 pub use explain::Explanation;
+pub use index::{
+    Chosen, INDEX_BYTES_MAX, IRREGULAR_INDEX_BYTES_MAX, Index, IndexEntry, IndexForm, NoVersion,
+    Packaged, choose_tag, index_of, tags_as_versions,
+};
 pub use load::{Chart, File};
+pub use lock::Lock;
 pub use manifest::{Hook, Manifest};
 pub use metadata::{Dependency, Maintainer, Metadata};
 pub use origins::Origins;
@@ -49,4 +57,5 @@ pub use pack::pack;
 pub use print::{Printing, Written, print, show_only};
 pub use read::read_dir;
 pub use render::{Options, Release, Rendered, merged_values, render};
+pub use search::{Catalogue, Hit, Term};
 pub use values::{Input, Source, Values};

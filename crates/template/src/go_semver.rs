@@ -11,10 +11,10 @@ use regex::Regex;
 /// Longest version or constraint read, in bytes.
 const LENGTH_MAX: usize = 1024;
 
-/// A version.
+/// A version, compared by precedence: build metadata does not count.
 #[derive(Debug, Clone)]
 #[cfg_attr(test, derive(PartialEq))]
-pub(crate) struct Version {
+pub struct Version {
     pub(crate) major: u64,
     pub(crate) minor: u64,
     pub(crate) patch: u64,
@@ -37,7 +37,11 @@ impl std::fmt::Display for Version {
 }
 
 impl Version {
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// Reads a version as charts write them: a leading `v` and missing parts are fine.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let invalid = || "invalid semantic version".to_string();
         if text.len() > LENGTH_MAX {
             return Err("version string is too long".to_string());
@@ -84,7 +88,18 @@ impl Version {
         })
     }
 
-    fn compare(&self, other: &Self) -> Ordering {
+    /// The text it was read from.
+    pub fn original(&self) -> &str {
+        &self.original
+    }
+
+    /// Whether it was written in full: three numbers, no leading `v`, no leading zeros.
+    pub fn is_strict(&self) -> bool {
+        self.to_string() == self.original
+    }
+
+    /// Which of two comes first.
+    pub fn compare(&self, other: &Self) -> Ordering {
         let numbers = (self.major, self.minor, self.patch);
         numbers
             .cmp(&(other.major, other.minor, other.patch))
@@ -139,10 +154,10 @@ struct Test {
     open: bool,
 }
 
-/// Groups of tests: one group must hold entirely.
+/// What a version must satisfy: groups of tests, of which one must hold entirely.
 #[derive(Debug)]
 #[cfg_attr(test, derive(PartialEq))]
-pub(crate) struct Constraint {
+pub struct Constraint {
     groups: Vec<Vec<Test>>,
 }
 
@@ -174,7 +189,11 @@ fn patterns() -> Option<&'static Patterns> {
 }
 
 impl Constraint {
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// Reads a constraint such as `^1.2` or `>=1.0.0-0, <3`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
         if text.len() > LENGTH_MAX {
             return Err("constraint string is too long".to_string());
         }
@@ -205,7 +224,8 @@ impl Constraint {
         Ok(Self { groups })
     }
 
-    pub(crate) fn check(&self, version: &Version) -> bool {
+    /// Whether a version satisfies it.
+    pub fn check(&self, version: &Version) -> bool {
         self.groups.iter().any(|group| {
             let prereleases = group.iter().any(|test| !test.version.prerelease.is_empty());
             let considered = version.prerelease.is_empty() || prereleases;

@@ -20,6 +20,8 @@ mod strings;
 mod toml_in;
 mod versions;
 
+pub use patterns::Pattern;
+
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
