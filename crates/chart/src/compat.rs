@@ -64,6 +64,8 @@ pub struct Compat {
     pub release_package: &'static str,
     /// How template errors are told.
     pub error_style: ErrorStyle,
+    /// Whether a post-renderer is given the files, hooks among them, or the printed objects.
+    pub post_renders_files: bool,
     /// How warnings are logged.
     pub log_style: LogStyle,
     /// Functions this version does not have.
@@ -124,6 +126,7 @@ impl Compat {
         types: "common",
         release_package: "util",
         error_style: ErrorStyle::Lines,
+        post_renders_files: true,
         log_style: LogStyle::Attributes,
         functions_absent: &SINCE_4_3,
         kube_version: "v1.36.0",
@@ -164,6 +167,7 @@ impl Compat {
         types: "chartutil",
         release_package: "releaseutil",
         error_style: ErrorStyle::OneLine,
+        post_renders_files: false,
         log_style: LogStyle::Places,
         functions_absent: &ABSENT_3,
         kube_version: "v1.36.0",

@@ -46,6 +46,12 @@ impl Error {
         }
     }
 
+    /// The same error, said of something.
+    pub fn about(mut self, what: &str) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     /// What `helm template` prints after `Error: `, advice included.
     pub fn printed(&self) -> String {
         let advice = if self.after_values { ADVICE } else { "" };

@@ -84,7 +84,7 @@ fn cause(message: &str) -> &str {
 }
 
 /// Names of the subcharts a template lies in.
-fn scope(file: &str) -> Vec<String> {
+pub(crate) fn scope(file: &str) -> Vec<String> {
     let mut steps = file.split('/').skip(1);
     let mut scope = Vec::new();
     while let (Some("charts"), Some(name)) = (steps.next(), steps.next()) {

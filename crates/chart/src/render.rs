@@ -1,11 +1,14 @@
 //! A chart, values and a release to manifests.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use pilotis_report::Position;
-use pilotis_template::{Environment, Limits, Machine, Map, MapKind, Note, Output, Set, Value};
+use pilotis_template::{
+    Environment, Limits, Machine, Map, MapKind, Note, Output, Set, Value, Watched,
+};
 use serde_json::{Map as Table, Value as Json};
 
 use crate::capabilities::Capabilities;
@@ -16,6 +19,7 @@ use crate::load::{Chart, File};
 use crate::manifest::{self, Hook, Manifest, RenderedFile};
 use crate::objects;
 use crate::origins::Origins;
+use crate::post_render::PostRenderer;
 use crate::values::{Values, steps};
 use crate::warnings::Warning;
 use crate::{dependencies, explain, schema};
@@ -51,6 +55,10 @@ pub struct Options {
     pub compat: Compat,
     /// Whether `values.schema.json` is not looked at.
     pub skip_schema: bool,
+    /// What changes the manifests before they are printed.
+    pub post_renderer: Option<PostRenderer>,
+    /// Whether to record what templates execute and read.
+    pub watch: bool,
     /// What one rendering may use; none means limits that fit every known chart.
     pub limits: Option<Limits>,
 }
@@ -68,6 +76,7 @@ pub struct Rendered {
     pub notes: Option<String>,
     /// What Helm logs on the way, one line each.
     pub warnings: Vec<String>,
+    pub(crate) watched: Option<Watched>,
     origins: Origins,
 }
 
@@ -103,8 +112,9 @@ pub fn render(
         capabilities,
         options: run.0,
         environment: run.1,
+        watched: RefCell::default(),
     };
-    deep(|| job.run(chart)).unwrap_or_else(Err)
+    deep(move || job.run(chart)).unwrap_or_else(Err)
 }
 
 /// The values templates would see, and who set each of them.
@@ -156,8 +166,9 @@ pub(crate) fn render_files(
         capabilities,
         options: run.0,
         environment: run.1,
+        watched: RefCell::default(),
     };
-    let files = deep(|| job.files(chart));
+    let files = deep(move || job.files(chart));
     files.unwrap_or_else(|error| Files {
         result: Err(Some(error)),
         warnings: Vec::new(),
@@ -181,6 +192,7 @@ struct Job<'a> {
     capabilities: &'a Capabilities,
     options: &'a Options,
     environment: &'a (dyn Environment + Sync),
+    watched: RefCell<Option<Watched>>,
 }
 
 impl Job<'_> {
@@ -279,6 +291,7 @@ impl Job<'_> {
         let files = self.execute(chart, merged, warnings)?;
         let mut rendered = Rendered {
             origins: Origins::new(self.values, chart),
+            watched: self.watched.take(),
             ..Rendered::default()
         };
         collect_crds(chart, &mut rendered.crds);
@@ -289,6 +302,10 @@ impl Job<'_> {
         let notes = notes.into_iter().find(|file| file.path == own_notes);
         rendered.notes = notes.map(|file| file.output.text());
         let compat = &self.options.compat;
+        let files = match &self.options.post_renderer {
+            Some(renderer) if compat.post_renders_files => renderer.files(files, compat)?,
+            _ => files,
+        };
         (rendered.manifests, rendered.hooks) = manifest::sort(files, compat, warnings)?;
         Ok(rendered)
     }
@@ -337,6 +354,9 @@ impl Job<'_> {
         }
         let mut machine = Machine::new(set, self.environment);
         machine.limits = self.options.limits.unwrap_or(LIMITS);
+        if self.options.watch {
+            machine.watch();
+        }
         let mut files = Vec::new();
         for name in &names {
             let template = &templates[*name];
@@ -361,6 +381,7 @@ impl Job<'_> {
                 output: Arc::new(output),
             });
         }
+        *self.watched.borrow_mut() = machine.watched();
         Ok(files)
     }
 

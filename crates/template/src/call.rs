@@ -163,6 +163,10 @@ impl<'t> Frame<'_, '_, 't> {
                 if has_args {
                     return Err(self.fail(&format!("{name} is not a method but has arguments")));
                 }
+                let place = self.place();
+                if let Some(watch) = &mut self.machine.watch {
+                    watch.step(map, name, place);
+                }
                 return Ok(map_entry(map, name.as_bytes()));
             }
             Value::Object(object) => {
@@ -208,7 +212,11 @@ impl<'t> Frame<'_, '_, 't> {
         }
         let name = function.name;
         let types = (function.parameters, function.variadic);
-        let values = self.arguments(name, types, given)?;
+        let guards = self.machine.watch.is_some() && crate::watch::guards(name);
+        let values = self.guarded(guards, |frame| frame.arguments(name, types, given))?;
+        if let Some(watch) = &mut self.machine.watch {
+            watch.called(name, &values);
+        }
         (function.run)(self.machine, &Args::new(values))
             .map(|value| Operand::boxed(value, false))
             .map_err(|error| self.call_failed(node, name, error))
@@ -223,7 +231,8 @@ impl<'t> Frame<'_, '_, 't> {
         }
         let mut value = Operand::of(Value::Missing);
         for arg in given.args {
-            value = Operand::of(self.eval_arg(given.dot, Type::Reflect, arg)?);
+            let evaluate = |frame: &mut Self| frame.eval_arg(given.dot, Type::Reflect, arg);
+            value = Operand::of(self.guarded(true, evaluate)?);
             if value.value.truth() == (name == "or") {
                 return Ok(value);
             }

@@ -179,6 +179,8 @@ fn check_templates(
         is_upgrade: false,
     };
     let options = Options {
+        post_renderer: None,
+        watch: false,
         compat: request.compat.clone(),
         skip_schema: request.skip_schema,
         limits: None,

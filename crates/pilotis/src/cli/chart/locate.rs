@@ -66,6 +66,18 @@ pub fn chart(reference: &str, source: &Source) -> Result<PathBuf, Error> {
     )))
 }
 
+/// The path of a chart that lies on this machine.
+///
+/// # Errors
+/// Nothing there, in Helm's words.
+pub fn path(reference: &str) -> Result<PathBuf, Error> {
+    let path = Path::new(reference);
+    match path.exists() {
+        true => Ok(path.to_owned()),
+        false => Err(Error::new(format!("path {reference:?} not found"))),
+    }
+}
+
 /// The files of a chart directory or archive.
 ///
 /// # Errors

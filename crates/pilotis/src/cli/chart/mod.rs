@@ -1,11 +1,15 @@
 //! `pilotis chart`: Helm's offline commands, with Helm's words, flags and output.
 
+pub mod coverage;
+pub mod create;
 pub mod flags;
 pub mod helm;
 pub mod lint;
 mod locate;
 mod machine;
 pub mod package;
+mod post_render;
+mod rendering;
 pub mod show;
 mod tell;
 pub mod template;
@@ -22,6 +26,8 @@ use super::Outcome;
 pub enum Chart {
     /// Render a chart as `helm template` does
     Template(Box<template::Template>),
+    /// Make a new chart that passes every check
+    Create(Box<create::Create>),
     /// Say what is wrong with charts
     Lint(Box<lint::Lint>),
     /// Print what is in a chart
@@ -30,6 +36,8 @@ pub enum Chart {
     /// Tell which value a chart would see, and who set it
     #[command(subcommand)]
     Values(Box<values::Values>),
+    /// Tell which lines of the templates run
+    Coverage(Box<coverage::Coverage>),
     /// Pack charts into archives
     Package(Box<package::Package>),
     /// Tell which Helm this is like
@@ -44,9 +52,11 @@ pub enum Chart {
 pub fn run(command: Chart) -> Result<Outcome> {
     match command {
         Chart::Template(arguments) => template::run(&arguments),
+        Chart::Create(arguments) => create::run(&arguments),
         Chart::Lint(arguments) => lint::run(&arguments),
         Chart::Show(command) => show::run(&command),
         Chart::Values(command) => values::run(&command),
+        Chart::Coverage(arguments) => coverage::run(&arguments),
         Chart::Package(arguments) => package::run(&arguments),
         Chart::Version(arguments) => version::run(&arguments),
     }
