@@ -57,6 +57,11 @@ impl Objects {
         Ok(())
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What `lookup` gives for an API version, a kind, a namespace and a name.
     pub fn find(&self, query: [&str; 4]) -> Json {
         let [version, kind, namespace, name] = query;

@@ -57,10 +57,27 @@ pub struct Options {
     pub skip_schema: bool,
     /// What changes the manifests before they are printed.
     pub post_renderer: Option<PostRenderer>,
+    /// Templates to execute, by their path below the chart, where `*` stands for anything; the
+    /// others can be included all the same. None means all.
+    pub only: Option<Vec<String>>,
     /// Whether to record what templates execute and read.
     pub watch: bool,
     /// What one rendering may use; none means limits that fit every known chart.
     pub limits: Option<Limits>,
+}
+
+impl Options {
+    fn wants(&self, chart: &Chart, path: &str) -> bool {
+        let Some(only) = &self.only else {
+            return true;
+        };
+        let inside = path.strip_prefix(&chart.full_path);
+        let inside = inside
+            .and_then(|path| path.strip_prefix('/'))
+            .unwrap_or(path);
+        only.iter()
+            .any(|pattern| crate::testing::matches(pattern, inside))
+    }
 }
 
 /// What a chart renders to.
@@ -173,6 +190,32 @@ pub(crate) fn render_files(
         result: Err(Some(error)),
         warnings: Vec::new(),
     })
+}
+
+/// Renders the templates of a chart as [`render`] does, up to their texts.
+pub(crate) fn render_templates(
+    chart: &Chart,
+    values: &Values,
+    release: &Release,
+    capabilities: &Capabilities,
+    run: (&Options, &(dyn Environment + Sync)),
+) -> Result<(Vec<RenderedFile>, Option<Watched>), Error> {
+    let job = Job {
+        values,
+        release,
+        capabilities,
+        options: run.0,
+        environment: run.1,
+        watched: RefCell::default(),
+    };
+    let work = move || {
+        let mut warnings = Vec::new();
+        let (chart, merged) = job.prepare(chart, &mut warnings)?;
+        job.check_kube_version(&chart)?;
+        let files = job.execute(&chart, &merged, &mut warnings)?;
+        Ok((files, job.watched.take()))
+    };
+    deep(work).unwrap_or_else(Err)
 }
 
 /// Runs work on a stack deep enough for templates that include one another.
@@ -364,6 +407,7 @@ impl Job<'_> {
                 .rsplit('/')
                 .next()
                 .is_some_and(|base| base.starts_with('_'))
+                || !self.options.wants(chart, name)
             {
                 continue;
             }

@@ -181,6 +181,7 @@ fn check_templates(
     let options = Options {
         post_renderer: None,
         watch: false,
+        only: None,
         compat: request.compat.clone(),
         skip_schema: request.skip_schema,
         limits: None,

@@ -2,6 +2,7 @@
 
 pub mod coverage;
 pub mod create;
+pub mod diff;
 pub mod flags;
 pub mod helm;
 pub mod lint;
@@ -13,6 +14,7 @@ mod rendering;
 pub mod show;
 mod tell;
 pub mod template;
+pub mod test;
 pub mod values;
 pub mod version;
 
@@ -36,8 +38,12 @@ pub enum Chart {
     /// Tell which value a chart would see, and who set it
     #[command(subcommand)]
     Values(Box<values::Values>),
+    /// Run the tests of a chart
+    Test(Box<test::Test>),
     /// Tell which lines of the templates run
     Coverage(Box<coverage::Coverage>),
+    /// Tell what changes between charts, values or commits
+    Diff(Box<diff::Diff>),
     /// Pack charts into archives
     Package(Box<package::Package>),
     /// Tell which Helm this is like
@@ -53,10 +59,12 @@ pub fn run(command: Chart) -> Result<Outcome> {
     match command {
         Chart::Template(arguments) => template::run(&arguments),
         Chart::Create(arguments) => create::run(&arguments),
+        Chart::Diff(arguments) => diff::run(&arguments),
         Chart::Lint(arguments) => lint::run(&arguments),
         Chart::Show(command) => show::run(&command),
         Chart::Values(command) => values::run(&command),
         Chart::Coverage(arguments) => coverage::run(&arguments),
+        Chart::Test(arguments) => test::run(&arguments),
         Chart::Package(arguments) => package::run(&arguments),
         Chart::Version(arguments) => version::run(&arguments),
     }

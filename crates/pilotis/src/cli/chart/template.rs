@@ -168,6 +168,7 @@ fn render(arguments: &Template) -> Result<String, Error> {
             skip_schema: arguments.skip_schema_validation.0,
             post_renderer,
             watch: false,
+            only: None,
             limits: None,
         },
         as_files: arguments.output_dir.is_some(),

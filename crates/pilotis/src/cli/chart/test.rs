@@ -1,0 +1,263 @@
+//! `chart test`: runs the test suites of a chart, and tells what does not hold.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Args;
+use pilotis_chart::coverage::Coverage;
+use pilotis_chart::testing::{Ended, Outcome as How, Suite, World, run as run_suite};
+use pilotis_chart::{Chart, Error, Options};
+
+use super::flags::{Common, go_io};
+use super::{Outcome, locate, machine, tell};
+
+/// Which tests to run.
+#[derive(Debug, Args)]
+pub struct Test {
+    /// Folders of charts
+    #[arg(value_name = "CHART", required = true)]
+    pub charts: Vec<String>,
+    /// Suites to run, by their path below the chart; `*` stands for a part of a name
+    #[arg(
+        long = "file",
+        value_name = "PATTERN",
+        default_value = "tests/*_test.yaml"
+    )]
+    pub files: Vec<String>,
+    /// Write a JUnit report here
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Tell which lines of the templates the tests make run
+    #[arg(long)]
+    pub coverage: bool,
+    /// Write an LCOV tracefile here; of one chart
+    #[arg(long, value_name = "FILE")]
+    pub lcov: Option<PathBuf>,
+    /// Flags of every command.
+    #[command(flatten)]
+    pub common: Common,
+    /// Randomness and clock.
+    #[command(flatten)]
+    pub machine: machine::Flags,
+}
+
+/// A suite that was run.
+struct Ran {
+    name: String,
+    file: String,
+    seconds: f64,
+    tests: Vec<Ended>,
+}
+
+/// Runs `chart test`.
+///
+/// # Errors
+/// Never today: what is wrong is an outcome.
+pub fn run(arguments: &Test) -> Result<Outcome> {
+    let mut all = Vec::new();
+    for chart in &arguments.charts {
+        match of_chart(arguments, chart) {
+            Ok(ran) => all.extend(ran),
+            Err(error) => return tell::outcome(Err(error), &arguments.common),
+        }
+    }
+    tell::data(&summary(&all));
+    if let Some(target) = &arguments.junit
+        && let Err(error) = std::fs::write(target, junit(&all))
+    {
+        let text = format!("cannot write {}: {}", target.display(), go_io(&error));
+        return tell::outcome(Err(Error::new(text)), &arguments.common);
+    }
+    Ok(match count(&all, |how| matches!(how, How::Failed(_))) {
+        0 => Outcome::Done,
+        _ => Outcome::Findings,
+    })
+}
+
+fn of_chart(arguments: &Test, folder: &str) -> Result<Vec<Ran>, Error> {
+    let compat = arguments.common.profile()?;
+    let path = locate::path(folder)?;
+    let chart = Chart::load_for(locate::files(&path)?, &compat)?;
+    let options = Options {
+        compat,
+        ..Options::default()
+    };
+    let machine = machine::Machine::new(&arguments.machine)?;
+    let read = |suite: &str, name: &str| {
+        let folder = Path::new(suite).parent().unwrap_or(Path::new(""));
+        let path = folder.join(name);
+        std::fs::read_to_string(&path)
+            .map_err(|error| format!("cannot read {}: {}", path.display(), go_io(&error)))
+    };
+    let world = World {
+        options: &options,
+        environment: &machine,
+        read: &read,
+    };
+    let mut coverage = Coverage::default();
+    let mut all = Vec::new();
+    for file in suites(&path, &arguments.files)? {
+        let shown = file.display().to_string();
+        let text = std::fs::read_to_string(&file)
+            .map_err(|error| Error::new(format!("cannot read {shown}: {}", go_io(&error))))?;
+        for suite in Suite::read(&shown, &text)? {
+            let begun = Instant::now();
+            let tests = run_suite(&chart, &suite, world, &mut coverage);
+            let ran = Ran {
+                name: suite.name,
+                file: shown.clone(),
+                seconds: begun.elapsed().as_secs_f64(),
+                tests,
+            };
+            tell::data(&report(&ran));
+            all.push(ran);
+        }
+    }
+    if arguments.coverage {
+        tell::data(&coverage.table());
+    }
+    if let Some(target) = &arguments.lcov {
+        super::coverage::write_lcov(&coverage, &chart, folder, target)?;
+    }
+    Ok(all)
+}
+
+/// Files of suites, by path.
+fn suites(chart: &Path, patterns: &[String]) -> Result<Vec<PathBuf>, Error> {
+    let mut found = Vec::new();
+    for pattern in patterns {
+        let (folder, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
+        let folder = chart.join(folder);
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        for entry in entries {
+            let fits = fits(name, &entry.file_name().to_string_lossy());
+            if fits && entry.path().is_file() {
+                found.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    found.dedup();
+    match found.is_empty() {
+        true => Err(Error::new(format!(
+            "no test suite is there: nothing in {} fits {}",
+            chart.display(),
+            patterns.join(", ")
+        ))),
+        false => Ok(found),
+    }
+}
+
+/// Whether a name fits a pattern with at most one `*`.
+fn fits(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((start, end)) => {
+            name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end)
+        }
+    }
+}
+
+fn report(ran: &Ran) -> String {
+    let failed = ran
+        .tests
+        .iter()
+        .any(|test| matches!(test.outcome, How::Failed(_)));
+    let word = if failed { "FAIL" } else { "PASS" };
+    let mut out = format!("{word}  {}  ({})\n", ran.name, ran.file);
+    for test in &ran.tests {
+        match &test.outcome {
+            How::Passed => {}
+            How::Skipped(reason) => out.push_str(&format!("  skipped: {}: {reason}\n", test.name)),
+            How::Failed(failures) => {
+                out.push_str(&format!("  failed: {}\n", test.name));
+                for failure in failures {
+                    let text = failure.message.replace('\n', "\n      ");
+                    out.push_str(&format!("    --> {}\n      {text}\n", failure.position));
+                }
+            }
+        }
+    }
+    out
+}
+
+fn count(all: &[Ran], fits: impl Fn(&How) -> bool) -> usize {
+    let tests = all.iter().flat_map(|ran| &ran.tests);
+    tests.filter(|test| fits(&test.outcome)).count()
+}
+
+fn summary(all: &[Ran]) -> String {
+    format!(
+        "{} suite(s), {} passed, {} failed, {} skipped\n",
+        all.len(),
+        count(all, |how| *how == How::Passed),
+        count(all, |how| matches!(how, How::Failed(_))),
+        count(all, |how| matches!(how, How::Skipped(_)))
+    )
+}
+
+/// A report in the XML that continuous integration reads.
+fn junit(all: &[Ran]) -> String {
+    let failed = |test: &&Ended| matches!(test.outcome, How::Failed(_));
+    let skipped = |test: &&Ended| matches!(test.outcome, How::Skipped(_));
+    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
+    for ran in all {
+        out.push_str(&format!(
+            "  <testsuite name=\"{}\" file=\"{}\" tests=\"{}\" failures=\"{}\" skipped=\"{}\" \
+             time=\"{:.3}\">\n",
+            escaped(&ran.name),
+            escaped(&ran.file),
+            ran.tests.len(),
+            ran.tests.iter().filter(failed).count(),
+            ran.tests.iter().filter(skipped).count(),
+            ran.seconds
+        ));
+        for test in &ran.tests {
+            let (name, class) = (escaped(&test.name), escaped(&ran.name));
+            let line = test.position.line;
+            out.push_str(&format!(
+                "    <testcase name=\"{name}\" classname=\"{class}\" line=\"{line}\">\n"
+            ));
+            match &test.outcome {
+                How::Passed => {}
+                How::Skipped(reason) => {
+                    out.push_str(&format!(
+                        "      <skipped message=\"{}\"/>\n",
+                        escaped(reason)
+                    ));
+                }
+                How::Failed(failures) => {
+                    for failure in failures {
+                        let (place, text) = (&failure.position, escaped(&failure.message));
+                        let place = escaped(&place.to_string());
+                        out.push_str(&format!(
+                            "      <failure message=\"{place}\">{text}</failure>\n"
+                        ));
+                    }
+                }
+            }
+            out.push_str("    </testcase>\n");
+        }
+        out.push_str("  </testsuite>\n");
+    }
+    out.push_str("</testsuites>\n");
+    out
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\n' | '\t' => out.push(c),
+            // XML has no way to write these.
+            c if c.is_control() => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
