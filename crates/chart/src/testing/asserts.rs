@@ -7,6 +7,7 @@ use base64::Engine as _;
 use serde_json::{Map, Value as Json};
 
 use super::path;
+use super::snapshots::Snapshots;
 use super::suite::Assert;
 use crate::errors::Error;
 
@@ -66,14 +67,10 @@ pub(super) fn parameters(name: &str) -> &'static [&'static str] {
         "containsDocument" => &["kind", "apiVersion", "name", "namespace", "any"],
         "greaterOrEqual" | "lessOrEqual" => &["path", "value"],
         "failedTemplate" => &["errorMessage", "errorPattern"],
+        "matchSnapshot" => &["path", "matchRegex", "notMatchRegex"],
+        "matchSnapshotRaw" => &[],
         _ => &["path"],
     }
-}
-
-/// Why an assertion is not taken.
-pub(super) fn refused(name: &str) -> Option<&'static str> {
-    name.starts_with("matchSnapshot")
-        .then_some("tests keep no snapshots: say what has to hold with `equal` or `isSubset`")
 }
 
 /// The assertion a name negates, and whether it does.
@@ -192,7 +189,11 @@ pub(super) fn of_success(assert: &Assert) -> Result<(), String> {
 }
 
 /// Whether an assertion holds of documents; `all` is how many the template made.
-pub(super) fn holds(assert: &Assert, documents: &[&Json], all: usize) -> Result<(), String> {
+pub(super) fn holds(
+    assert: &Assert,
+    (documents, all): (&[&Json], usize),
+    snapshots: &mut Snapshots,
+) -> Result<(), String> {
     let look = Look::new(assert);
     match look.kind {
         "hasDocuments" => {
@@ -210,12 +211,17 @@ pub(super) fn holds(assert: &Assert, documents: &[&Json], all: usize) -> Result<
         "containsDocument" => return look.contains_document(documents),
         _ => {}
     }
-    if documents.is_empty() && !look.negative {
+    let keeps = look.kind.starts_with("matchSnapshot");
+    if documents.is_empty() && !look.negative && !keeps {
         return Err("there is no document".to_string());
     }
     let mut failures = Vec::new();
     for (index, document) in documents.iter().enumerate() {
-        if let Err(message) = look.of_document(document) {
+        let result = match look.kind {
+            "matchSnapshot" | "matchSnapshotRaw" => look.snapshot(document, snapshots),
+            _ => look.of_document(document),
+        };
+        if let Err(message) = result {
             failures.push(match documents.len() {
                 1 => message,
                 _ => format!("document {index}: {message}"),
@@ -229,6 +235,38 @@ pub(super) fn holds(assert: &Assert, documents: &[&Json], all: usize) -> Result<
 }
 
 impl Look<'_> {
+    fn snapshot(&self, document: &Json, snapshots: &mut Snapshots) -> Result<(), String> {
+        if self.kind == "matchSnapshotRaw" {
+            return snapshots.compare(&Json::from(uniform(raw(document)?)));
+        }
+        let found = path::find(self.text("path"), document)?;
+        if found.is_empty() {
+            return Err(format!("{} is not there", self.text("path")));
+        }
+        for value in found {
+            let value = normal(value);
+            self.snapshot_matches(&value)?;
+            snapshots.compare(&value)?;
+        }
+        Ok(())
+    }
+
+    /// What a value that is kept has to look like, beside staying the same.
+    fn snapshot_matches(&self, value: &Json) -> Result<(), String> {
+        let text = pilotis_yaml::emit(value, pilotis_yaml::Flavour::GoV3);
+        for (key, negative) in [("matchRegex", false), ("notMatchRegex", true)] {
+            let Some(pattern) = self.value(key)["pattern"].as_str() else {
+                continue;
+            };
+            let pattern = regex::Regex::new(pattern).map_err(|error| error.to_string())?;
+            if pattern.is_match(&text) == negative {
+                let not = if negative { " not" } else { "" };
+                return Err(format!("it should{not} match `{pattern}`, it is\n{text}"));
+            }
+        }
+        Ok(())
+    }
+
     fn of_document(&self, document: &Json) -> Result<(), String> {
         match self.kind {
             "isKind" => return self.compare("kind", self.value("of"), &document["kind"]),
@@ -369,10 +407,12 @@ impl Look<'_> {
                 return Err(format!("{path} is not there"));
             }
             for value in found {
-                let Json::Array(items) = value else {
-                    return Err(format!("{path} is no list: {}", shown(value)));
+                let length = match value {
+                    Json::Array(items) => items.len() as u64,
+                    // Nothing is as long as an empty list.
+                    Json::Null if wanted.is_some() => 0,
+                    _ => return Err(format!("{path} is no list: {}", shown(value))),
                 };
-                let length = items.len() as u64;
                 let expected = *wanted.get_or_insert(length);
                 let text = format!("have {expected} items");
                 self.say(length == expected, path, &text, &Json::from(length))?;

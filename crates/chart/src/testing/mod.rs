@@ -4,14 +4,16 @@
 //! test renders the chart anew, executes the templates it names alone, and is told what it expects
 //! of them. All templates are there to be included, so a test need not name those.
 //!
-//! Not here, and refused with a clear error: snapshots and post-renderers.
+//! Not here, and refused with a clear error: post-renderers.
 
 mod asserts;
 mod path;
+mod snapshots;
 mod suite;
 
 pub(crate) use suite::matches;
 
+pub use snapshots::Snapshots;
 pub use suite::Suite;
 
 use std::collections::BTreeMap;
@@ -25,9 +27,9 @@ use crate::coverage::Coverage;
 use crate::errors::Error;
 use crate::load::Chart;
 use crate::lookup::Objects;
-use crate::manifest::RenderedFile;
+use crate::manifest::{RenderedFile, split};
 use crate::render::{Options, collect_crds, render_templates};
-use crate::{Capabilities, Input, Release, Values};
+use crate::{Capabilities, Compat, Input, Release, Values};
 use suite::{Assert, Case, Filter, Settings};
 
 /// How a test ended.
@@ -81,13 +83,40 @@ struct Made {
 /// What a rendering made, by template below the chart, or why it made nothing.
 type Rendering = Result<BTreeMap<String, Made>, Error>;
 
-/// Runs every test of a suite; what its templates did is added to a coverage.
-pub fn run(chart: &Chart, suite: &Suite, world: World<'_>, coverage: &mut Coverage) -> Vec<Ended> {
+/// What runs of tests leave behind.
+#[derive(Debug, Clone, Default)]
+pub struct Notes {
+    /// What of the templates ran.
+    pub coverage: Coverage,
+    /// Values that were kept, of the suite's file.
+    pub snapshots: Snapshots,
+}
+
+/// Whether a subchart takes part when no values are given; the tests of one that does not are not
+/// run with its parent's.
+pub fn takes_part(chart: &Chart, route: &[String]) -> bool {
+    let mut chart = chart.clone();
+    let empty = serde_json::Map::new();
+    if crate::dependencies::process(&mut chart, &empty, true, &mut Vec::new()).is_err() {
+        return false;
+    }
+    let mut at = &chart;
+    route.iter().all(|name| {
+        let child = at.dependencies.iter().find(|child| child.name() == name);
+        child.is_some_and(|child| {
+            at = child;
+            true
+        })
+    })
+}
+
+/// Runs every test of a suite.
+pub fn run(chart: &Chart, suite: &Suite, world: World<'_>, notes: &mut Notes) -> Vec<Ended> {
     let mut all = Vec::new();
     for case in &suite.cases {
         let outcome = match (&suite.skip, &case.skip) {
             (Some(reason), _) | (None, Some(reason)) => Outcome::Skipped(reason.clone()),
-            (None, None) => one(chart, suite, case, (world, coverage)),
+            (None, None) => one(chart, suite, case, (world, notes)),
         };
         all.push(Ended {
             name: case.name.clone(),
@@ -102,19 +131,20 @@ fn one(
     chart: &Chart,
     suite: &Suite,
     case: &Case,
-    (world, coverage): (World<'_>, &mut Coverage),
+    (world, notes): (World<'_>, &mut Notes),
 ) -> Outcome {
     let settings = case.settings.over(&suite.settings);
-    let made = match make(chart, suite, case, (&settings, world, coverage)) {
+    let made = match make(chart, suite, case, (&settings, world, &mut notes.coverage)) {
         Ok(made) => made,
         Err(message) => {
             let position = case.position.clone();
             return Outcome::Failed(vec![Failure { position, message }]);
         }
     };
+    notes.snapshots.begin(&case.name);
     let mut failures = Vec::new();
     for assert in &case.asserts {
-        if let Err(message) = check(suite, case, assert, &made) {
+        if let Err(message) = check(suite, case, (assert, &made), &mut notes.snapshots) {
             failures.push(Failure {
                 position: assert.position.clone(),
                 message: format!("{}: {message}", assert.name),
@@ -135,16 +165,12 @@ fn make(
     (settings, world, coverage): (&Settings, World<'_>, &mut Coverage),
 ) -> Result<Rendering, String> {
     let mut chart = chart.clone();
-    if let Some(version) = &settings.chart_version {
-        chart.metadata.version.clone_from(version);
-    }
-    if let Some(version) = &settings.app_version {
-        chart.metadata.app_version.clone_from(version);
-    }
+    versions(&mut chart, settings);
     let values = values(suite, settings, world).map_err(|error| error.message)?;
     let (major, minor) = (settings.major.as_deref(), settings.minor.as_deref());
-    let capabilities = capabilities(world.options, (major, minor), &settings.api_versions)
-        .map_err(|error| error.message)?;
+    let api_versions = settings.api_versions.as_deref().unwrap_or(&[]);
+    let capabilities =
+        capabilities(world.options, (major, minor), api_versions).map_err(|error| error.message)?;
     let mut objects = Objects::default();
     for object in &settings.objects {
         objects.add(object.clone())?;
@@ -183,6 +209,26 @@ fn make(
     Ok(Ok(made))
 }
 
+/// The chart and its subcharts get the versions a test says.
+fn versions(chart: &mut Chart, settings: &Settings) {
+    if let Some(version) = &settings.chart_version {
+        chart.metadata.version.clone_from(version);
+    }
+    if let Some(version) = &settings.app_version {
+        chart.metadata.app_version.clone_from(version);
+    }
+    for wanted in &mut chart.metadata.dependencies {
+        // Which subcharts take part is not for a test to change.
+        if settings.chart_version.is_some() {
+            wanted.version = "*-0".to_string();
+        }
+    }
+    chart
+        .dependencies
+        .iter_mut()
+        .for_each(|child| versions(child, settings));
+}
+
 fn inside<'a>(chart: &Chart, path: &'a str) -> &'a str {
     let below = path.strip_prefix(&chart.full_path);
     below
@@ -191,17 +237,39 @@ fn inside<'a>(chart: &Chart, path: &'a str) -> &'a str {
 }
 
 fn values(suite: &Suite, settings: &Settings, world: World<'_>) -> Result<Values, Error> {
+    let compat = &world.options.compat;
     let mut inputs = Vec::new();
     for name in &settings.values {
         let text = (world.read)(&suite.file, name).map_err(Error::new)?;
-        inputs.push(Input::File(name.clone(), text));
+        let input = Input::File(name.clone(), text);
+        inputs.push(match suite.route.is_empty() {
+            true => input,
+            false => {
+                let own = Values::merge_for(&[input], compat)?.merged;
+                Input::File(name.clone(), routed(&suite.route, own).to_string())
+            }
+        });
     }
     for (path, value) in &settings.set {
         let nested = path::build(path, value)
             .map_err(|reason| Error::new(format!("cannot set {path:?}: {reason}")))?;
-        inputs.push(Input::File(suite.file.clone(), nested.to_string()));
+        let nested = nested.as_object().cloned().unwrap_or_default();
+        let text = routed(&suite.route, nested).to_string();
+        inputs.push(Input::File(suite.file.clone(), text));
     }
-    Values::merge_for(&inputs, &world.options.compat)
+    Values::merge_for(&inputs, compat)
+}
+
+/// Values of a subchart as its parents take them; globals stay global.
+fn routed(route: &[String], own: serde_json::Map<String, Json>) -> Json {
+    route.iter().rev().fold(Json::Object(own), |own, name| {
+        let mut table = serde_json::Map::new();
+        if let Some(global) = own.get("global") {
+            table.insert("global".to_string(), global.clone());
+        }
+        table.insert(name.clone(), own);
+        Json::Object(table)
+    })
 }
 
 fn capabilities(
@@ -235,8 +303,12 @@ fn documents(file: &RenderedFile) -> Result<Made, String> {
 fn read(path: &str, text: &str) -> Result<Made, String> {
     let wrong = |error: pilotis_yaml::Error| format!("{path} made text that is no YAML: {error}");
     let mut documents = Vec::new();
-    for document in pilotis_yaml::parse(text).map_err(wrong)? {
-        let Some(root) = document.root else { continue };
+    for (_, text) in split(text, &Compat::HELM_3_21_4) {
+        // A block of text that ends a document ends with a line there.
+        let root = pilotis_yaml::parse_first(&format!("{text}\n")).map_err(wrong)?;
+        let Some(root) = root else {
+            continue;
+        };
         if matches!(&root.content, Content::Mapping(pairs) if !pairs.is_empty()) {
             documents.push(pilotis_yaml::to_json(&root).map_err(wrong)?);
         }
@@ -256,7 +328,12 @@ fn add_crds(chart: &Chart, made: &mut BTreeMap<String, Made>) -> Result<(), Stri
 }
 
 /// Whether an assertion holds of every template it is about.
-fn check(suite: &Suite, case: &Case, assert: &Assert, made: &Rendering) -> Result<(), String> {
+fn check(
+    suite: &Suite,
+    case: &Case,
+    (assert, made): (&Assert, &Rendering),
+    snapshots: &mut Snapshots,
+) -> Result<(), String> {
     let templates = match made {
         Err(error) => return asserts::of_failure(assert, error),
         Ok(_) if assert.is_about_failure() => return asserts::of_success(assert),
@@ -291,7 +368,7 @@ fn check(suite: &Suite, case: &Case, assert: &Assert, made: &Rendering) -> Resul
     let mut failures = Vec::new();
     for (name, documents) in &selected {
         let all = templates[name].documents.len();
-        if let Err(message) = asserts::holds(assert, documents, all) {
+        if let Err(message) = asserts::holds(assert, (documents, all), snapshots) {
             failures.push(match selected.len() {
                 1 => message,
                 _ => format!("{name}: {message}"),

@@ -73,6 +73,17 @@ impl Step {
                     }
                 }
             }
+            (Step::Filter(any), Json::Object(table)) => {
+                // A mapping may be meant itself, or what it holds.
+                if holds(any, value)? {
+                    out.push(value);
+                }
+                for item in table.values() {
+                    if holds(any, item)? {
+                        out.push(item);
+                    }
+                }
+            }
             _ => {}
         }
         Ok(())

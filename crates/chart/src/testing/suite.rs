@@ -15,6 +15,8 @@ pub struct Suite {
     pub name: String,
     /// The file.
     pub file: String,
+    /// The subcharts that lead to the one it is about, by name.
+    pub route: Vec<String>,
     pub(super) templates: Vec<String>,
     pub(super) excluded: Vec<String>,
     pub(super) include_crds: bool,
@@ -34,7 +36,7 @@ pub(super) struct Settings {
     pub(super) is_upgrade: Option<bool>,
     pub(super) major: Option<String>,
     pub(super) minor: Option<String>,
-    pub(super) api_versions: Vec<String>,
+    pub(super) api_versions: Option<Vec<String>>,
     pub(super) chart_version: Option<String>,
     pub(super) app_version: Option<String>,
     pub(super) objects: Vec<Json>,
@@ -155,6 +157,7 @@ impl Suite {
         let mut suite = Self {
             name,
             file: place.file.to_string(),
+            route: Vec::new(),
             templates: place.texts("templates")?,
             excluded: place.texts("excludeTemplates")?,
             include_crds: place.flag("includeCrds")?.unwrap_or(false),
@@ -180,9 +183,9 @@ impl Suite {
             .iter()
             .chain(&case.templates)
             .chain(of_asserts);
-        let mut all: Vec<String> = all.map(|name| full(name)).collect();
+        let mut all: Vec<String> = all.map(|name| self.full(name)).collect();
         if all.is_empty() {
-            all.push("*".to_string());
+            all.push(self.full("*"));
         }
         all
     }
@@ -192,8 +195,19 @@ impl Suite {
         let lists = [&assert.templates, &case.templates, &self.templates];
         let named = lists.into_iter().find(|list| !list.is_empty());
         match named {
-            Some(names) => names.iter().map(|name| full(name)).collect(),
-            None => vec!["*".to_string()],
+            Some(names) => names.iter().map(|name| self.full(name)).collect(),
+            None => vec![self.full("*")],
+        }
+    }
+
+    /// The path of a template below the chart; `templates/` may be left out.
+    fn full(&self, name: &str) -> String {
+        let route = self.route.iter().map(|name| format!("charts/{name}/"));
+        let route: String = route.collect();
+        let is_full = ["templates/", "charts/", "crds/", "**"];
+        match is_full.iter().any(|prefix| name.starts_with(prefix)) || name == "*" {
+            true => format!("{route}{name}"),
+            false => format!("{route}templates/{name}"),
         }
     }
 
@@ -201,16 +215,7 @@ impl Suite {
     pub(super) fn leaves_out(&self, name: &str) -> bool {
         self.excluded
             .iter()
-            .any(|pattern| matches(&full(pattern), name))
-    }
-}
-
-/// The path of a template below the chart; `templates/` may be left out.
-fn full(name: &str) -> String {
-    let is_full = ["templates/", "charts/", "crds/", "**"];
-    match is_full.iter().any(|prefix| name.starts_with(prefix)) || name == "*" {
-        true => name.to_string(),
-        false => format!("templates/{name}"),
+            .any(|pattern| matches(&self.full(pattern), name))
     }
 }
 
@@ -262,7 +267,7 @@ impl Settings {
         if let Some(capabilities) = place.below("capabilities") {
             settings.major = capabilities.text("majorVersion")?;
             settings.minor = capabilities.text("minorVersion")?;
-            settings.api_versions = capabilities.texts("apiVersions")?;
+            settings.api_versions = capabilities.api_versions()?;
         }
         if let Some(chart) = place.below("chart") {
             settings.chart_version = chart.text("version")?;
@@ -279,10 +284,6 @@ impl Settings {
     /// These settings, and others where these say nothing.
     pub(super) fn over(&self, other: &Self) -> Self {
         let text = |own: &Option<String>, other: &Option<String>| own.clone().or(other.clone());
-        let list = |own: &[String], other: &[String]| match own.is_empty() {
-            true => other.to_vec(),
-            false => own.to_vec(),
-        };
         Self {
             values: [other.values.clone(), self.values.clone()].concat(),
             set: [other.set.clone(), self.set.clone()].concat(),
@@ -292,7 +293,7 @@ impl Settings {
             is_upgrade: self.is_upgrade.or(other.is_upgrade),
             major: text(&self.major, &other.major),
             minor: text(&self.minor, &other.minor),
-            api_versions: list(&self.api_versions, &other.api_versions),
+            api_versions: self.api_versions.clone().or(other.api_versions.clone()),
             chart_version: text(&self.chart_version, &other.chart_version),
             app_version: text(&self.app_version, &other.app_version),
             objects: [other.objects.clone(), self.objects.clone()].concat(),
@@ -358,9 +359,6 @@ impl Assert {
             let text = format!("an assertion says one thing, this one says {}", names.len());
             return Err(place.wrong(place.node, &text));
         };
-        if let Some(reason) = asserts::refused(name) {
-            return Err(place.wrong(place.node, reason));
-        }
         let parameters = place.table(name)?.unwrap_or_default();
         let known = asserts::parameters(name).iter().map(ToString::to_string);
         let known: Vec<String> = known.collect();
@@ -425,6 +423,17 @@ impl Place<'_> {
             Some(node) => Err(self.wrong(node, "tests run no `postRenderer`")),
             None => Ok(()),
         }
+    }
+
+    /// Nothing, when a test says nothing and keeps the suite's: `[]` says nothing, an empty field
+    /// says that there are none.
+    fn api_versions(&self) -> Read<Option<Vec<String>>> {
+        let versions = self.texts("apiVersions")?;
+        let says_none = self
+            .node
+            .get("apiVersions")
+            .is_some_and(|node| node.text().is_some());
+        Ok((says_none || !versions.is_empty()).then_some(versions))
     }
 
     fn skip(&self) -> Read<Option<String>> {
@@ -545,10 +554,6 @@ mod tests {
             (
                 "tests:\n- asserts:\n  - equal: {path: a, vale: 1}\n",
                 "t.yaml:3:5 `vale` means nothing here, did you mean `value`?",
-            ),
-            (
-                "tests:\n- asserts:\n  - matchSnapshot: {}\n",
-                "t.yaml:3:5 tests keep no snapshots: say what has to hold with `equal` or `isSubset`",
             ),
         ];
         for (text, expected) in cases {

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
-use pilotis_chart::coverage::Coverage;
-use pilotis_chart::testing::{Ended, Outcome as How, Suite, World, run as run_suite};
+use pilotis_chart::testing::{Ended, Notes, Outcome as How, Snapshots, Suite, World};
+use pilotis_chart::testing::{run as run_suite, takes_part};
 use pilotis_chart::{Chart, Error, Options};
 
 use super::flags::{Common, go_io};
@@ -28,6 +28,9 @@ pub struct Test {
     /// Write a JUnit report here
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// Keep values that differ from their snapshots as the right ones
+    #[arg(short, long)]
+    pub update_snapshot: bool,
     /// Tell which lines of the templates the tests make run
     #[arg(long)]
     pub coverage: bool,
@@ -95,15 +98,20 @@ fn of_chart(arguments: &Test, folder: &str) -> Result<Vec<Ran>, Error> {
         environment: &machine,
         read: &read,
     };
-    let mut coverage = Coverage::default();
+    let mut notes = Notes::default();
     let mut all = Vec::new();
-    for file in suites(&path, &arguments.files)? {
+    for (file, route) in suites(&path, &arguments.files)? {
+        if !takes_part(&chart, &route) {
+            continue;
+        }
         let shown = file.display().to_string();
         let text = std::fs::read_to_string(&file)
             .map_err(|error| Error::new(format!("cannot read {shown}: {}", go_io(&error))))?;
-        for suite in Suite::read(&shown, &text)? {
+        notes.snapshots = snapshots(&file, arguments.update_snapshot)?;
+        for mut suite in Suite::read(&shown, &text)? {
+            suite.route.clone_from(&route);
             let begun = Instant::now();
-            let tests = run_suite(&chart, &suite, world, &mut coverage);
+            let tests = run_suite(&chart, &suite, world, &mut notes);
             let ran = Ran {
                 name: suite.name,
                 file: shown.clone(),
@@ -113,32 +121,59 @@ fn of_chart(arguments: &Test, folder: &str) -> Result<Vec<Ran>, Error> {
             tell::data(&report(&ran));
             all.push(ran);
         }
+        keep(&file, &notes.snapshots)?;
     }
     if arguments.coverage {
-        tell::data(&coverage.table());
+        tell::data(&notes.coverage.table());
     }
     if let Some(target) = &arguments.lcov {
-        super::coverage::write_lcov(&coverage, &chart, folder, target)?;
+        super::coverage::write_lcov(&notes.coverage, &chart, folder, target)?;
     }
     Ok(all)
 }
 
-/// Files of suites, by path.
-fn suites(chart: &Path, patterns: &[String]) -> Result<Vec<PathBuf>, Error> {
+/// Where the snapshots of a suite's file are kept.
+fn snapshot_file(suite: &Path) -> PathBuf {
+    let name = suite.file_name().unwrap_or_default().to_string_lossy();
+    suite
+        .with_file_name("__snapshot__")
+        .join(format!("{name}.snap"))
+}
+
+fn snapshots(suite: &Path, updates: bool) -> Result<Snapshots, Error> {
+    let path = snapshot_file(suite);
+    let mut snapshots = match std::fs::read_to_string(&path) {
+        Ok(text) => Snapshots::read(&text).map_err(|e| e.about(&path.display().to_string()))?,
+        Err(_) => Snapshots::default(),
+    };
+    snapshots.updates = updates;
+    Ok(snapshots)
+}
+
+/// Writes snapshots that are new or were taken as right.
+fn keep(suite: &Path, snapshots: &Snapshots) -> Result<(), Error> {
+    let Some(text) = snapshots.changed() else {
+        return Ok(());
+    };
+    let path = snapshot_file(suite);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text));
+    written.map_err(|error| {
+        Error::new(format!(
+            "cannot write {}: {}",
+            path.display(),
+            go_io(&error)
+        ))
+    })
+}
+
+/// Deepest nesting of subcharts whose tests are run.
+const DEPTH_MAX: usize = 8;
+
+/// Files of suites by path, each with the subcharts that lead to it.
+fn suites(chart: &Path, patterns: &[String]) -> Result<Vec<(PathBuf, Vec<String>)>, Error> {
     let mut found = Vec::new();
-    for pattern in patterns {
-        let (folder, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
-        let folder = chart.join(folder);
-        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-        for entry in entries {
-            let fits = fits(name, &entry.file_name().to_string_lossy());
-            if fits && entry.path().is_file() {
-                found.push(entry.path());
-            }
-        }
-    }
-    found.sort();
-    found.dedup();
+    collect((chart, &[]), patterns, &mut found);
     match found.is_empty() {
         true => Err(Error::new(format!(
             "no test suite is there: nothing in {} fits {}",
@@ -147,6 +182,42 @@ fn suites(chart: &Path, patterns: &[String]) -> Result<Vec<PathBuf>, Error> {
         ))),
         false => Ok(found),
     }
+}
+
+fn collect(
+    (chart, route): (&Path, &[String]),
+    patterns: &[String],
+    out: &mut Vec<(PathBuf, Vec<String>)>,
+) {
+    let mut own = Vec::new();
+    for pattern in patterns {
+        let (folder, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
+        let files = entries(&chart.join(folder)).into_iter();
+        own.extend(files.filter(|path| path.is_file() && fits(name, &name_of(path))));
+    }
+    own.sort();
+    own.dedup();
+    out.extend(own.into_iter().map(|path| (path, route.to_vec())));
+    for child in entries(&chart.join("charts")) {
+        if route.len() < DEPTH_MAX && child.join("Chart.yaml").is_file() {
+            let below = [route, &[name_of(&child)]].concat();
+            collect((&child, &below), patterns, out);
+        }
+    }
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Whether a name fits a pattern with at most one `*`.
