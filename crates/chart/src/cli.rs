@@ -137,7 +137,7 @@ pub fn name_from(text: &str) -> Result<String, Error> {
     let output = Machine::new(set, &NoEnvironment)
         .run("name-template", &Value::Nil)
         .map_err(wrap)?;
-    Ok(output.text())
+    Ok(output.text().into_owned())
 }
 
 /// Longest release name.
@@ -174,7 +174,7 @@ pub fn version_text(compat: &Compat, text: &str) -> Result<String, Error> {
         "KubeClientVersion": compat.kube_client_version,
     });
     let output = Machine::new(set, &NoEnvironment).run("_", &Value::from_json(&about));
-    Ok(output.map_err(wrap)?.text())
+    Ok(output.map_err(wrap)?.text().into_owned())
 }
 
 /// Every value below a path, one a line: what it is and who set it.

@@ -30,6 +30,7 @@ mod metadata;
 mod objects;
 mod origins;
 mod pack;
+mod parallel;
 mod post_render;
 mod print;
 mod read;

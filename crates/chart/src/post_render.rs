@@ -67,10 +67,7 @@ impl PostRenderer {
         })?;
         let files = files.into_iter().map(|(path, text)| RenderedFile {
             path,
-            output: Arc::new(Output {
-                bytes: text.into_bytes(),
-                ..Output::default()
-            }),
+            output: Arc::new(Output::foreign(text)),
         });
         Ok(files.collect())
     }

@@ -22,7 +22,7 @@ use crate::origins::Origins;
 use crate::post_render::PostRenderer;
 use crate::values::{Values, steps};
 use crate::warnings::Warning;
-use crate::{dependencies, explain, schema};
+use crate::{dependencies, explain, parallel, schema};
 
 /// The release templates believe to be part of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -343,7 +343,7 @@ impl Job<'_> {
             .into_iter()
             .partition(|file| file.path.ends_with("NOTES.txt"));
         let notes = notes.into_iter().find(|file| file.path == own_notes);
-        rendered.notes = notes.map(|file| file.output.text());
+        rendered.notes = notes.map(|file| file.output.text().into_owned());
         let compat = &self.options.compat;
         let files = match &self.options.post_renderer {
             Some(renderer) if compat.post_renders_files => renderer.files(files, compat)?,
@@ -389,11 +389,16 @@ impl Job<'_> {
             let depth = |name: &str| name.matches('/').count();
             depth(b).cmp(&depth(a)).then_with(|| b.cmp(a))
         });
-        let mut set = Set::without(self.options.compat.functions_absent);
-        for name in &names {
-            let text = &templates[*name].text;
-            set.add(name, text)
-                .map_err(|error| Error::parse(name, &error))?;
+        let set_absent = self.options.compat.functions_absent;
+        let mut set = Set::without(set_absent);
+        let files: Vec<(&String, &File)> = names
+            .iter()
+            .map(|name| (*name, templates[*name].file))
+            .collect();
+        let size = |(name, file): &(&String, &File)| file.bytes_to_parse(name, set_absent);
+        let parsed = parallel::map(&files, size, |(name, file)| file.template(name, set_absent));
+        for (name, parsed) in names.iter().zip(parsed) {
+            set.put(&*parsed.map_err(|error| Error::parse(name, &error))?);
         }
         let mut machine = Machine::new(set, self.environment);
         machine.limits = self.options.limits.unwrap_or(LIMITS);
@@ -466,8 +471,8 @@ impl Job<'_> {
     }
 }
 
-struct Template {
-    text: String,
+struct Template<'a> {
+    file: &'a File,
     data: Map,
     base_path: String,
 }
@@ -509,12 +514,12 @@ fn deprecated() -> Warning {
 }
 
 /// The templates of a chart and its subcharts, each with the data it will see.
-fn collect(
-    chart: &Chart,
+fn collect<'a>(
+    chart: &'a Chart,
     values: Value,
     is_root: bool,
     shared: &Shared,
-    templates: &mut BTreeMap<String, Template>,
+    templates: &mut BTreeMap<String, Template<'a>>,
 ) -> Map {
     let about = match shared.chart_object {
         ChartObject::Map => objects::chart_map(&chart.metadata, is_root),
@@ -549,7 +554,7 @@ fn collect(
             continue;
         }
         let template = Template {
-            text: String::from_utf8_lossy(&file.data).into_owned(),
+            file,
             data: data.clone(),
             base_path: format!("{}/templates", chart.full_path),
         };
@@ -568,10 +573,7 @@ pub(crate) fn collect_crds(chart: &Chart, out: &mut Vec<File>) {
             .unwrap_or_default()
             .to_lowercase();
         if file.path.starts_with("crds/") && EXTENSIONS.contains(&extension.as_str()) {
-            out.push(File {
-                path: format!("{}/{}", chart.full_path, file.path),
-                data: file.data.clone(),
-            });
+            out.push(file.moved(format!("{}/{}", chart.full_path, file.path)));
         }
     }
     for child in &chart.dependencies {

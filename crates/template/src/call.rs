@@ -1,6 +1,6 @@
 //! Evaluates commands: fields, variables, constants, and calls with Go's checks of every argument.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::ast::{Command, Expr, ExprKind};
 use crate::error::Error;
@@ -110,7 +110,7 @@ impl<'t> Frame<'_, '_, 't> {
     fn eval_variable(
         &mut self,
         expr: &'t Expr,
-        names: &'t [Rc<str>],
+        names: &'t [Arc<str>],
         given: Given<'_, 't>,
     ) -> Evaluated {
         self.at = At::Expr(expr);
@@ -127,7 +127,7 @@ impl<'t> Frame<'_, '_, 't> {
         &mut self,
         receiver: Operand,
         node: &'t Expr,
-        names: &'t [Rc<str>],
+        names: &'t [Arc<str>],
         given: Given<'_, 't>,
     ) -> Evaluated {
         let Some((name, before)) = names.split_last() else {

@@ -12,8 +12,8 @@ use crate::ast::{Branch, Command, Expr, Node, NodeKind, Pipe, Tree};
 use crate::error::Error;
 use crate::format;
 use crate::literal::quote;
-use crate::output::{Buffer, Origin, Output, Piece};
-use crate::set::{Set, Source};
+use crate::output::{Buffer, Origin, Output, Read};
+use crate::set::{Definition, Definitions, Set, Source};
 use crate::text::Text;
 use crate::value::Value;
 use crate::watch::{Watch, Watched, guarded_by};
@@ -91,8 +91,6 @@ const INCLUDE_DEPTH_MAX: u32 = 1000;
 /// Values remembered for one piece of output.
 const READS_MAX: usize = 8;
 
-pub(crate) type Trees = HashMap<Rc<str>, Rc<Tree>>;
-
 /// One rendering: templates, limits and the state functions share.
 pub struct Machine<'e> {
     pub(crate) environment: &'e dyn Environment,
@@ -100,11 +98,16 @@ pub struct Machine<'e> {
     pub limits: Limits,
     /// What linting went past.
     pub notes: Vec<Note>,
-    trees: Rc<Trees>,
-    sources: Vec<Arc<Source>>,
+    definitions: Rc<Definitions>,
+    /// Files of the set; shared with every output.
+    files: Arc<[Arc<Source>]>,
+    /// Texts `tpl` was given; their indexes follow those of the files.
+    texts: Vec<Source>,
     absent: &'static [&'static str],
-    parsed: HashMap<Rc<[u8]>, Rc<Vec<Rc<Tree>>>>,
-    included: HashMap<Rc<str>, u32>,
+    parsed: HashMap<Arc<[u8]>, Rc<[Definition]>>,
+    included: HashMap<Arc<str>, u32>,
+    /// The name `$`.
+    root: Arc<str>,
     steps: u64,
     depth: u32,
     reads: Vec<Read>,
@@ -119,11 +122,13 @@ impl<'e> Machine<'e> {
             environment,
             limits: Limits::default(),
             notes: Vec::new(),
-            trees: Rc::new(set.trees),
-            sources: set.sources,
+            definitions: Rc::new(set.definitions),
+            files: set.sources.into(),
+            texts: Vec::new(),
             absent: set.absent,
             parsed: HashMap::new(),
             included: HashMap::new(),
+            root: "$".into(),
             steps: 0,
             depth: 0,
             reads: Vec::new(),
@@ -134,14 +139,15 @@ impl<'e> Machine<'e> {
 
     /// Records from now on what is executed and read.
     pub fn watch(&mut self) {
-        self.watch = Some(Box::new(Watch::new(&self.trees, &self.sources)));
+        self.watch = Some(Box::new(Watch::new(&self.definitions, &self.files)));
     }
 
     /// What was recorded since.
     pub fn watched(&mut self) -> Option<Watched> {
         let watch = self.watch.take()?;
+        let texts = self.texts.iter().cloned().map(Arc::new);
         Some(Watched {
-            sources: self.sources.clone(),
+            sources: self.files.iter().cloned().chain(texts).collect(),
             ..watch.watched
         })
     }
@@ -152,42 +158,46 @@ impl<'e> Machine<'e> {
     /// Go's text and the place; a limit reached.
     pub fn run(&mut self, name: &str, data: &Value) -> Result<Output, Error> {
         let buffer = self.execute_named(name, data)?.without_no_value();
-        let pieces = buffer.spans.into_iter().map(|span| Piece {
-            start: span.start,
-            source: span.origin.source,
-            offset: span.origin.offset,
-            literal: span.origin.literal,
-            reads: match span.origin.reads {
-                Some(reads) => reads.iter().map(ToString::to_string).collect(),
-                None => Vec::new(),
-            },
-        });
         Ok(Output {
-            pieces: pieces.collect(),
             bytes: buffer.bytes,
-            sources: self.sources.clone(),
+            spans: buffer.spans,
+            sources: Arc::clone(&self.files),
         })
     }
 
+    /// The text a tree was parsed from.
+    fn source(&self, index: u32) -> &Source {
+        let index = index as usize;
+        match self.files.get(index) {
+            Some(file) => file,
+            None => &self.texts[index - self.files.len()],
+        }
+    }
+
     fn execute_named(&mut self, name: &str, data: &Value) -> Result<Buffer, Error> {
-        let Some(tree) = self.trees.get(name).cloned() else {
+        let Some(definition) = self.definitions.get(name).cloned() else {
             let name = quote(name.as_bytes());
             return Err(Error::plain(format!(
                 "template: no template {name} associated with template \"gotpl\""
             )));
         };
-        self.execute(&tree, data)
+        self.execute(&definition, data)
     }
 
-    fn execute(&mut self, tree: &Rc<Tree>, data: &Value) -> Result<Buffer, Error> {
+    fn execute(&mut self, definition: &Definition, data: &Value) -> Result<Buffer, Error> {
         let mut out = Buffer::default();
         // A nil handed over is no value at all on the other side.
         let dot = Operand::of(data.clone()).unboxed();
-        self.execute_into(tree, &dot, &mut out)?;
+        self.execute_into(definition, &dot, &mut out)?;
         Ok(out)
     }
 
-    fn execute_into(&mut self, tree: &Tree, dot: &Operand, out: &mut Buffer) -> Result<(), Error> {
+    fn execute_into(
+        &mut self,
+        definition: &Definition,
+        dot: &Operand,
+        out: &mut Buffer,
+    ) -> Result<(), Error> {
         if self.depth >= self.limits.depth_max {
             let max = self.limits.depth_max;
             return Err(Error::plain(format!(
@@ -195,25 +205,29 @@ impl<'e> Machine<'e> {
             )));
         }
         if let Some(watch) = &mut self.watch {
-            watch.enter(tree);
+            watch.enter(definition);
         }
         self.depth += 1;
+        let root = Arc::clone(&self.root);
         let mut frame = Frame {
             machine: self,
-            tree,
-            variables: vec![("$".into(), dot.clone())],
+            tree: &definition.tree,
+            source: definition.source,
+            variables: vec![(root, dot.clone())],
             at: At::Nothing,
             out,
         };
-        let result = frame.walk_list(dot, &tree.root);
+        let result = frame.walk_list(dot, &definition.tree.root);
         self.depth -= 1;
         result.map(|_| ())
     }
 
     /// `include`: another template's output as a text that keeps its origins.
     pub(crate) fn include(&mut self, name: &Text, data: &Value) -> Result<Value, Error> {
-        let key: Rc<str> = name.lossy().as_ref().into();
-        let count = self.included.entry(Rc::clone(&key)).or_default();
+        let name = name.lossy();
+        let known = self.definitions.get_key_value(&*name);
+        let key = known.map_or_else(|| name.as_ref().into(), |(key, _)| Arc::clone(key));
+        let count = self.included.entry(Arc::clone(&key)).or_default();
         if *count > INCLUDE_DEPTH_MAX {
             let cause = Error::plain("unable to execute template");
             let text = format!(
@@ -242,31 +256,33 @@ impl<'e> Machine<'e> {
             let buffer = buffer.without_no_value();
             return Ok(Value::String(Text::with_spans(buffer.bytes, buffer.spans)));
         }
-        let shown = quote(text.bytes());
-        let trees = self.parse_tpl(text).map_err(|error| {
-            let whole = format!("cannot parse template {shown}: {}", error.text());
+        let shown = || quote(text.bytes());
+        let parsed = self.parse_tpl(text).map_err(|error| {
+            let whole = format!("cannot parse template {}: {}", shown(), error.text());
             error.wrapped(whole, false)
         })?;
-        let Some((main, defined)) = trees.split_last() else {
+        let Some((main, defined)) = parsed.split_last() else {
             return Ok(Value::text(""));
         };
-        let before = Rc::clone(&self.trees);
+        let before = Rc::clone(&self.definitions);
         if !defined.is_empty() {
-            let mut own = (*self.trees).clone();
-            for tree in defined {
-                if !tree.is_empty() || !own.contains_key(&tree.name) {
-                    own.insert(Rc::clone(&tree.name), Rc::clone(tree));
+            let mut own = (*self.definitions).clone();
+            for one in defined {
+                let name = &one.tree.name;
+                if !one.tree.is_empty() || !own.contains_key(name) {
+                    own.insert(Arc::clone(name), one.clone());
                 }
             }
-            self.trees = Rc::new(own);
+            self.definitions = Rc::new(own);
         }
         let reads = std::mem::take(&mut self.reads);
         let result = self.execute(main, data);
-        self.trees = before;
+        self.definitions = before;
         self.reads = reads;
         let buffer = result.map_err(|error| {
             let whole = format!(
-                "error during tpl function execution for {shown}: {}",
+                "error during tpl function execution for {}: {}",
+                shown(),
                 error.text()
             );
             error.wrapped(whole, false)
@@ -276,20 +292,25 @@ impl<'e> Machine<'e> {
         Ok(Value::text(buffer.without_no_value().bytes))
     }
 
-    fn parse_tpl(&mut self, text: &Text) -> Result<Rc<Vec<Rc<Tree>>>, Error> {
-        if let Some(trees) = self.parsed.get(text.bytes()) {
-            return Ok(Rc::clone(trees));
+    fn parse_tpl(&mut self, text: &Text) -> Result<Rc<[Definition]>, Error> {
+        if let Some(parsed) = self.parsed.get(text.bytes()) {
+            return Ok(Rc::clone(parsed));
         }
-        let source = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
         let lossy = text.lossy();
-        let trees = crate::parser::parse("gotpl", &lossy, source, self.absent)?;
-        self.sources.push(Arc::new(Source {
+        let trees = crate::parser::parse("gotpl", &lossy, self.absent)?;
+        let index = self.files.len() + self.texts.len();
+        let source = u32::try_from(index).unwrap_or(u32::MAX);
+        self.texts.push(Source {
             name: "gotpl".to_string(),
             text: lossy.into_owned(),
-        }));
-        let trees: Rc<Vec<Rc<Tree>>> = Rc::new(trees.into_iter().map(Rc::new).collect());
-        self.parsed.insert(text.shared(), Rc::clone(&trees));
-        Ok(trees)
+        });
+        let parsed = trees.into_iter().map(|tree| Definition {
+            tree: Arc::new(tree),
+            source,
+        });
+        let parsed: Rc<[Definition]> = parsed.collect();
+        self.parsed.insert(text.shared(), Rc::clone(&parsed));
+        Ok(parsed)
     }
 
     /// Refuses a string longer than the limit before it is made.
@@ -313,9 +334,9 @@ impl<'e> Machine<'e> {
         Ok(())
     }
 
-    pub(crate) fn read(&mut self, path: &Rc<str>, key: &Rc<str>) {
+    pub(crate) fn read(&mut self, path: &Arc<str>, key: &Arc<str>) {
         if self.reads.len() < READS_MAX {
-            self.reads.push((Rc::clone(path), Rc::clone(key)));
+            self.reads.push((Arc::clone(path), Arc::clone(key)));
         }
     }
 
@@ -329,7 +350,7 @@ impl<'e> Machine<'e> {
             }
             (None, Value::Map(map)) => {
                 if let Some(path) = map.path().filter(|path| !path.is_empty()) {
-                    self.read(&Rc::from(""), path);
+                    self.read(&Arc::from(""), path);
                 }
             }
             _ => {}
@@ -337,26 +358,19 @@ impl<'e> Machine<'e> {
     }
 
     /// What was read since `from`, to be kept with a value that outlives its action.
-    fn reads_since(&self, from: usize) -> Option<Rc<[Read]>> {
+    fn reads_since(&self, from: usize) -> Option<Arc<[Read]>> {
         let reads = self.reads.get(from..).filter(|reads| !reads.is_empty())?;
         Some(reads.iter().cloned().collect())
     }
 
-    /// The paths read since the last call.
-    fn take_reads(&mut self) -> Option<Rc<[Rc<str>]>> {
+    /// What was read since the last call.
+    fn take_reads(&mut self) -> Option<Arc<[Read]>> {
         if self.reads.is_empty() {
             return None;
         }
-        let paths = self.reads.drain(..).map(|(path, key)| match &*path {
-            "" => key,
-            path => Rc::from(format!("{path}.{key}")),
-        });
-        Some(paths.collect())
+        Some(self.reads.drain(..).collect())
     }
 }
-
-/// A value that was read: the path of its map, and its key.
-pub(crate) type Read = (Rc<str>, Rc<str>);
 
 /// A value and whether Go would hold it in an interface, which shows in messages.
 #[derive(Clone)]
@@ -364,7 +378,7 @@ pub(crate) struct Operand {
     pub(crate) value: Value,
     pub(crate) boxed: bool,
     /// What a variable, or the dot of a `with` or `range`, was made from.
-    pub(crate) reads: Option<Rc<[Read]>>,
+    pub(crate) reads: Option<Arc<[Read]>>,
 }
 
 impl Operand {
@@ -394,13 +408,13 @@ impl Operand {
     }
 
     /// What a member of this value was read from, when this value itself was read from one place.
-    fn member(&self, step: &str) -> Option<Rc<[Read]>> {
+    fn member(&self, step: &str) -> Option<Arc<[Read]>> {
         let [(path, key)] = self.reads.as_deref()? else {
             return None;
         };
-        Some(Rc::from([(
-            Rc::clone(path),
-            Rc::from(format!("{key}{step}")),
+        Some(Arc::from([(
+            Arc::clone(path),
+            Arc::from(format!("{key}{step}")),
         )]))
     }
 
@@ -455,7 +469,8 @@ enum Flow {
 pub(crate) struct Frame<'m, 'e, 't> {
     pub(crate) machine: &'m mut Machine<'e>,
     tree: &'t Tree,
-    variables: Vec<(Rc<str>, Operand)>,
+    source: u32,
+    variables: Vec<(Arc<str>, Operand)>,
     pub(crate) at: At<'t>,
     out: &'m mut Buffer,
 }
@@ -468,7 +483,7 @@ impl<'t> Frame<'_, '_, 't> {
 
     /// The same, caused by another error whose text ends `message`.
     pub(crate) fn fail_with(&self, message: &str, cause: Option<Error>) -> Error {
-        let source = &self.machine.sources[self.tree.source as usize];
+        let source = self.machine.source(self.source);
         let offset = self.at.pos() as usize;
         let (line, column) = source.line_and_column(offset);
         let name = quote(self.tree.name.as_bytes());
@@ -521,13 +536,13 @@ impl<'t> Frame<'_, '_, 't> {
 
     fn branched(&mut self, branch: &Branch, first: bool) {
         if let Some(watch) = &mut self.machine.watch {
-            watch.branch(self.tree, branch, first);
+            watch.branch(self.source, branch, first);
         }
     }
 
     /// Source and offset of the node being looked at.
     pub(crate) fn place(&self) -> (u32, u32) {
-        (self.tree.source, self.at.pos())
+        (self.source, self.at.pos())
     }
 
     fn walk_list(&mut self, dot: &Operand, list: &'t [Node]) -> Result<Flow, Error> {
@@ -544,7 +559,7 @@ impl<'t> Frame<'_, '_, 't> {
         self.at = At::Node(node);
         self.step()?;
         if let Some(watch) = &mut self.machine.watch {
-            watch.statement(self.tree, node);
+            watch.statement(self.source, node);
         }
         match &node.kind {
             NodeKind::Text(text) => {
@@ -562,16 +577,16 @@ impl<'t> Frame<'_, '_, 't> {
             NodeKind::If(branch) => return self.walk_if(dot, branch, false),
             NodeKind::With(branch) => return self.walk_if(dot, branch, true),
             NodeKind::Range(branch) => return self.walk_range(dot, node, branch),
-            NodeKind::Template(name, pipe) => self.walk_template(dot, name, pipe.as_ref())?,
+            NodeKind::Template(name, pipe) => self.walk_template(dot, name, pipe.as_deref())?,
             NodeKind::Break => return Ok(Flow::Break),
             NodeKind::Continue => return Ok(Flow::Continue),
         }
         Ok(Flow::Next)
     }
 
-    fn origin(&self, offset: u32, reads: Option<Rc<[Rc<str>]>>) -> Origin {
+    fn origin(&self, offset: u32, reads: Option<Arc<[Read]>>) -> Origin {
         Origin {
-            source: self.tree.source,
+            source: self.source,
             offset,
             literal: false,
             reads,
@@ -720,7 +735,7 @@ impl<'t> Frame<'_, '_, 't> {
         self.step()?;
         let declares = &branch.pipe.declares;
         if branch.pipe.assigns {
-            match declares.as_slice() {
+            match &**declares {
                 [one] => self.set_variable(one, item.clone())?,
                 [first, second, ..] => {
                     self.set_variable(first, key)?;
@@ -742,10 +757,10 @@ impl<'t> Frame<'_, '_, 't> {
     fn walk_template(
         &mut self,
         dot: &Operand,
-        name: &Rc<str>,
+        name: &Arc<str>,
         pipe: Option<&'t Pipe>,
     ) -> Result<(), Error> {
-        let Some(tree) = self.machine.trees.get(name).cloned() else {
+        let Some(definition) = self.machine.definitions.get(name).cloned() else {
             let name = quote(name.as_bytes());
             return Err(self.fail(&format!("template {name} not defined")));
         };
@@ -757,7 +772,7 @@ impl<'t> Frame<'_, '_, 't> {
             Some(pipe) => self.guarded(true, |frame| frame.eval_pipeline(dot, pipe))?,
             None => Operand::of(Value::Missing),
         };
-        self.machine.execute_into(&tree, &dot, self.out)
+        self.machine.execute_into(&definition, &dot, self.out)
     }
 
     pub(crate) fn set_variable(&mut self, name: &str, value: Operand) -> Result<(), Error> {
@@ -806,7 +821,7 @@ impl<'t> Frame<'_, '_, 't> {
             if pipe.assigns {
                 self.set_variable(name, value.clone())?;
             } else {
-                self.variables.push((Rc::clone(name), value.clone()));
+                self.variables.push((Arc::clone(name), value.clone()));
             }
         }
         Ok(value)

@@ -45,7 +45,7 @@ pub use error::{Error, Trace};
 pub use exec::{Environment, Limits, Machine, NoEnvironment, Note};
 pub use functions::function_names;
 pub use output::{Output, Piece, Place};
-pub use set::{Set, Source};
+pub use set::{Parsed, Set, Source};
 pub use text::Text;
 pub use value::{Call, List, ListKind, Map, MapKind, Method, Object, Value};
 pub use watch::{Point, PointKind, Watched};

@@ -6,13 +6,10 @@
 //! `default`, `include` or `hasKey`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::ast::{Branch, Node, NodeKind, Pipe, Tree};
-use crate::ast::{Command, Expr, ExprKind};
-use crate::exec::Trees;
-use crate::set::Source;
+use crate::ast::{Branch, Command, Expr, ExprKind, Node, NodeKind, Pipe};
+use crate::set::{Definition, Definitions, Source};
 use crate::value::{Map, Value};
 
 /// What was recorded. Plain data.
@@ -108,10 +105,10 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(trees: &Trees, sources: &[Arc<Source>]) -> Self {
+    pub(crate) fn new(definitions: &Definitions, sources: &[Arc<Source>]) -> Self {
         let mut watch = Self::default();
-        watch.watched.points = points(trees, sources);
-        watch.watched.named = named(trees, sources);
+        watch.watched.points = points(definitions, sources);
+        watch.watched.named = named(definitions, sources);
         watch
     }
 
@@ -123,18 +120,18 @@ impl Watch {
         self.guards.pop();
     }
 
-    pub(crate) fn statement(&mut self, tree: &Tree, node: &Node) {
-        let key = (tree.source, node.pos);
+    pub(crate) fn statement(&mut self, source: u32, node: &Node) {
+        let key = (source, node.pos);
         *self.watched.statements.entry(key).or_default() += 1;
     }
 
-    pub(crate) fn branch(&mut self, tree: &Tree, branch: &Branch, first: bool) {
-        let key = (tree.source, branch.pipe.pos, first);
+    pub(crate) fn branch(&mut self, source: u32, branch: &Branch, first: bool) {
+        let key = (source, branch.pipe.pos, first);
         *self.watched.branches.entry(key).or_default() += 1;
     }
 
-    pub(crate) fn enter(&mut self, tree: &Tree) {
-        let key = (tree.source, tree.name.to_string());
+    pub(crate) fn enter(&mut self, definition: &Definition) {
+        let key = (definition.source, definition.tree.name.to_string());
         *self.watched.entered.entry(key).or_default() += 1;
     }
 
@@ -230,22 +227,24 @@ fn below(path: &str, key: &str) -> String {
     }
 }
 
-fn points(trees: &Trees, sources: &[Arc<Source>]) -> Vec<Point> {
+fn points(definitions: &Definitions, sources: &[Arc<Source>]) -> Vec<Point> {
     let mut points = Vec::new();
-    for tree in trees.values() {
+    for definition in definitions.values() {
+        let (tree, index) = (&definition.tree, definition.source);
         points.push(Point {
-            source: tree.source,
-            offset: begin(tree, sources),
+            source: index,
+            offset: begin(definition, sources),
             kind: PointKind::Template(tree.name.to_string()),
         });
-        list_points(tree.source, &tree.root, &mut points);
+        list_points(index, &tree.root, &mut points);
     }
     points
 }
 
 /// Where `{{ define` of a template stands; the start of the source for a file.
-fn begin(tree: &Tree, sources: &[Arc<Source>]) -> u32 {
-    let Some(source) = sources.get(tree.source as usize) else {
+fn begin(definition: &Definition, sources: &[Arc<Source>]) -> u32 {
+    let (tree, index) = (&definition.tree, definition.source);
+    let Some(source) = sources.get(index as usize) else {
         return 0;
     };
     let is_file = source.name == *tree.name;
@@ -258,13 +257,14 @@ fn begin(tree: &Tree, sources: &[Arc<Source>]) -> u32 {
     u32::try_from(at.unwrap_or(0)).unwrap_or(0)
 }
 
-fn named(trees: &Trees, sources: &[Arc<Source>]) -> BTreeSet<(String, Vec<String>)> {
+fn named(definitions: &Definitions, sources: &[Arc<Source>]) -> BTreeSet<(String, Vec<String>)> {
     let mut paths = BTreeSet::new();
-    for tree in trees.values() {
-        let Some(source) = sources.get(tree.source as usize) else {
+    for definition in definitions.values() {
+        let (tree, index) = (&definition.tree, definition.source);
+        let Some(source) = sources.get(index as usize) else {
             continue;
         };
-        let mut add = |names: &[Rc<str>]| {
+        let mut add = |names: &[Arc<str>]| {
             let names: Vec<String> = names.iter().map(ToString::to_string).collect();
             if let Some(("Values", path)) = names.split_first().map(|(a, b)| (a.as_str(), b)) {
                 paths.insert((source.name.clone(), path.to_vec()));
@@ -300,10 +300,11 @@ fn list_points(source: u32, list: &[Node], out: &mut Vec<Point>) {
     }
 }
 
-fn list_names(list: &[Node], add: &mut dyn FnMut(&[Rc<str>])) {
+fn list_names(list: &[Node], add: &mut dyn FnMut(&[Arc<str>])) {
     for node in list {
         match &node.kind {
-            NodeKind::Action(pipe) | NodeKind::Template(_, Some(pipe)) => pipe_names(pipe, add),
+            NodeKind::Action(pipe) => pipe_names(pipe, add),
+            NodeKind::Template(_, Some(pipe)) => pipe_names(pipe, add),
             NodeKind::If(branch) | NodeKind::With(branch) | NodeKind::Range(branch) => {
                 pipe_names(&branch.pipe, add);
                 list_names(&branch.list, add);
@@ -314,12 +315,12 @@ fn list_names(list: &[Node], add: &mut dyn FnMut(&[Rc<str>])) {
     }
 }
 
-fn pipe_names(pipe: &Pipe, add: &mut dyn FnMut(&[Rc<str>])) {
+fn pipe_names(pipe: &Pipe, add: &mut dyn FnMut(&[Arc<str>])) {
     let words = pipe.commands.iter().flat_map(|command| &command.args);
     words.for_each(|word| expr_names(word, add));
 }
 
-fn expr_names(expr: &Expr, add: &mut dyn FnMut(&[Rc<str>])) {
+fn expr_names(expr: &Expr, add: &mut dyn FnMut(&[Arc<str>])) {
     match &expr.kind {
         ExprKind::Field(names) => add(names),
         ExprKind::Variable(names) => add(&names[1..]),

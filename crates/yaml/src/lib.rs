@@ -17,6 +17,7 @@
 //! assert_eq!(pilotis_yaml::to_json(&node).unwrap()["spec"]["replicas"], 16);
 //! ```
 
+mod block;
 mod emit;
 mod error;
 mod json;
@@ -29,7 +30,7 @@ mod scalar;
 
 pub use emit::{Flavour, emit};
 pub use error::Error;
-pub use json::{to_json, to_json_strict};
+pub use json::{check_json, to_json, to_json_strict};
 pub use node::{Content, Document, Mark, Node, Style};
 pub use parse::{ALIAS_NODES_MAX, DEPTH_MAX, SIZE_MAX, parse, parse_first};
 pub use resolve::{Resolved, resolve_plain};
