@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     fn objects() -> Objects {
-        let text = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret, metadata: {name: a, namespace: x}}\n- {apiVersion: v1, kind: Secret, metadata: {name: a, namespace: y}, data: {k: dg==}}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n";
+        let text = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret, metadata: {name: a, namespace: x}}\n- {apiVersion: v1, kind: Secret, metadata: {name: a, namespace: other}, data: {k: dg==}}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n";
         Objects::read(&[File::new("o.yaml", text)]).unwrap()
     }
 
@@ -95,7 +95,7 @@ mod tests {
     fn an_object_is_found_by_namespace_and_name() {
         let objects = objects();
         assert_eq!(
-            objects.find(["v1", "Secret", "y", "a"])["data"]["k"],
+            objects.find(["v1", "Secret", "other", "a"])["data"]["k"],
             "dg=="
         );
         assert_eq!(objects.find(["v1", "Secret", "z", "a"]), json!({}));

@@ -349,7 +349,16 @@ impl Job<'_> {
             Some(renderer) if compat.post_renders_files => renderer.files(files, compat)?,
             _ => files,
         };
-        (rendered.manifests, rendered.hooks) = manifest::sort(files, compat, warnings)?;
+        (rendered.manifests, rendered.hooks) =
+            manifest::sort(files, compat, warnings).map_err(|mut error| {
+                let given = explain::Given {
+                    chart,
+                    values: merged,
+                    origins: &rendered.origins,
+                };
+                error.explanation = explain::text(&error, given).map(Box::new);
+                error
+            })?;
         Ok(rendered)
     }
 
@@ -441,11 +450,15 @@ impl Job<'_> {
         error: &pilotis_template::Error,
         about: (&Chart, &Table<String, Json>),
     ) -> Error {
-        let (chart, merged) = about;
-        let origins = Origins::new(self.values, chart);
-        let explanation = explain::execution(&error.chain, chart, merged, &origins);
+        let (chart, values) = about;
+        let origins = &Origins::new(self.values, chart);
+        let given = explain::Given {
+            chart,
+            values,
+            origins,
+        };
         Error {
-            explanation: explanation.map(Box::new),
+            explanation: explain::execution(error, given).map(Box::new),
             ..Error::execution(name, error, self.options.compat.error_style)
         }
     }

@@ -12,7 +12,7 @@ use crate::ast::{Branch, Command, Expr, Node, NodeKind, Pipe, Tree};
 use crate::error::Error;
 use crate::format;
 use crate::literal::quote;
-use crate::output::{Buffer, Origin, Output, Read};
+use crate::output::{Buffer, Origin, Output, Read, path_of};
 use crate::set::{Definition, Definitions, Set, Source};
 use crate::text::Text;
 use crate::value::Value;
@@ -502,6 +502,9 @@ impl<'t> Frame<'_, '_, 't> {
         };
         if error.place.is_none() {
             error.place = Some(source.place(offset));
+        }
+        if error.reads.is_empty() {
+            error.reads = self.machine.reads.iter().map(path_of).collect();
         }
         error
     }
