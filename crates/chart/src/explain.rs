@@ -259,10 +259,18 @@ fn kind(value: &Json) -> &'static str {
     }
 }
 
-/// The key that differs least, if it differs little.
+/// Shortest word taken for the start of another.
+const START_BYTES_MIN: usize = 3;
+
+/// The key that differs least, if it differs little, or the one the word is the start of.
 pub(crate) fn nearest<'a>(word: &str, keys: impl Iterator<Item = &'a String>) -> Option<String> {
+    let keys: Vec<&String> = keys.collect();
+    let starts = |key: &&&String| word.len() >= START_BYTES_MIN && key.starts_with(word);
+    if let [one] = keys.iter().filter(starts).collect::<Vec<_>>().as_slice() {
+        return Some((**one).clone());
+    }
     let limit = EDITS_MAX.min(word.chars().count().div_ceil(2));
-    let scored = keys.map(|key| (edits(word, key), key));
+    let scored = keys.into_iter().map(|key| (edits(word, key), key));
     let best = scored.min_by_key(|(edits, _)| *edits)?;
     (best.0 <= limit).then(|| best.1.clone())
 }
@@ -302,6 +310,7 @@ mod tests {
         let keys = ["image".to_string(), "replicas".to_string(), "x".to_string()];
         assert_eq!(nearest("imge", keys.iter()).as_deref(), Some("image"));
         assert_eq!(nearest("replciaCount", keys.iter()), None);
+        assert_eq!(nearest("repl", keys.iter()).as_deref(), Some("replicas"));
         assert_eq!(nearest("IMAGE", keys.iter()).as_deref(), Some("image"));
     }
 }

@@ -123,7 +123,7 @@ impl Look<'_> {
             let text = format!("`{shown}` is not read: subchart `{name}` takes no part");
             return finding(Kind::Unread, text, None);
         }
-        if self.known.has(path) {
+        if self.known.has(path, &self.reads) {
             let text = format!("`{shown}` is given, and nothing reads it with these values");
             return finding(Kind::Unread, text, None);
         }
@@ -292,12 +292,14 @@ impl Known {
         }
     }
 
-    fn has(&self, path: &[String]) -> bool {
+    /// A map that templates name may hold anything, unless it was looked into and not for this.
+    fn has(&self, path: &[String], reads: &Reads) -> bool {
         self.in_defaults(path)
             || self.is_null(path)
             || self.named.iter().any(|named| {
                 let shorter = named.len().min(path.len());
-                !named.is_empty() && named[..shorter] == path[..shorter]
+                let fits = !named.is_empty() && named[..shorter] == path[..shorter];
+                fits && (named.len() >= path.len() || !reads.read.contains(&named.join(".")))
             })
     }
 

@@ -49,7 +49,13 @@ fn make(arguments: &Create) -> Result<(), Error> {
             let starter = starters().join(starter);
             let about =
                 |error: Error| Error::new(format!("could not load {}: {error}", starter.display()));
-            let read = locate::files(&starter);
+            let read = match starter.metadata() {
+                Ok(_) => locate::files(&starter),
+                Err(error) => {
+                    let shown = starter.display();
+                    Err(Error::new(format!("stat {shown}: {}", go_io(&error))))
+                }
+            };
             let chart = read
                 .and_then(|files| Chart::load_for(files, &arguments.common.profile()?))
                 .map_err(about)?;
