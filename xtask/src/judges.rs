@@ -177,7 +177,7 @@ fn helm_of(module: &str, version: &str) -> Result<PathBuf> {
     Ok(target)
 }
 
-fn helm() -> Result<()> {
+pub fn helm() -> Result<()> {
     let target = helm_of("helm.sh/helm/v4/cmd/helm", HELM)?;
     let link = bin().join("helm");
     let _ = fs::remove_file(&link);

@@ -58,9 +58,33 @@ pub(crate) fn map<'i, T: Sync, R: Send>(
     done.into_iter().map(|(_, result)| result).collect()
 }
 
+/// Does two things at once, the first on a thread of its own.
+///
+/// # Errors
+/// When no thread can be had.
+pub(crate) fn both<A: Send, B>(
+    aside: impl FnOnce() -> A + Send,
+    here: impl FnOnce() -> B,
+) -> std::io::Result<(A, B)> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("chart-help".into());
+        let helper = thread.stack_size(STACK_BYTES).spawn_scoped(scope, aside)?;
+        let here = here();
+        match helper.join() {
+            Ok(aside) => Ok((aside, here)),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::map;
+    use super::{both, map};
+
+    #[test]
+    fn two_things_are_done() {
+        assert_eq!(both(|| 1, || "b").unwrap(), (1, "b"));
+    }
 
     #[test]
     fn results_keep_the_order_of_the_items() {

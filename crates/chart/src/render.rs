@@ -223,10 +223,14 @@ fn deep<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Error> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("chart-render".into());
         let spawned = thread.stack_size(STACK_BYTES).spawn_scoped(scope, work);
-        let broken = |_| Error::new("cannot start a thread to render in");
-        let joined = spawned.map_err(broken)?.join();
+        let joined = spawned.map_err(no_thread)?.join();
         joined.map_err(|_| Error::new("rendering template failed"))
     })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what map_err gives")]
+fn no_thread(error: std::io::Error) -> Error {
+    Error::new(format!("cannot start a thread to render in: {error}"))
 }
 
 struct Job<'a> {
@@ -244,8 +248,21 @@ impl Job<'_> {
         let mut warnings = Vec::new();
         let result = self.prepare(chart, &mut warnings);
         let result = result.and_then(|(chart, merged)| {
-            self.make(&chart, &merged, &mut warnings)
-                .map_err(Error::after_values)
+            let mut later = Vec::new();
+            let check = || match self.options.skip_schema {
+                true => Ok(()),
+                false => schema::check(&chart, &merged),
+            };
+            let mut make = || self.make(&chart, &merged, &mut later);
+            let (checked, made) = if schema::is_any(&chart) {
+                parallel::both(check, make).map_err(no_thread)?
+            } else {
+                (check(), make())
+            };
+            // Values that do not fit come before whatever rendering them would say.
+            checked?;
+            warnings.append(&mut later);
+            made.map_err(Error::after_values)
         });
         let lines: Vec<String> = warnings.iter().map(|line| line.text(compat)).collect();
         match result {
@@ -318,9 +335,6 @@ impl Job<'_> {
             warnings,
         };
         let merged = coalescer.chart(&chart, values)?;
-        if !self.options.skip_schema {
-            schema::check(&chart, &merged)?;
-        }
         Ok((chart, merged))
     }
 

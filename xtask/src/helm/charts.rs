@@ -235,21 +235,14 @@ fn difference(wanted: &str, found: &str) -> String {
 }
 
 fn cases(folder: &Path, filter: &str) -> Result<Vec<Case>> {
-    let mut charts = Vec::new();
-    find(folder, &mut charts)?;
-    charts.sort();
-    let pool = pool(&charts);
     let mut cases = Vec::new();
-    for chart in charts {
-        let name = chart.strip_prefix(folder).unwrap_or(&chart);
-        let name = name.display().to_string();
+    for (name, chart) in prepared(folder)? {
         if !name.contains(filter) {
             continue;
         }
-        let prepared = prepare(&chart, &name, &pool)?;
-        for (set, arguments) in values::sets(&prepared).into_iter().enumerate() {
+        for (set, arguments) in values::sets(&chart).into_iter().enumerate() {
             cases.push(Case {
-                chart: prepared.clone(),
+                chart: chart.clone(),
                 name: name.clone(),
                 set,
                 arguments,
@@ -257,6 +250,22 @@ fn cases(folder: &Path, filter: &str) -> Result<Vec<Case>> {
         }
     }
     Ok(cases)
+}
+
+/// Names and places of every chart below a folder, with what can be had of their dependencies.
+pub fn prepared(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let mut charts = Vec::new();
+    find(folder, &mut charts)?;
+    charts.sort();
+    let pool = pool(&charts);
+    let name = |chart: &PathBuf| {
+        let name = chart.strip_prefix(folder).unwrap_or(chart);
+        name.display().to_string()
+    };
+    charts
+        .iter()
+        .map(|chart| Ok((name(chart), prepare(chart, &name(chart), &pool)?)))
+        .collect()
 }
 
 /// Folders with a `Chart.yaml` that lie in no other.

@@ -13,6 +13,8 @@ mod vectors;
 
 use anyhow::{Result, bail};
 
+pub use charts::prepared;
+
 /// The versions compared, the default profile first. The first is a required judge.
 const VERSIONS: [&str; 3] = ["4.2.4", "4.3.1", "3.21.4"];
 

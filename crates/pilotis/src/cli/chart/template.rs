@@ -175,7 +175,9 @@ fn render(arguments: &Template) -> Result<String, Error> {
         release_folder: arguments.release_name.0,
     };
     request.check()?;
+    // The process ends with the rendering: freeing a chart piece by piece would only delay that.
     let chart = Chart::load_for(locate::files(&path)?, &request.options.compat)?;
+    let chart = std::mem::ManuallyDrop::new(chart);
     let printed = template(&chart, &request, &machine);
     tell::warnings(&printed.warnings);
     if let Some(folder) = &arguments.output_dir {

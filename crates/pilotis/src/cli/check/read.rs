@@ -37,7 +37,7 @@ pub(super) fn tree(path: &Path) -> Result<Tree> {
             .with_context(|| format!("cannot unpack {}", path.display()))?;
         return Ok(files
             .into_iter()
-            .map(|file| (file.path, file.data.to_vec()))
+            .map(|file| (file.path, file.data.into()))
             .collect());
     }
     tree.insert(name.into_owned(), contents(path)?);
