@@ -452,7 +452,7 @@ fn told(mistake: &Mistake) -> String {
         ("templates/_h.tpl", HELPERS),
     ];
     let files = files.map(|(path, text)| File::new(path, text));
-    let chart = Chart::load(files.to_vec()).unwrap();
+    let chart = Chart::load(files.to_vec()).expect("a chart");
     let input = Input::File("input/v.yaml".into(), mistake.values.into());
     let mut out = String::new();
     let values = match Values::merge(&[input]) {
@@ -460,7 +460,7 @@ fn told(mistake: &Mistake) -> String {
         Err(error) => return format!("{:?} {}", error.position, at(&error)),
     };
     let (options, release) = (Options::default(), Release::default());
-    let capabilities = Capabilities::new(&Compat::default(), None, &[]).unwrap();
+    let capabilities = Capabilities::new(&Compat::default(), None, &[]).expect("capabilities");
     let run = (&options, &NoEnvironment as _);
     match render(&chart, &values, &release, &capabilities, run) {
         Err(error) => out.push_str(&at(&error)),
@@ -470,7 +470,7 @@ fn told(mistake: &Mistake) -> String {
                 release: &release,
                 capabilities: &capabilities,
             };
-            for finding in odd_values(subject, &values, run).unwrap() {
+            for finding in odd_values(subject, &values, run).expect("findings") {
                 let place = finding.position.map_or(String::new(), |p| p.to_string());
                 let meant = finding.meant.unwrap_or_default();
                 out.push_str(&format!("{place} {} `{meant}`\n", finding.message));

@@ -27,7 +27,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         let world = Self {
-            folder: tempfile::tempdir().unwrap(),
+            folder: tempfile::tempdir().expect("a temporary directory"),
         };
         for (path, text) in files {
             world.write(path, text);
@@ -41,12 +41,12 @@ impl World {
 
     pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.path(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        std::fs::write(path, text).expect("a file");
     }
 
     pub(crate) fn read(&self, path: &str) -> String {
-        std::fs::read_to_string(self.path(path)).unwrap()
+        std::fs::read_to_string(self.path(path)).expect(path)
     }
 
     /// Runs our own program.
@@ -64,7 +64,7 @@ impl World {
             .env("HOME", self.path("home"))
             .env("HELM_PLUGINS", self.path("plugins"))
             .output()
-            .unwrap();
+            .expect("the program runs");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ran {
             code: output.status.code().unwrap_or(-1),
@@ -76,7 +76,7 @@ impl World {
 
 /// A real program; a machine without it fails.
 pub(crate) fn judge(name: &str) -> PathBuf {
-    let home = std::env::var("HOME").unwrap();
+    let home = std::env::var("HOME").expect("HOME is set");
     let path = Path::new(&home)
         .join(".cache/pilotis-judges/bin")
         .join(name);

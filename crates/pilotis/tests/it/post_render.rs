@@ -121,7 +121,7 @@ fn world() -> World {
         world.write(&format!("bin/{name}"), &format!("#!/bin/sh\n{script}\n"));
         for path in [format!("plugins/{name}/run.sh"), format!("bin/{name}")] {
             let mode = std::fs::Permissions::from_mode(0o755);
-            std::fs::set_permissions(world.path(&path), mode).unwrap();
+            std::fs::set_permissions(world.path(&path), mode).expect("a mode");
         }
     }
     world

@@ -231,8 +231,8 @@ fn suite(template: &str, test: &str) -> String {
 
 /// The template a test names.
 fn template_of(body: &str) -> &str {
-    let (_, after) = body.split_once("template: ").unwrap();
-    after.lines().next().unwrap()
+    let (_, after) = body.split_once("template: ").expect("a template");
+    after.lines().next().expect("its name")
 }
 
 #[test]
