@@ -338,7 +338,7 @@ fn is_prose(path: &str) -> bool {
 }
 
 /// Files whose `name=value` lines are settings; samples show names, not secrets.
-fn is_configuration(path: &str) -> bool {
+pub(crate) fn is_configuration(path: &str) -> bool {
     let name = name_of(path);
     let known = ends(
         name,
@@ -367,12 +367,12 @@ fn is_configuration(path: &str) -> bool {
     (known || data || dotted) && !is_sample(path)
 }
 
-fn is_sample(path: &str) -> bool {
+pub(crate) fn is_sample(path: &str) -> bool {
     let words = ["example", "sample", "template", "dist"];
     words.iter().any(|word| name_of(path).contains(word))
 }
 
-fn is_program(path: &str) -> bool {
+pub(crate) fn is_program(path: &str) -> bool {
     let extensions = [
         ".py", ".js", ".ts", ".jsx", ".tsx", ".java", ".kt", ".go", ".rs", ".rb", ".php", ".cs",
         ".c", ".cpp", ".scala", ".sh", ".tf", ".groovy", ".vue",
@@ -380,7 +380,7 @@ fn is_program(path: &str) -> bool {
     ends(path, &extensions)
 }
 
-fn is_test(path: &str) -> bool {
+pub(crate) fn is_test(path: &str) -> bool {
     let path = path.to_lowercase();
     let words = ["test", "spec", "mock", "fixture", "example", "sample"];
     words.iter().any(|word| path.contains(word))

@@ -39,7 +39,8 @@ pub(crate) fn judge(collector: &mut Collector<'_>) {
         if matches!(
             name(path),
             "junit.xml" | "coverage.xml" | "jacoco.xml" | "lcov.info"
-        ) {
+        ) || results::is_scan(path)
+        {
             results::judge(collector, path, bytes);
         }
         if [".pem", ".crt", ".cer"]
@@ -129,7 +130,7 @@ fn is_literal(node: &Node) -> bool {
 /// A dependency whose version is a range renders differently tomorrow.
 fn dependencies(collector: &mut Collector<'_>, path: &str, text: &str) {
     let rule = "chart-dependency-version";
-    collector.looked([rule, "chart-dependency-absent"]);
+    collector.looked([rule, "chart-dependency-absent", "chart-dependency-source"]);
     // A chart that cannot be read is reported when it is rendered.
     let Ok(Some(root)) = pilotis_yaml::parse_first(text) else {
         return;
@@ -149,6 +150,7 @@ fn dependencies(collector: &mut Collector<'_>, path: &str, text: &str) {
             None => ("", dependency.start),
         };
         absent(collector, path, dependency);
+        source(collector, path, (&name, dependency));
         let exact = version
             .trim_start_matches('v')
             .split(['-', '+'])
@@ -171,6 +173,29 @@ fn dependencies(collector: &mut Collector<'_>, path: &str, text: &str) {
             change: None,
         });
     }
+}
+
+/// A dependency taken from an address in clear.
+fn source(collector: &mut Collector<'_>, path: &str, (name, dependency): (&str, &Node)) {
+    let Some(repository) = dependency.get("repository") else {
+        return;
+    };
+    if !repository
+        .text()
+        .is_some_and(|address| address.starts_with("http://"))
+    {
+        return;
+    }
+    collector.breach(Breach {
+        rule: "chart-dependency-source",
+        message: Text {
+            fr: format!("la dépendance {name} vient d'une adresse en clair"),
+            en: format!("dependency {name} comes from an address in clear"),
+        },
+        object: None,
+        position: Some(locate::position(path, repository.start)),
+        change: None,
+    });
 }
 
 /// A dependency that is not in the chart: nothing says what it will render.
