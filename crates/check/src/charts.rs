@@ -205,6 +205,7 @@ fn judge_environment(
         };
         for (object, root) in parts(object, root) {
             let source = Box::new(Templated {
+                files,
                 rendered: one,
                 root,
                 values: &values,
@@ -275,8 +276,62 @@ fn release(collector: &Collector<'_>, chart: &str) -> String {
     name.unwrap_or("release").to_owned()
 }
 
+/// Lines around a place of a template where the key it should hold is looked for.
+const BESIDE: usize = 3;
+
+impl Templated<'_> {
+    /// A template's place, moved to the line beside it that writes the key, when it does not hold
+    /// it itself: text that a function moved may be a few bytes off.
+    fn beside(&self, at: Position, spot: &Spot<'_>) -> Position {
+        let key = spot.key.and_then(Node::text).unwrap_or_default();
+        let text = self
+            .files
+            .get(&at.file)
+            .and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let Some(text) = text.filter(|_| !key.is_empty()) else {
+            return at;
+        };
+        let wanted = format!("{key}:");
+        let lines: Vec<&str> = text.lines().collect();
+        let here = (at.line as usize).saturating_sub(1);
+        let holds = |line: usize| lines.get(line).is_some_and(|line| line.contains(&wanted));
+        let written = lines
+            .get(here)
+            .is_none_or(|line| line.contains(key) || line.contains("{{"));
+        if written {
+            return at;
+        }
+        let near = (1..=BESIDE).flat_map(|far| [here.checked_sub(far), Some(here + far)]);
+        let Some(line) = near.flatten().find(|line| holds(*line)) else {
+            return at;
+        };
+        let value = spot.node.text().filter(|text| !text.is_empty());
+        let column = value
+            .and_then(|value| lines[line].rfind(value))
+            .or(lines[line].find(key));
+        Position {
+            line: line as u32 + 1,
+            column: column.map_or(1, |at| lines[line][..at].chars().count() as u32 + 1),
+            ..at
+        }
+    }
+}
+
+/// Whether a line only opens or closes something.
+fn is_control(line: &str) -> bool {
+    let inner = line
+        .trim()
+        .trim_start_matches("{{")
+        .trim_start_matches('-')
+        .trim_start();
+    let words = ["end", "define", "else", "if", "range", "with", "block"];
+    let word = inner.split([' ', '}', '-']).next().unwrap_or_default();
+    line.trim().starts_with("{{") && words.contains(&word)
+}
+
 /// An object that a template gave.
 struct Templated<'a> {
+    files: &'a Tree,
     rendered: &'a Rendered,
     root: &'a Node,
     values: &'a [ValuesFile],
@@ -297,7 +352,8 @@ impl Source for Templated<'_> {
         reads.sort();
         reads.dedup();
         let steps = named_steps(self.root, &path[..spot.depth]);
-        blamed(self.values, &reads, &steps, (spot.node.text(), part)).or(template)
+        let place = blamed(self.values, &reads, &steps, (spot.node.text(), part));
+        place.or_else(|| Some(self.beside(template?, &spot)))
     }
 
     fn first_key(&self, path: &[String]) -> Option<Position> {

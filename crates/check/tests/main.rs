@@ -8,6 +8,7 @@ mod hostile;
 mod images;
 mod places;
 mod pod_security;
+mod samples;
 mod surfaces;
 
 use std::fmt::Write;
