@@ -295,9 +295,8 @@ impl Templated<'_> {
         let lines: Vec<&str> = text.lines().collect();
         let here = (at.line as usize).saturating_sub(1);
         let holds = |line: usize| lines.get(line).is_some_and(|line| line.contains(&wanted));
-        let written = lines
-            .get(here)
-            .is_none_or(|line| line.contains(key) || line.contains("{{"));
+        let writes = |line: &&str| line.contains(key) || line.contains("{{") && !is_control(line);
+        let written = lines.get(here).is_none_or(writes);
         if written {
             return at;
         }

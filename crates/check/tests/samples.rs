@@ -6,6 +6,31 @@ use pilotis_check::{Options, Past, run_with_history};
 
 use crate::{judge, tree};
 
+const USUAL_VALUES: &str = "replicaCount: 1\n\
+                  image:\n\
+                  \x20 repository: ghcr.io/etat/web\n\
+                  \x20 pullPolicy: Always\n\
+                  \x20 tag: \"\"\n\
+                  podSecurityContext:\n\
+                  \x20 fsGroup: 2000\n\
+                  securityContext:\n\
+                  \x20 capabilities:\n\
+                  \x20   add: [NET_ADMIN]\n\
+                  \x20 readOnlyRootFilesystem: false\n\
+                  service:\n\
+                  \x20 type: NodePort\n\
+                  \x20 port: 80\n\
+                  database:\n\
+                  \x20 host: 10.4.2.7\n\
+                  \x20 password: azerty-1234\n";
+const USUAL_HELPERS: &str = "{{- define \"web.labels\" -}}\n\
+                   app: web\n\
+                   env: production\n\
+                   tier: backend\n\
+                   {{- end }}\n\
+                   {{- define \"web.probes\" -}}\n\
+                   terminationGracePeriodSeconds: 0\n\
+                   {{- end }}\n";
 const CHART: &str = "apiVersion: v2\nname: web\nversion: 1.0.0\n";
 
 /// Asserts that each `rule file:line` is among the findings, and that no rule of `never` is.
@@ -33,31 +58,6 @@ fn expect(files: &[(&str, &str)], wanted: &[&str], never: &[&str]) {
 
 #[test]
 fn a_chart_in_the_usual_form_with_faults_in_values_helpers_and_defaults() {
-    let values = "replicaCount: 1\n\
-                  image:\n\
-                  \x20 repository: ghcr.io/etat/web\n\
-                  \x20 pullPolicy: Always\n\
-                  \x20 tag: \"\"\n\
-                  podSecurityContext:\n\
-                  \x20 fsGroup: 2000\n\
-                  securityContext:\n\
-                  \x20 capabilities:\n\
-                  \x20   add: [NET_ADMIN]\n\
-                  \x20 readOnlyRootFilesystem: false\n\
-                  service:\n\
-                  \x20 type: NodePort\n\
-                  \x20 port: 80\n\
-                  database:\n\
-                  \x20 host: 10.4.2.7\n\
-                  \x20 password: azerty-1234\n";
-    let helpers = "{{- define \"web.labels\" -}}\n\
-                   app: web\n\
-                   env: production\n\
-                   tier: backend\n\
-                   {{- end }}\n\
-                   {{- define \"web.probes\" -}}\n\
-                   terminationGracePeriodSeconds: 0\n\
-                   {{- end }}\n";
     let deployment = "apiVersion: apps/v1\n\
                       kind: Deployment\n\
                       metadata:\n\
@@ -87,8 +87,8 @@ fn a_chart_in_the_usual_form_with_faults_in_values_helpers_and_defaults() {
     expect(
         &[
             ("chart/Chart.yaml", CHART),
-            ("chart/values.yaml", values),
-            ("chart/templates/_helpers.tpl", helpers),
+            ("chart/values.yaml", USUAL_VALUES),
+            ("chart/templates/_helpers.tpl", USUAL_HELPERS),
             ("chart/templates/deployment.yaml", deployment),
             ("chart/templates/service.yaml", service),
         ],
