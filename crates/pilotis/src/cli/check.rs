@@ -287,7 +287,14 @@ async fn running(arguments: &Judge) -> Result<Outcome> {
         Err(error) => return Ok(unusable(&error)),
     };
     let client = client::connect(&arguments.instance).await?;
-    let found = live::read(&client, &namespace).await?;
+    let found = match live::read(&client, &namespace).await {
+        Ok(found) => found,
+        Err(error) => {
+            eprintln!("error: {namespace} cannot be judged: {error:#}");
+            eprintln!("hint: pilotis project list names the environments of each project");
+            return Ok(Outcome::Usage);
+        }
+    };
     if let Some(project) = &arguments.project {
         let approvers = decide::approvers(arguments)?;
         options

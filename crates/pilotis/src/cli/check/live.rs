@@ -3,7 +3,7 @@
 //! Kinds that the cluster does not have are passed over; those the person may not read are named,
 //! since a verdict on half a namespace must say so.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
@@ -84,6 +84,15 @@ pub(super) struct Namespace {
 
 /// Reads a namespace.
 pub(super) async fn read(client: &Client, namespace: &str) -> Result<Namespace> {
+    let namespaces: Api<DynamicObject> =
+        Api::all_with(client.clone(), &known("Namespace", "namespaces"));
+    match namespaces.get_opt(namespace).await {
+        Ok(Some(_)) => {}
+        // Whoever may not look at namespaces may still read what is in one.
+        Err(kube::Error::Api(status)) if status.code == 403 => {}
+        Ok(None) => bail!("there is no namespace {namespace}"),
+        Err(error) => return Err(error).context("cannot read namespaces"),
+    }
     let mut found = Namespace {
         objects: Vec::new(),
         unread: Vec::new(),
@@ -99,6 +108,11 @@ pub(super) async fn read(client: &Client, namespace: &str) -> Result<Namespace> 
     let api: Api<DynamicObject> = Api::all_with(client.clone(), &nodes);
     found.list(&api, (&nodes, "Node")).await?;
     Ok(found)
+}
+
+/// A kind of the core group.
+fn known(kind: &str, plural: &str) -> ApiResource {
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("", "v1", kind), plural)
 }
 
 impl Namespace {
