@@ -17,6 +17,8 @@ use crate::{Language, Options, patch, secrets};
 const FINDINGS_MAX: usize = 10_000;
 /// Most patches made: each costs a reading of its file.
 const PATCHES_MAX: usize = 500;
+/// Longest cause of what cannot be read, in characters.
+const CAUSE_CHARS_MAX: usize = 400;
 /// Longest excerpt kept, in characters.
 const EXCERPT_CHARS_MAX: usize = 160;
 
@@ -96,7 +98,8 @@ impl<'a> Collector<'a> {
             line: 1,
             column: 1,
         };
-        let cause = diagnostic.message;
+        let words: Vec<&str> = diagnostic.message.split_whitespace().collect();
+        let cause: String = words.join(" ").chars().take(CAUSE_CHARS_MAX).collect();
         self.breach(Breach {
             rule: "unreadable-input",
             message: Text {

@@ -124,7 +124,10 @@ fn values_node(collector: &mut Collector<'_>, path: &str, node: &Node, depth: us
 fn is_literal(node: &Node) -> bool {
     let text = node.text().unwrap_or_default().trim();
     let typed = node.as_str().is_some() || node.as_i64().is_some();
-    typed && !text.is_empty() && !text.starts_with(['$', '<', '{'])
+    // `_PASSWORD_`, `%PASSWORD%`, `@PASSWORD@`: to be filled in.
+    let marked = |mark: char| text.len() > 2 && text.starts_with(mark) && text.ends_with(mark);
+    let filled_in = ['_', '%', '@'].iter().any(|mark| marked(*mark));
+    typed && !text.is_empty() && !text.starts_with(['$', '<', '{']) && !filled_in
 }
 
 /// A dependency whose version is a range renders differently tomorrow.

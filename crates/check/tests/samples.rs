@@ -417,7 +417,10 @@ fn a_secret_deleted_from_the_tree_stays_in_the_history() {
             "a: 1\nredis:\n  password: Zr7-kkaQ2\n",
         ),
         past("Dockerfile", "FROM scratch\nENV DB_PASSWORD=Zr7-kkaQ2\n"),
-        past("keys/id_rsa", "-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n"),
+        past(
+            "keys/id_rsa",
+            "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQ\n",
+        ),
         past("image.bin", "a\0b password=Zr7-kkaQ2"),
     ]
     .into_iter();

@@ -150,7 +150,7 @@ impl Step {
                 }
             }
             (Self::Entries, Value::Object(map)) => {
-                for (key, value) in map {
+                for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
                     let entry = json!({"key": key, "value": value});
                     push(&[key], std::borrow::Cow::Owned(entry));
                 }
