@@ -29,6 +29,9 @@ pub struct Explain {
     /// Values given.
     #[command(flatten)]
     pub values: ValuesFlags,
+    /// Where a chart that is no path comes from.
+    #[command(flatten)]
+    pub source: locate::Source,
 }
 
 /// Runs `chart values`.
@@ -42,8 +45,8 @@ pub fn run(command: &Values) -> Result<Outcome> {
 
 fn explain(arguments: &Explain) -> Result<String, Error> {
     let compat = arguments.common.profile()?;
-    let files = locate::files(std::path::Path::new(&arguments.chart))?;
-    let chart = Chart::load_for(files, &compat)?;
+    let path = locate::chart(&arguments.chart, &arguments.source, &arguments.common)?;
+    let chart = Chart::load_for(locate::files(&path)?, &compat)?;
     let values = Given::merge_for(&arguments.values.inputs()?, &compat)?;
     explain_values(&chart, &values, &compat, &arguments.path)
 }
