@@ -75,6 +75,8 @@ pub struct Compat {
     pub release_package: &'static str,
     /// How template errors are told.
     pub error_style: ErrorStyle,
+    /// Whether a post-renderer is given the files, hooks among them, or the printed objects.
+    pub post_renders_files: bool,
     /// How warnings are logged.
     pub log_style: LogStyle,
     /// When what is said of a registry is logged.
@@ -137,6 +139,7 @@ impl Compat {
         types: "common",
         release_package: "util",
         error_style: ErrorStyle::Lines,
+        post_renders_files: true,
         log_style: LogStyle::Attributes,
         registry_log: RegistryLog::Never,
         functions_absent: &SINCE_4_3,
@@ -179,6 +182,7 @@ impl Compat {
         types: "chartutil",
         release_package: "releaseutil",
         error_style: ErrorStyle::OneLine,
+        post_renders_files: false,
         log_style: LogStyle::Places,
         registry_log: RegistryLog::Always,
         functions_absent: &ABSENT_3,

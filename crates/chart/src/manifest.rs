@@ -96,6 +96,10 @@ pub struct Hook {
     pub delete_policies: Vec<String>,
 }
 
+/// Columns looked at for values near a problem, and most values named.
+const COLUMNS_MAX: u32 = 200;
+const WRITTEN_MAX: usize = 4;
+
 impl Manifest {
     /// Where in its template a place of [`Manifest::text`] comes from; line and column start at 1.
     pub fn position(&self, line: u32, column: u32) -> Option<Position> {
@@ -112,6 +116,29 @@ impl Manifest {
         let offset = self.offset(line, column);
         let piece = offset.and_then(|offset| self.output.piece(offset));
         piece.map(|piece| piece.reads).unwrap_or_default()
+    }
+
+    /// Values written on a line and the two before it, nearest first, and where in templates.
+    fn written(&self, line: u32) -> Vec<(String, Position)> {
+        let mut found: Vec<(String, Position)> = Vec::new();
+        for line in (line.saturating_sub(2).max(1)..=line).rev() {
+            let text = self.text.lines().nth(line as usize - 1).unwrap_or_default();
+            let columns = 1..=u32::try_from(text.chars().count())
+                .unwrap_or(0)
+                .min(COLUMNS_MAX);
+            for column in columns {
+                let Some(place) = self.position(line, column) else {
+                    continue;
+                };
+                for path in self.values(line, column) {
+                    let is_known = found.iter().any(|(other, _)| *other == path);
+                    if !is_known && found.len() < WRITTEN_MAX {
+                        found.push((path, place.clone()));
+                    }
+                }
+            }
+        }
+        found
     }
 
     fn offset(&self, line: u32, column: u32) -> Option<usize> {
@@ -271,7 +298,9 @@ fn read(file: &RenderedFile, start: usize, text: &str, compat: &Compat) -> Resul
             "YAML parse error on {}: error converting YAML to JSON: {}",
             manifest.source, error.message
         );
-        Error::at(message, manifest.position(error.line, error.column))
+        let mut failure = Error::at(message, manifest.position(error.line, error.column));
+        failure.written = manifest.written(error.line);
+        failure
     };
     let node = pilotis_yaml::parse_first(text).map_err(|error| fail(&manifest, error))?;
     let Some(node) = node else {

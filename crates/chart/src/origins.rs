@@ -37,6 +37,11 @@ impl Origins {
         }
     }
 
+    /// Where the user set a path, be it to nothing.
+    pub(crate) fn user_position(&self, path: &[String]) -> Option<Position> {
+        self.user.position(path)
+    }
+
     /// Who set the value at a path last.
     pub fn position(&self, path: &[String]) -> Option<Position> {
         // A global read in a subchart was set at the top, if not below.

@@ -1,11 +1,14 @@
 //! A chart, values and a release to manifests.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use pilotis_report::Position;
-use pilotis_template::{Environment, Limits, Machine, Map, MapKind, Note, Output, Set, Value};
+use pilotis_template::{
+    Environment, Limits, Machine, Map, MapKind, Note, Output, Set, Value, Watched,
+};
 use serde_json::{Map as Table, Value as Json};
 
 use crate::capabilities::Capabilities;
@@ -16,6 +19,7 @@ use crate::load::{Chart, File};
 use crate::manifest::{self, Hook, Manifest, RenderedFile};
 use crate::objects;
 use crate::origins::Origins;
+use crate::post_render::PostRenderer;
 use crate::values::{Values, steps};
 use crate::warnings::Warning;
 use crate::{dependencies, explain, parallel, schema};
@@ -51,8 +55,29 @@ pub struct Options {
     pub compat: Compat,
     /// Whether `values.schema.json` is not looked at.
     pub skip_schema: bool,
+    /// What changes the manifests before they are printed.
+    pub post_renderer: Option<PostRenderer>,
+    /// Templates to execute, by their path below the chart, where `*` stands for anything; the
+    /// others can be included all the same. None means all.
+    pub only: Option<Vec<String>>,
+    /// Whether to record what templates execute and read.
+    pub watch: bool,
     /// What one rendering may use; none means limits that fit every known chart.
     pub limits: Option<Limits>,
+}
+
+impl Options {
+    fn wants(&self, chart: &Chart, path: &str) -> bool {
+        let Some(only) = &self.only else {
+            return true;
+        };
+        let inside = path.strip_prefix(&chart.full_path);
+        let inside = inside
+            .and_then(|path| path.strip_prefix('/'))
+            .unwrap_or(path);
+        only.iter()
+            .any(|pattern| crate::testing::matches(pattern, inside))
+    }
 }
 
 /// What a chart renders to.
@@ -68,6 +93,7 @@ pub struct Rendered {
     pub notes: Option<String>,
     /// What Helm logs on the way, one line each.
     pub warnings: Vec<String>,
+    pub(crate) watched: Option<Watched>,
     origins: Origins,
 }
 
@@ -103,8 +129,9 @@ pub fn render(
         capabilities,
         options: run.0,
         environment: run.1,
+        watched: RefCell::default(),
     };
-    deep(|| job.run(chart)).unwrap_or_else(Err)
+    deep(move || job.run(chart)).unwrap_or_else(Err)
 }
 
 /// The values templates would see, and who set each of them.
@@ -156,12 +183,39 @@ pub(crate) fn render_files(
         capabilities,
         options: run.0,
         environment: run.1,
+        watched: RefCell::default(),
     };
-    let files = deep(|| job.files(chart));
+    let files = deep(move || job.files(chart));
     files.unwrap_or_else(|error| Files {
         result: Err(Some(error)),
         warnings: Vec::new(),
     })
+}
+
+/// Renders the templates of a chart as [`render`] does, up to their texts.
+pub(crate) fn render_templates(
+    chart: &Chart,
+    values: &Values,
+    release: &Release,
+    capabilities: &Capabilities,
+    run: (&Options, &(dyn Environment + Sync)),
+) -> Result<(Vec<RenderedFile>, Option<Watched>), Error> {
+    let job = Job {
+        values,
+        release,
+        capabilities,
+        options: run.0,
+        environment: run.1,
+        watched: RefCell::default(),
+    };
+    let work = move || {
+        let mut warnings = Vec::new();
+        let (chart, merged) = job.prepare(chart, &mut warnings)?;
+        job.check_kube_version(&chart)?;
+        let files = job.execute(&chart, &merged, &mut warnings)?;
+        Ok((files, job.watched.take()))
+    };
+    deep(work).unwrap_or_else(Err)
 }
 
 /// Runs work on a stack deep enough for templates that include one another.
@@ -185,6 +239,7 @@ struct Job<'a> {
     capabilities: &'a Capabilities,
     options: &'a Options,
     environment: &'a (dyn Environment + Sync),
+    watched: RefCell<Option<Watched>>,
 }
 
 impl Job<'_> {
@@ -293,6 +348,7 @@ impl Job<'_> {
         let files = self.execute(chart, merged, warnings)?;
         let mut rendered = Rendered {
             origins: Origins::new(self.values, chart),
+            watched: self.watched.take(),
             ..Rendered::default()
         };
         collect_crds(chart, &mut rendered.crds);
@@ -303,7 +359,20 @@ impl Job<'_> {
         let notes = notes.into_iter().find(|file| file.path == own_notes);
         rendered.notes = notes.map(|file| file.output.text().into_owned());
         let compat = &self.options.compat;
-        (rendered.manifests, rendered.hooks) = manifest::sort(files, compat, warnings)?;
+        let files = match &self.options.post_renderer {
+            Some(renderer) if compat.post_renders_files => renderer.files(files, compat)?,
+            _ => files,
+        };
+        (rendered.manifests, rendered.hooks) =
+            manifest::sort(files, compat, warnings).map_err(|mut error| {
+                let given = explain::Given {
+                    chart,
+                    values: merged,
+                    origins: &rendered.origins,
+                };
+                error.explanation = explain::text(&error, given).map(Box::new);
+                error
+            })?;
         Ok(rendered)
     }
 
@@ -356,6 +425,9 @@ impl Job<'_> {
         }
         let mut machine = Machine::new(set, self.environment);
         machine.limits = self.options.limits.unwrap_or(LIMITS);
+        if self.options.watch {
+            machine.watch();
+        }
         let mut files = Vec::new();
         for name in &names {
             let template = &templates[*name];
@@ -363,6 +435,7 @@ impl Job<'_> {
                 .rsplit('/')
                 .next()
                 .is_some_and(|base| base.starts_with('_'))
+                || !self.options.wants(chart, name)
             {
                 continue;
             }
@@ -380,6 +453,7 @@ impl Job<'_> {
                 output: Arc::new(output),
             });
         }
+        *self.watched.borrow_mut() = machine.watched();
         Ok(files)
     }
 
@@ -390,11 +464,15 @@ impl Job<'_> {
         error: &pilotis_template::Error,
         about: (&Chart, &Table<String, Json>),
     ) -> Error {
-        let (chart, merged) = about;
-        let origins = Origins::new(self.values, chart);
-        let explanation = explain::execution(&error.chain, chart, merged, &origins);
+        let (chart, values) = about;
+        let origins = &Origins::new(self.values, chart);
+        let given = explain::Given {
+            chart,
+            values,
+            origins,
+        };
         Error {
-            explanation: explanation.map(Box::new),
+            explanation: explain::execution(error, given).map(Box::new),
             ..Error::execution(name, error, self.options.compat.error_style)
         }
     }

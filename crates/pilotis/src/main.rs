@@ -89,7 +89,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Down(arguments) => down(&arguments),
         Command::Status(arguments) => lifecycle::status(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
-        Command::Check(arguments) => cli::check::run(&arguments),
+        Command::Check(arguments) => block_on(async move { cli::check::run(&arguments).await }),
         Command::Project(command) => block_on(cli::project::project(command)),
         Command::Repository(command) => block_on(cli::project::repository(command)),
         Command::Login(arguments) => block_on(cli::access::login(arguments)),

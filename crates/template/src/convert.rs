@@ -23,6 +23,11 @@ impl Value {
         from_json(json, Some("".into()), MapKind::Values, true)
     }
 
+    /// The same for objects of a cluster: integers are `int64`.
+    pub(crate) fn from_object(json: &Json) -> Self {
+        from_json(json, None, MapKind::Any, true)
+    }
+
     /// The value as `encoding/json` would write it.
     ///
     /// # Errors

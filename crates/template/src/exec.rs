@@ -8,14 +8,17 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use ahash::RandomState;
+
 use crate::ast::{Branch, Command, Expr, Node, NodeKind, Pipe, Tree};
 use crate::error::Error;
 use crate::format;
 use crate::literal::quote;
-use crate::output::{Buffer, Origin, Output, Read};
+use crate::output::{Buffer, Origin, Output, Read, path_of};
 use crate::set::{Definition, Definitions, Set, Source};
 use crate::text::Text;
 use crate::value::Value;
+use crate::watch::{Watch, Watched, guarded_by};
 
 /// What templates may ask of the world, given by the caller.
 pub trait Environment {
@@ -103,13 +106,14 @@ pub struct Machine<'e> {
     /// Texts `tpl` was given; their indexes follow those of the files.
     texts: Vec<Source>,
     absent: &'static [&'static str],
-    parsed: HashMap<Arc<[u8]>, Rc<[Definition]>>,
-    included: HashMap<Arc<str>, u32>,
+    parsed: HashMap<Arc<[u8]>, Rc<[Definition]>, RandomState>,
+    included: HashMap<Arc<str>, u32, RandomState>,
     /// The name `$`.
     root: Arc<str>,
     steps: u64,
     depth: u32,
     reads: Vec<Read>,
+    pub(crate) watch: Option<Box<Watch>>,
     pub(crate) patterns: HashMap<String, Rc<regex::bytes::Regex>>,
 }
 
@@ -124,14 +128,30 @@ impl<'e> Machine<'e> {
             files: set.sources.into(),
             texts: Vec::new(),
             absent: set.absent,
-            parsed: HashMap::new(),
-            included: HashMap::new(),
+            parsed: HashMap::default(),
+            included: HashMap::default(),
             root: "$".into(),
             steps: 0,
             depth: 0,
             reads: Vec::new(),
+            watch: None,
             patterns: HashMap::new(),
         }
+    }
+
+    /// Records from now on what is executed and read.
+    pub fn watch(&mut self) {
+        self.watch = Some(Box::new(Watch::new(&self.definitions, &self.files)));
+    }
+
+    /// What was recorded since.
+    pub fn watched(&mut self) -> Option<Watched> {
+        let watch = self.watch.take()?;
+        let texts = self.texts.iter().cloned().map(Arc::new);
+        Some(Watched {
+            sources: self.files.iter().cloned().chain(texts).collect(),
+            ..watch.watched
+        })
     }
 
     /// Executes a template on a value. `<no value>` is removed from the output, as Helm does.
@@ -185,6 +205,9 @@ impl<'e> Machine<'e> {
             return Err(Error::plain(format!(
                 "exceeded maximum template depth ({max})"
             )));
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.enter(definition);
         }
         self.depth += 1;
         let root = Arc::clone(&self.root);
@@ -482,6 +505,9 @@ impl<'t> Frame<'_, '_, 't> {
         if error.place.is_none() {
             error.place = Some(source.place(offset));
         }
+        if error.reads.is_empty() {
+            error.reads = self.machine.reads.iter().map(path_of).collect();
+        }
         error
     }
 
@@ -498,6 +524,32 @@ impl<'t> Frame<'_, '_, 't> {
         Ok(())
     }
 
+    /// Evaluates something in which absent values are expected, or are not.
+    pub(crate) fn guarded<T>(&mut self, guard: bool, evaluate: impl FnOnce(&mut Self) -> T) -> T {
+        if self.machine.watch.is_none() {
+            return evaluate(self);
+        }
+        if let Some(watch) = &mut self.machine.watch {
+            watch.guard(guard);
+        }
+        let result = evaluate(self);
+        if let Some(watch) = &mut self.machine.watch {
+            watch.unguard();
+        }
+        result
+    }
+
+    fn branched(&mut self, branch: &Branch, first: bool) {
+        if let Some(watch) = &mut self.machine.watch {
+            watch.branch(self.source, branch, first);
+        }
+    }
+
+    /// Source and offset of the node being looked at.
+    pub(crate) fn place(&self) -> (u32, u32) {
+        (self.source, self.at.pos())
+    }
+
     fn walk_list(&mut self, dot: &Operand, list: &'t [Node]) -> Result<Flow, Error> {
         for node in list {
             let flow = self.walk(dot, node)?;
@@ -511,6 +563,9 @@ impl<'t> Frame<'_, '_, 't> {
     fn walk(&mut self, dot: &Operand, node: &'t Node) -> Result<Flow, Error> {
         self.at = At::Node(node);
         self.step()?;
+        if let Some(watch) = &mut self.machine.watch {
+            watch.statement(self.source, node);
+        }
         match &node.kind {
             NodeKind::Text(text) => {
                 let mut origin = self.origin(node.pos, None);
@@ -544,6 +599,9 @@ impl<'t> Frame<'_, '_, 't> {
     }
 
     fn print(&mut self, node: &Node, value: &Value) {
+        if let Some(watch) = &mut self.machine.watch {
+            watch.printed(value);
+        }
         let reads = self.machine.take_reads();
         let origin = self.origin(node.pos, reads);
         match value {
@@ -556,7 +614,8 @@ impl<'t> Frame<'_, '_, 't> {
     fn walk_if(&mut self, dot: &Operand, branch: &'t Branch, with: bool) -> Result<Flow, Error> {
         let mark = self.variables.len();
         self.machine.reads.clear();
-        let mut value = self.eval_pipeline(dot, &branch.pipe)?;
+        let mut value = self.guarded(true, |frame| frame.eval_pipeline(dot, &branch.pipe))?;
+        self.branched(branch, value.value.truth());
         if with {
             value.reads = self.machine.reads_since(0);
         }
@@ -581,10 +640,16 @@ impl<'t> Frame<'_, '_, 't> {
         self.at = At::Node(node);
         let mark = self.variables.len();
         self.machine.reads.clear();
-        let mut value = self.eval_pipeline(dot, &branch.pipe)?;
+        let mut value = self.guarded(true, |frame| frame.eval_pipeline(dot, &branch.pipe))?;
+        if let Some(watch) = &mut self.machine.watch {
+            watch.ranged(&value.value);
+        }
         value.reads = self.machine.reads_since(0);
         let inner = self.variables.len();
         let flow = self.range_over(branch, &value, inner);
+        if let Ok(any) = &flow {
+            self.branched(branch, *any);
+        }
         self.variables.truncate(mark);
         match flow? {
             true => Ok(Flow::Next),
@@ -709,7 +774,7 @@ impl<'t> Frame<'_, '_, 't> {
             return Err(self.fail(&format!("exceeded maximum template depth ({max})")));
         }
         let dot = match pipe {
-            Some(pipe) => self.eval_pipeline(dot, pipe)?,
+            Some(pipe) => self.guarded(true, |frame| frame.eval_pipeline(dot, pipe))?,
             None => Operand::of(Value::Missing),
         };
         self.machine.execute_into(&definition, &dot, self.out)
@@ -742,9 +807,16 @@ impl<'t> Frame<'_, '_, 't> {
         self.at = At::Pipe(pipe);
         let from = self.machine.reads.len();
         let mut value: Option<Operand> = None;
-        for command in &pipe.commands {
+        let kept = !pipe.declares.is_empty();
+        for (index, command) in pipe.commands.iter().enumerate() {
             self.step()?;
-            value = Some(self.eval_command(dot, command, value)?.unboxed());
+            let evaluated = match self.machine.watch {
+                Some(_) if kept || guarded_by(&pipe.commands[index + 1..]) => {
+                    self.guarded(true, |frame| frame.eval_command(dot, command, value))
+                }
+                _ => self.eval_command(dot, command, value),
+            };
+            value = Some(evaluated?.unboxed());
         }
         let mut value = value.unwrap_or_else(|| Operand::of(Value::Missing));
         if !pipe.declares.is_empty() {

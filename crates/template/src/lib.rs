@@ -38,6 +38,7 @@ mod parser;
 mod set;
 mod text;
 mod value;
+mod watch;
 
 pub use convert::json_text;
 pub use error::{Error, Trace};
@@ -48,6 +49,7 @@ pub use output::{Output, Piece, Place};
 pub use set::{Parsed, Set, Source};
 pub use text::Text;
 pub use value::{Call, List, ListKind, Map, MapKind, Method, Object, Value};
+pub use watch::{Point, PointKind, Watched};
 
 /// A value as Go's `%v` prints it.
 pub fn go_text(value: &Value) -> String {

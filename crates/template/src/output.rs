@@ -156,6 +156,14 @@ pub struct Output {
 }
 
 impl Output {
+    /// A text that no template of ours made: its origins are lost.
+    pub fn foreign(text: String) -> Self {
+        Self {
+            bytes: text.into_bytes(),
+            ..Self::default()
+        }
+    }
+
     /// The text, invalid UTF-8 replaced.
     pub fn text(&self) -> Cow<'_, str> {
         match std::str::from_utf8(&self.bytes) {

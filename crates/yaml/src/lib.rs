@@ -8,7 +8,7 @@
 //! **Invariant:** any text is accepted or refused with one [`Error`]; nothing here panics, and
 //! depth, size and alias expansion are bounded ([`DEPTH_MAX`], [`SIZE_MAX`], [`ALIAS_NODES_MAX`]).
 //!
-//! It does not keep comments and does not rewrite files in place.
+//! It does not rewrite files in place; [`Written`] writes a document again with its comments.
 //!
 //! ```
 //! let node = pilotis_yaml::parse_first("spec:\n  replicas: 0x10\n").unwrap().unwrap();
@@ -25,6 +25,7 @@ mod node;
 pub mod number;
 mod parse;
 mod resolve;
+mod rewrite;
 mod scalar;
 
 pub use emit::{Flavour, emit};
@@ -33,6 +34,7 @@ pub use json::{check_json, to_json, to_json_strict};
 pub use node::{Content, Document, Mark, Node, Style};
 pub use parse::{ALIAS_NODES_MAX, DEPTH_MAX, SIZE_MAX, parse, parse_first};
 pub use resolve::{Resolved, resolve_plain};
+pub use rewrite::Written;
 
 use serde_json::Value;
 

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Result, bail};
 
+use super::chart_list::Locked;
 use super::program::{Program, Ran};
 use super::{VERSIONS, values};
 use crate::run::target_dir;
@@ -73,6 +74,17 @@ pub fn compare(folder: &Path, rest: &[&str]) -> Result<()> {
     });
     let rows = rows.into_inner().unwrap_or_default();
     summary(version, &rows);
+    let locked = Locked::read()?;
+    let charts = named(folder)?
+        .into_iter()
+        .filter(|(name, _)| name.contains(filter));
+    let known = charts
+        .filter(|(name, chart)| locked.knows(name, chart))
+        .count();
+    println!(
+        "charts as charts.lock names them: {known} of {}",
+        locked.len()
+    );
     Ok(())
 }
 
@@ -254,18 +266,24 @@ fn cases(folder: &Path, filter: &str) -> Result<Vec<Case>> {
 
 /// Names and places of every chart below a folder, with what can be had of their dependencies.
 pub fn prepared(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let charts = named(folder)?;
+    let pool = pool(charts.iter().map(|(_, chart)| chart));
+    charts
+        .iter()
+        .map(|(name, chart)| Ok((name.clone(), prepare(chart, name, &pool)?)))
+        .collect()
+}
+
+/// Names and places of every chart below a folder, as they lie there.
+pub fn named(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     let mut charts = Vec::new();
     find(folder, &mut charts)?;
     charts.sort();
-    let pool = pool(&charts);
-    let name = |chart: &PathBuf| {
-        let name = chart.strip_prefix(folder).unwrap_or(chart);
-        name.display().to_string()
-    };
-    charts
-        .iter()
-        .map(|chart| Ok((name(chart), prepare(chart, &name(chart), &pool)?)))
-        .collect()
+    let named = charts.into_iter().map(|chart| {
+        let name = chart.strip_prefix(folder).unwrap_or(&chart);
+        (name.display().to_string(), chart)
+    });
+    Ok(named.collect())
 }
 
 /// Folders with a `Chart.yaml` that lie in no other.
@@ -283,7 +301,7 @@ fn find(folder: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-fn pool(charts: &[PathBuf]) -> BTreeMap<String, PathBuf> {
+fn pool<'a>(charts: impl Iterator<Item = &'a PathBuf>) -> BTreeMap<String, PathBuf> {
     let mut pool = BTreeMap::new();
     for chart in charts {
         let text = fs::read_to_string(chart.join("Chart.yaml")).unwrap_or_default();

@@ -5,6 +5,7 @@
 //! public charts that lie on this machine with both programs and prints a table. Nothing of a
 //! public chart is kept; no expected output is written by hand.
 
+mod chart_list;
 mod charts;
 mod emitter;
 mod program;
@@ -49,11 +50,12 @@ pub fn main(arguments: &[String]) -> Result<()> {
         ["sample", seed] => vectors::sample(Some(seed.parse()?)),
         ["emitter"] => emitter::compare(10_000),
         ["emitter", count] => emitter::compare(count.parse()?),
+        ["lock", folder] => chart_list::write(folder.as_ref(), &charts::named(folder.as_ref())?),
         ["charts", folder, rest @ ..] => charts::compare(folder.as_ref(), rest),
         ["argocd"] => argocd(),
         _ => bail!(
-            "usage: cargo xtask helm judges | vectors | sample [SEED] | emitter [COUNT] | charts \
-             FOLDER [FILTER] [VERSION] | argocd"
+            "usage: cargo xtask helm judges | vectors | sample [SEED] | emitter [COUNT] | lock \
+             FOLDER | charts FOLDER [FILTER] [VERSION] | argocd"
         ),
     }
 }

@@ -19,6 +19,10 @@ pub struct Helm {
     pub arguments: Vec<String>,
 }
 
+/// `helm test` runs the test hooks of a release.
+const NO_RELEASES: &str = "no release is stored here: what runs is described by Applications; \
+                           `pilotis chart test CHART` runs the tests of a chart";
+
 #[derive(Debug, Parser)]
 #[command(name = "helm", version = "v4.2.4", disable_help_subcommand = true)]
 struct Line {
@@ -31,6 +35,15 @@ struct Line {
 /// # Errors
 /// When the command itself cannot go on.
 pub fn run(helm: &Helm) -> Result<Outcome> {
+    if helm
+        .arguments
+        .iter()
+        .find(|word| !word.starts_with('-'))
+        .is_some_and(|word| word == "test")
+    {
+        eprintln!("Error: {NO_RELEASES}");
+        return Ok(Outcome::Findings);
+    }
     let words = std::iter::once("helm").chain(helm.arguments.iter().map(String::as_str));
     let matches = in_helms_words(Line::command()).try_get_matches_from(words);
     match matches.and_then(|matches| Line::from_arg_matches(&matches)) {

@@ -95,6 +95,18 @@ pub fn chart(reference: &str, source: &Source, common: &Common) -> Result<PathBu
     network::wait(reach.download_to_cache(wanted, repository, &mut Aloud::rendering(common)))
 }
 
+/// The path of a chart that lies on this machine.
+///
+/// # Errors
+/// Nothing there, in Helm's words.
+pub fn path(reference: &str) -> Result<PathBuf, Error> {
+    let path = Path::new(reference);
+    match path.exists() {
+        true => Ok(path.to_owned()),
+        false => Err(Error::new(format!("path {reference:?} not found"))),
+    }
+}
+
 /// The files of a chart directory or archive.
 ///
 /// # Errors

@@ -1,7 +1,10 @@
 //! `pilotis chart`: Helm's commands on charts and their repositories, with Helm's words, flags and
 //! output.
 
+pub mod coverage;
+pub mod create;
 pub mod dependency;
+pub mod diff;
 pub mod environment;
 pub mod flags;
 pub mod helm;
@@ -10,9 +13,11 @@ mod locate;
 mod machine;
 pub mod network;
 pub mod package;
+mod post_render;
 pub mod pull;
 pub mod push;
 pub mod registry;
+mod rendering;
 pub mod repo;
 pub mod search;
 pub mod show;
@@ -21,6 +26,7 @@ mod table;
 mod tell;
 pub mod template;
 mod terminal;
+pub mod test;
 pub mod values;
 pub mod verify;
 pub mod version;
@@ -35,6 +41,8 @@ use super::Outcome;
 pub enum Chart {
     /// Render a chart as `helm template` does
     Template(Box<template::Template>),
+    /// Make a new chart that passes every check
+    Create(Box<create::Create>),
     /// Say what is wrong with charts
     Lint(Box<lint::Lint>),
     /// Print what is in a chart
@@ -43,6 +51,12 @@ pub enum Chart {
     /// Tell which value a chart would see, and who set it
     #[command(subcommand)]
     Values(Box<values::Values>),
+    /// Run the tests of a chart
+    Test(Box<test::Test>),
+    /// Tell which lines of the templates run
+    Coverage(Box<coverage::Coverage>),
+    /// Tell what changes between charts, values or commits
+    Diff(Box<diff::Diff>),
     /// Pack charts into archives
     Package(Box<package::Package>),
     /// Work with the charts a chart needs
@@ -79,11 +93,16 @@ pub enum Chart {
 /// # Errors
 /// When a file cannot be read.
 pub fn run(command: Chart) -> Result<Outcome> {
+    pilotis_sandbox::memory::one_arena();
     match command {
         Chart::Template(arguments) => template::run(&arguments),
+        Chart::Create(arguments) => create::run(&arguments),
+        Chart::Diff(arguments) => diff::run(&arguments),
         Chart::Lint(arguments) => lint::run(&arguments),
         Chart::Show(command) => show::run(&command),
         Chart::Values(command) => values::run(&command),
+        Chart::Coverage(arguments) => coverage::run(&arguments),
+        Chart::Test(arguments) => test::run(&arguments),
         Chart::Package(arguments) => package::run(&arguments),
         Chart::Dependency(command) => dependency::run(&command),
         Chart::Pull(arguments) => pull::run(&arguments),
