@@ -71,8 +71,8 @@ const REMOTE_HINT: &str = "`--help` shows what the command takes, `pilotis chart
 const REMOTE_HINTS: [(&[&str], &str); 6] = [
     (
         &["repo_name/path_to_chart"],
-        "name a folder or an archive that is there, or `repository/chart` of a repository that \
-         `pilotis chart repo list` shows",
+        "name a folder with a Chart.yaml or an archive that is there, or `repository/chart` of a \
+         repository that `pilotis chart repo list` shows",
     ),
     (
         &["certificate", "TLS config"],
