@@ -141,8 +141,7 @@ pub fn ignored(filter: &str) -> Result<()> {
     step("build", || cargo(&["build", "--workspace"]))?;
     let words = [
         "test",
-        "-p",
-        "pilotis-e2e",
+        "--workspace",
         "--test",
         "it",
         "--",

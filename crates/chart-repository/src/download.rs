@@ -51,6 +51,23 @@ struct Located {
     base: String,
     access: Access,
     oci: Option<Address>,
+    /// Whether what a registry is asked for is told.
+    is_told: bool,
+}
+
+/// Somebody who is not told of registries.
+struct Untold<'a>(&'a mut dyn Talk);
+
+impl Talk for Untold<'_> {
+    fn say(&mut self, line: &str) {
+        self.0.say(line);
+    }
+
+    fn report(&mut self, _: &str) {}
+
+    fn warn(&mut self, line: &str) {
+        self.0.warn(line);
+    }
 }
 
 impl Reach {
@@ -155,7 +172,8 @@ impl Reach {
             return Ok((bytes, Some(path)));
         }
         if let Some(address) = &located.oci {
-            return Ok((self.pull(address, Part::Chart, talk).await?, None));
+            let bytes = self.pull_part(located, (address, Part::Chart), talk);
+            return Ok((bytes.await?, None));
         }
         let access = &located.access;
         let address = &located.address;
@@ -167,6 +185,18 @@ impl Reach {
             ));
         }
         Ok((bytes, None))
+    }
+
+    async fn pull_part(
+        &self,
+        located: &Located,
+        (address, part): (&Address, Part),
+        talk: &mut dyn Talk,
+    ) -> Result<Vec<u8>, Error> {
+        match located.is_told {
+            true => self.pull(address, part, talk).await,
+            false => self.pull(address, part, &mut Untold(talk)).await,
+        }
     }
 
     /// The provenance of an archive, when it is wanted and there is one; what is kept under the
@@ -187,7 +217,7 @@ impl Reach {
         }
         let address = format!("{}.prov", located.address);
         let fetched = match &located.oci {
-            Some(oci) => self.pull(oci, Part::Provenance, talk).await,
+            Some(oci) => self.pull_part(located, (oci, Part::Provenance), talk).await,
             None => {
                 let access = &located.access;
                 access
@@ -224,14 +254,10 @@ impl Reach {
                 access: self.access.clone(),
             };
             let found = self.find_in(&entry, (reference, version), talk).await?;
-            let base = url.to_owned();
-            if !is_oci(&found) {
-                return Ok(Located {
-                    base,
-                    ..self.at(&found)?
-                });
-            }
-            return self.in_registry(&found, "").await;
+            return Ok(Located {
+                base: url.to_owned(),
+                ..self.at(&found)?
+            });
         }
         if is_oci(reference) {
             return self.in_registry(reference, version).await;
@@ -256,6 +282,7 @@ impl Reach {
             base: String::new(),
             access: self.access.clone(),
             oci: Some(address),
+            is_told: true,
         })
     }
 
@@ -343,7 +370,20 @@ impl Reach {
         })
     }
 
+    /// An address an index names or a person gives.
     fn at(&self, address: &str) -> Result<Located, Error> {
+        if is_oci(address) {
+            let oci = Address::parse(address)?;
+            return Ok(Located {
+                address: address.to_owned(),
+                name: oci.file_name(),
+                digest: None,
+                base: String::new(),
+                access: self.access.clone(),
+                oci: Some(oci),
+                is_told: false,
+            });
+        }
         let url = Url::parse(address)
             .map_err(|_| Error::new(format!("invalid chart URL format: {address}")))?;
         if !["http", "https"].contains(&url.scheme()) {
@@ -361,6 +401,7 @@ impl Reach {
             base: String::new(),
             access: self.access.clone(),
             oci: None,
+            is_told: true,
         })
     }
 }

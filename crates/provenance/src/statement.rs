@@ -50,7 +50,7 @@ impl Statement<'_> {
     /// [`Error::Sign`] when the key cannot sign.
     pub fn sign(&self, metadata: &str, signer: &Signer<'_>) -> Result<String, Error> {
         let broken = |error: pgp::errors::Error| Error::Sign(error.to_string());
-        let digests = serde_yaml_line(self.name, &self.digest());
+        let digests = digests(self.name, &self.digest());
         let text = format!("{metadata}{SEPARATOR}{digests}");
         let key = &signer.key.primary_key;
         let mut config =
@@ -114,7 +114,7 @@ impl Statement<'_> {
 }
 
 /// `files:` with one name, as YAML.
-fn serde_yaml_line(name: &str, digest: &str) -> String {
+fn digests(name: &str, digest: &str) -> String {
     let quoted = match name
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
@@ -210,4 +210,45 @@ fn stated(text: &str, name: &str) -> Result<String, Error> {
         Some(files.get(name)?.as_str()?.to_owned())
     });
     found.ok_or_else(|| Error::OtherFile(name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_of_one_file_is_stated() {
+        let text = format!(
+            "name: a\n{SEPARATOR}{}\n",
+            digests("a-1.0.0+b.tgz", "sha256:00")
+        );
+        assert_eq!(stated(&text, "a-1.0.0+b.tgz").unwrap(), "sha256:00");
+        let other = stated(&text, "b.tgz").unwrap_err().to_string();
+        assert_eq!(
+            other,
+            "provenance does not contain a SHA for a file named \"b.tgz\""
+        );
+        let short = stated("name: a\n", "a.tgz").unwrap_err().to_string();
+        assert_eq!(short, "message block must have at least two parts");
+    }
+
+    #[test]
+    fn what_nobody_signed_is_refused() {
+        let statement = Statement {
+            name: "a.tgz",
+            archive: b"a",
+        };
+        let verified = |text: &str| {
+            let ring = Keyring::default();
+            let verified = statement.verify(text.as_bytes(), &ring, SystemTime::now());
+            verified.unwrap_err().to_string()
+        };
+        assert_eq!(verified(""), "signature block not found");
+        let cut = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nname: a\n";
+        assert_eq!(verified(cut), "signature block not found");
+        assert_eq!(
+            verified(&"x".repeat(STATEMENT_BYTES_MAX + 1)),
+            "signature block not found"
+        );
+    }
 }

@@ -121,18 +121,6 @@ impl CredentialsFile {
         (!name.is_empty() && name.chars().all(plain)).then_some(name)
     }
 
-    /// Whether anything is kept in it, or by a program it names.
-    #[must_use]
-    pub fn is_configured(&self) -> bool {
-        ["auths", "credHelpers", "credsStore"]
-            .iter()
-            .any(|name| match self.content.get(*name) {
-                Some(Value::Object(map)) => !map.is_empty(),
-                Some(Value::String(text)) => !text.is_empty(),
-                _ => false,
-            })
-    }
-
     /// Keeps a password.
     ///
     /// # Errors

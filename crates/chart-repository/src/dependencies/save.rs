@@ -107,9 +107,9 @@ impl Saving<'_> {
         })?;
         let name = &one.name;
         // What is remembered of a registry is the address without a tag, as in Helm.
-        let remembered = match is_oci(&address) {
-            true => format!("{repository}/{name}"),
-            false => address.clone(),
+        let (remembered, tag) = match is_oci(&address) {
+            true => untagged(&address).map_err(Failure::Plain)?,
+            false => (address.clone(), String::new()),
         };
         if self.done.contains(&address) {
             talk.say(&format!("Already downloaded {name} from repo {repository}"));
@@ -119,7 +119,7 @@ impl Saving<'_> {
         let reach = self.of.reach;
         let saved = match is_oci(&address) {
             true => {
-                let wanted = (remembered.as_str(), one.version.as_str());
+                let wanted = (remembered.as_str(), tag.as_str());
                 reach.download_to(wanted, None, self.beside, talk).await
             }
             false => reach.save_from(&address, &owner, self.beside, talk).await,
@@ -225,6 +225,17 @@ impl Saving<'_> {
         crate::write_atomically(&self.beside.join(name), &bytes)?;
         Ok(text)
     }
+}
+
+/// An address of a registry and the tag at its end.
+fn untagged(address: &str) -> Result<(String, String), Error> {
+    let start = address.rfind('/').unwrap_or_default();
+    let tag = address[start..].rfind(':').map(|at| start + at);
+    let tag = tag.ok_or_else(|| {
+        let message = format!("improperly formatted oci chart reference: {address}");
+        Error::new(format!("could not parse OCI reference: {message}"))
+    })?;
+    Ok((address[..tag].to_owned(), address[tag + 1..].to_owned()))
 }
 
 fn constraint(one: &Dependency) -> Result<Constraint, Error> {

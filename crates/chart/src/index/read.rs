@@ -155,7 +155,7 @@ impl Reading<'_> {
                 "index is larger than {IRREGULAR_INDEX_BYTES_MAX} bytes and not in block style"
             )));
         }
-        let mut json = parse(text)?;
+        let mut json = object(parse(text)?)?;
         refuse_unknown(&json, &[&HEAD_FIELDS])?;
         if let Json::Object(charts) = json["entries"].take() {
             for (name, versions) in charts {
@@ -170,7 +170,7 @@ impl Reading<'_> {
     /// The index block by block; nothing when it cannot be cut, or was cut where it may not be.
     fn cut_yaml(&self, text: &str) -> Option<Result<(String, Index), Error>> {
         let cut = cut(text)?;
-        let head = parse(&cut.head).ok()?;
+        let head = parse(&cut.head).and_then(object).ok()?;
         let mut index = Index::default();
         if let Err(error) = refuse_unknown(&head, &[&HEAD_FIELDS]) {
             return Some(Err(error));
@@ -265,7 +265,20 @@ fn usable(metadata: &Metadata) -> Result<(), Error> {
     }
 }
 
-fn entry(mut json: Json) -> Result<IndexEntry, Error> {
+/// Only an object has fields to ask for.
+fn object(json: Json) -> Result<Json, Error> {
+    match json {
+        Json::Object(_) => Ok(json),
+        Json::Null => Ok(Json::Object(serde_json::Map::new())),
+        _ => Err(Error::new(
+            "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal something that \
+             has no fields",
+        )),
+    }
+}
+
+fn entry(json: Json) -> Result<IndexEntry, Error> {
+    let mut json = object(json)?;
     let text = |json: &Json| json.as_str().unwrap_or_default().to_owned();
     let urls = list(json["urls"].take())?;
     let (created, digest) = (text(&json["created"]), text(&json["digest"]));
@@ -427,6 +440,9 @@ mod tests {
         let unknown =
             "apiVersion: v1\nentries:\n  a:\n  - {name: a, version: 1.0.0, colour: red}\n";
         assert!(error(unknown).ends_with("unknown field \"colour\""));
+        for odd in ["[]\n", "x\n", "apiVersion: v1\nentries:\n  a:\n  - - b\n"] {
+            assert!(error(odd).contains("no fields"), "{odd}: {}", error(odd));
+        }
         let twice = "apiVersion: v1\nentries:\n  a: []\n  a: []\n";
         assert!(
             error(twice).contains("already set in map"),

@@ -51,24 +51,60 @@ pub fn remote_outcome(
     let Err(error) = &result else {
         return outcome(result, common);
     };
-    data_error(error);
+    let _ = writeln!(std::io::stderr().lock(), "Error: {}", error.printed());
     Ok(match common.errors {
         Errors::Explained => {
-            warnings(&[format!("hint: {REMOTE_HINT}")]);
+            let hint = remote_hint(&error.message).unwrap_or(REMOTE_HINT);
+            warnings(&[format!("hint: {hint}")]);
             Outcome::Usage
         }
         Errors::Helm => Outcome::Findings,
     })
 }
 
-fn data_error(error: &Error) {
-    let _ = writeln!(std::io::stderr().lock(), "Error: {}", error.printed());
-}
+/// What to do when nothing better is known about something elsewhere.
+const REMOTE_HINT: &str = "`--help` shows what the command takes, `pilotis chart env` where its \
+                           files are";
 
-/// What to do when something elsewhere is not as it should be.
-const REMOTE_HINT: &str = "`pilotis chart repo list` shows the repositories that have a name, \
-                           `pilotis chart env` where their files are; `--help` shows the flags \
-                           for passwords and certificates";
+/// Words of errors about what is elsewhere, and what to do about them; the first that is found
+/// counts.
+const REMOTE_HINTS: [(&[&str], &str); 6] = [
+    (
+        &["repo_name/path_to_chart"],
+        "name a folder with a Chart.yaml or an archive that is there, or `repository/chart` of a \
+         repository that `pilotis chart repo list` shows",
+    ),
+    (
+        &["certificate", "TLS config"],
+        "`--ca-file FILE` trusts an authority, `--insecure-skip-tls-verify` any certificate",
+    ),
+    (
+        &["status code 401", "status code 403", ": 401 ", ": 403 "],
+        "`pilotis chart registry login HOST` keeps a registry's password, `repo add --username` a \
+         repository's",
+    ),
+    (
+        &["Get \"", "Head \"", "HTTP response to HTTPS client"],
+        "is the address right, and does this machine reach it? `--plain-http` speaks to a registry \
+         without TLS",
+    ),
+    (
+        &["provenance", "openpgp", "keyring", "private key"],
+        "a statement is beside its archive and ends in `.prov`; `--keyring FILE` names keys that \
+         `gpg --export` or `gpg --export-secret-keys` wrote",
+    ),
+    (
+        &["repo ", "repository", "repositories", "index"],
+        "`pilotis chart repo add NAME URL` gives a repository a name, `pilotis chart repo update` \
+         fetches its index again",
+    ),
+];
+
+fn remote_hint(message: &str) -> Option<&'static str> {
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    let found = REMOTE_HINTS.iter().find(|(words, _)| says(words));
+    found.map(|(_, hint)| *hint)
+}
 
 /// An error in Helm's words, then in ours unless only Helm's are wanted.
 pub fn failure(error: &Error, common: &Common) {
@@ -88,7 +124,10 @@ fn explained(error: &Error) -> String {
     let Some(explanation) = &error.explanation else {
         let placed = error.position.is_some();
         let place = placed.then(|| format!("\n{}", render(&error.diagnostic(), None)));
-        return format!("{}hint: {HINT}\n", place.unwrap_or_default());
+        let hint = remote_hint(&error.message)
+            .filter(|_| !placed)
+            .unwrap_or(HINT);
+        return format!("{}hint: {hint}\n", place.unwrap_or_default());
     };
     let mut text = format!("\nerror: {}\n", explanation.cause);
     if let Some(position) = &error.position {

@@ -33,6 +33,9 @@ pub struct Explain {
     /// Values given.
     #[command(flatten)]
     pub values: ValuesFlags,
+    /// Where a chart that is no path comes from.
+    #[command(flatten)]
+    pub source: locate::Source,
 }
 
 /// How findings are printed.
@@ -116,8 +119,8 @@ fn shown(finding: &ValueFinding) -> String {
 
 fn explain(arguments: &Explain) -> Result<String, Error> {
     let compat = arguments.common.profile()?;
-    let files = locate::files(std::path::Path::new(&arguments.chart))?;
-    let chart = Chart::load_for(files, &compat)?;
+    let path = locate::chart(&arguments.chart, &arguments.source, &arguments.common)?;
+    let chart = Chart::load_for(locate::files(&path)?, &compat)?;
     let values = Given::merge_for(&arguments.values.inputs()?, &compat)?;
     explain_values(&chart, &values, &compat, &arguments.path)
 }

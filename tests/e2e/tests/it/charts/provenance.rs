@@ -155,6 +155,10 @@ fn each_program_verifies_what_the_other_signed() -> Result<()> {
         replaced(&bytes, "name: wed", "name: web")
     })?;
     assert!(verify(&keys.public)?.starts_with("exit Some(0)"));
+    // Text around the signed one is nobody's word.
+    let forged = b"x: y\n\n...\nfiles:\n  web-1.0.0.tgz: sha256:00\n\n";
+    alter(&twins, STATEMENT, |bytes| [&forged[..], &bytes].concat())?;
+    assert!(verify(&keys.public)?.starts_with("exit Some(0)"));
     alter(&twins, ARCHIVE, |bytes| [bytes, vec![0]].concat())?;
     assert!(verify(&keys.public)?.contains("sha256 sum does not match"));
     Ok(())

@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::Result;
 use pilotis_http::Ca;
 
-use super::world::{Program, Registry, Twins, chart, write};
+use super::world::{Program, Registry, Rules, Site, Twins, chart, write};
 
 /// Packs a chart with the real Helm and gives the archive to both.
 fn archive(twins: &Twins, name: &str, version: &str) -> Result<String> {
@@ -69,6 +69,36 @@ async fn charts_are_pushed_and_pulled_alike() -> Result<()> {
     twins.same(&["pull", "oci://127.0.0.1:1/a/b", plain, "--version", "1.0.0"])?;
     twins.same_names(".")?;
     twins.same_names("cache/content")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_index_may_send_to_a_registry() -> Result<()> {
+    let twins = Twins::new()?;
+    let registry = Registry::start(twins.root.path(), "", "").await?;
+    let plain = "--plain-http";
+    let remote = format!("oci://{}/charts", registry.name);
+    let file = archive(&twins, "web", "1.0.0")?;
+    twins.same(&["push", &file, &remote, plain])?;
+    let index = format!(
+        "apiVersion: v1\nentries:\n  web:\n  - {{apiVersion: v2, name: web, version: 1.0.0, urls: \
+         ['{remote}/web:1.0.0']}}\n"
+    );
+    let site = twins.root.path().join("site");
+    write(&site.join("index.yaml"), index.as_bytes())?;
+    let site = Site::serve(site, Rules::default())?;
+    let url = site.address.as_str();
+    twins.same(&["repo", "add", "lab", url])?;
+    twins.write("fetched/here", "")?;
+    twins.same(&["pull", "lab/web", plain, "-d", "fetched"])?;
+    twins.same(&["template", "x", "lab/web", plain])?;
+    twins.same(&["show", "chart", "web", "--repo", url, plain])?;
+    let needed = "apiVersion: v2\nname: app\nversion: 1.0.0\ndependencies:\n- {name: web, version: \
+                  ^1, repository: '@lab'}\n";
+    twins.write("app/Chart.yaml", needed)?;
+    twins.same(&["dependency", "update", "app", plain])?;
+    twins.same_names("app/charts")?;
+    twins.same_names("fetched")?;
     Ok(())
 }
 
