@@ -6,6 +6,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use base64::Engine as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -56,6 +57,7 @@ struct Kind {
 pub(crate) fn router(reviewer: Arc<Reviewer>) -> Router {
     Router::new()
         .route("/validate", post(validate))
+        .route("/complete", post(complete))
         .route("/healthz", get(|| async { "ok" }))
         .layer(DefaultBodyLimit::max(REVIEW_BYTES_MAX))
         .with_state(reviewer)
@@ -93,6 +95,36 @@ async fn validate(
     })))
 }
 
+/// What an object asks for: everything but what is said about it and what became of it.
+fn wanted(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(fields) = object.as_object_mut() {
+        for field in ["metadata", "status"] {
+            fields.remove(field);
+        }
+    }
+    object
+}
+
+/// Writes into a pod what the platform sets by itself. It refuses nothing: that is the work of the
+/// other webhook, which sees the pod as it then is.
+async fn complete(Json(review): Json<Review>) -> Result<Json<Value>, StatusCode> {
+    if review.api_version != "admission.k8s.io/v1" {
+        return Err(StatusCode::BAD_REQUEST);
+    }
+    let request = review.request;
+    let mut response = json!({"uid": request.uid, "allowed": true});
+    let patch = crate::completion::patch(&request.object, &request.old_object);
+    if let Some(patch) = patch {
+        let encoded = base64::engine::general_purpose::STANDARD.encode(patch.to_string());
+        response["patchType"] = "JSONPatch".into();
+        response["patch"] = encoded.into();
+    }
+    Ok(Json(json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response,
+    })))
+}
+
 impl Reviewer {
     /// Everything that is wrong, each as one sentence for the team.
     async fn problems(&self, request: &Request) -> Vec<String> {
@@ -117,7 +149,7 @@ impl Reviewer {
     /// What further rules say. What did not change was judged when it came: an object that no
     /// longer fits can still be labelled, and lose its finalizers.
     fn judgement(&self, request: &Request) -> Judgement {
-        let same = request.object["spec"] == request.old_object["spec"];
+        let same = wanted(&request.object) == wanted(&request.old_object);
         match &self.verdict {
             Some(verdict) if !same => verdict.judge(&request.namespace, &request.object),
             _ => Judgement::default(),

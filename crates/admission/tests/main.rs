@@ -191,6 +191,7 @@ async fn what_is_signed_runs_and_what_is_not_is_refused_in_words() {
         let refused = apply("refused", &image, labels).unwrap_err();
         assert!(refused.contains(cause), "{image}: {refused}");
     }
+    completed(&cluster, &format!("{registry}/p/app@{old}")).await;
     stop.cancel();
     let closed = "failed calling webhook";
     eventually(
@@ -207,4 +208,27 @@ async fn what_is_signed_runs_and_what_is_not_is_refused_in_words() {
         },
     )
     .await;
+}
+
+/// A pod that says nothing of its rights is stored as profile `restricted` wants it.
+async fn completed(cluster: &Cluster, image: &str) {
+    let pod = format!(
+        "apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: default, namespace: p-prod}}\n---\n\
+         apiVersion: v1\nkind: Pod\nmetadata: {{name: bare, namespace: p-prod}}\nspec:\n  \
+         containers: [{{name: app, image: '{image}'}}]\n"
+    );
+    eventually("the pod is let in", Duration::from_secs(30), || {
+        let applied = cluster.apply(&pod).map_err(|error| format!("{error:#}"));
+        async move { applied }
+    })
+    .await;
+    let client = cluster.client().await.unwrap();
+    let pods: kube::Api<k8s_openapi::api::core::v1::Pod> = kube::Api::namespaced(client, "p-prod");
+    let spec = pods.get("bare").await.unwrap().spec.unwrap();
+    let context = spec.security_context.unwrap();
+    assert_eq!(context.run_as_non_root, Some(true));
+    assert_eq!(context.seccomp_profile.unwrap().type_, "RuntimeDefault");
+    let own = spec.containers[0].security_context.clone().unwrap();
+    assert_eq!(own.allow_privilege_escalation, Some(false));
+    assert_eq!(own.capabilities.unwrap().drop, Some(vec!["ALL".to_owned()]));
 }

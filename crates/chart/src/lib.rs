@@ -22,8 +22,10 @@ pub mod diff;
 mod errors;
 mod explain;
 mod ignore;
+mod index;
 pub mod lint;
 mod load;
+mod lock;
 mod lookup;
 mod manifest;
 mod metadata;
@@ -37,6 +39,7 @@ mod read;
 mod render;
 mod scaffold;
 mod schema;
+mod search;
 mod set;
 pub mod testing;
 pub mod usage;
@@ -45,10 +48,15 @@ mod warnings;
 
 pub use archive::{ARCHIVE_BYTES_MAX, FILE_BYTES_MAX, unpack};
 pub use capabilities::Capabilities;
-pub use compat::{ChartObject, Compat, ErrorStyle, LogStyle, Separator};
+pub use compat::{ChartObject, Compat, ErrorStyle, LogStyle, RegistryLog, Separator};
 pub use errors::Error;
 pub use explain::Explanation;
+pub use index::{
+    Chosen, INDEX_BYTES_MAX, IRREGULAR_INDEX_BYTES_MAX, Index, IndexEntry, IndexForm, NoVersion,
+    Packaged, choose_tag, index_of, tags_as_versions,
+};
 pub use load::{Chart, File};
+pub use lock::Lock;
 pub use lookup::Objects;
 pub use manifest::{Hook, Manifest};
 pub use metadata::{Dependency, Maintainer, Metadata};
@@ -59,4 +67,5 @@ pub use print::{Printing, Written, print, show_only};
 pub use read::read_dir;
 pub use render::{Options, Release, Rendered, merged_values, render};
 pub use scaffold::{from_starter, scaffold};
+pub use search::{Catalogue, Hit, Term};
 pub use values::{Input, Source, Values};

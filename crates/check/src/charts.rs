@@ -1,15 +1,15 @@
 //! Helm charts of the tree, judged once per environment their values name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use pilotis_policy::Part;
+use pilotis_policy::{Part, Subject, Text, pod_path};
 use pilotis_report::{Diagnostic, Position};
 use pilotis_yaml::Node;
 
 use crate::blame::{ValuesFile, blamed};
-use crate::collect::Collector;
+use crate::collect::{Breach, Collector};
 use crate::locate::{self, Source, Spot};
-use crate::manifests::{Located, judge_set};
+use crate::manifests::{Located, judge_set, parts};
 use crate::tree::{Tree, chart_directories, is_inside, is_yaml};
 
 /// The environments a chart directory names by its values files: `values-ENV.yaml`,
@@ -82,12 +82,95 @@ pub(crate) fn judge(collector: &mut Collector<'_>, renderer: &dyn Renderer) {
         if found.is_empty() {
             judge_environment(collector, renderer, chart, wanted.as_deref());
         }
+        let mut delivered = Vec::new();
         for environment in found {
             if wanted.as_ref().is_none_or(|wanted| *wanted == environment) {
-                judge_environment(collector, renderer, chart, Some(&environment));
+                let images = judge_environment(collector, renderer, chart, Some(&environment));
+                delivered.push((environment, images));
             }
         }
+        one_image(collector, &delivered);
     }
+}
+
+/// An image of an environment and where it was given.
+type Delivered = (String, Option<Position>);
+/// The images of an environment by kind and container; a name given twice is left out.
+type Images = BTreeMap<String, Option<Delivered>>;
+
+/// The name of an image without its registry, tag and digest.
+fn base_name(image: &str) -> &str {
+    let name = image.split('@').next().unwrap_or_default();
+    let last = name.rsplit('/').next().unwrap_or_default();
+    last.split(':').next().unwrap_or_default()
+}
+
+/// One container runs one image in every environment, from whichever registry.
+fn one_image(collector: &mut Collector<'_>, delivered: &[(String, Images)]) {
+    if delivered.len() < 2 {
+        return;
+    }
+    let rule = "environment-image-differs";
+    // Values of other sets, one per platform say, are not environments of one another.
+    let Some((reference, images)) = delivered.iter().find(|(name, _)| name == "prod") else {
+        return;
+    };
+    collector.looked([rule]);
+    for (environment, others) in delivered.iter().filter(|(name, _)| name != reference) {
+        for (container, given) in others {
+            let known = images.get(container).and_then(Option::as_ref);
+            let Some((known, (image, position))) = known.zip(given.as_ref()) else {
+                continue;
+            };
+            if base_name(&known.0) == base_name(image) {
+                continue;
+            }
+            let (wanted, found) = (base_name(&known.0), base_name(image));
+            collector.breach(Breach {
+                rule,
+                message: Text {
+                    fr: format!("« {found} » en {environment}, « {wanted} » en {reference}"),
+                    en: format!("`{found}` in {environment}, `{wanted}` in {reference}"),
+                },
+                object: Some(container.clone()),
+                position: position.clone(),
+                change: None,
+            });
+        }
+    }
+}
+
+/// The images of a set, each with its place.
+fn images(set: &[Located<'_>]) -> Images {
+    let mut images = Images::new();
+    for located in set {
+        let subject = Subject::of(&located.object);
+        let Some(path) = pod_path(&subject) else {
+            continue;
+        };
+        let spec = path
+            .iter()
+            .try_fold(&located.object, |value, key| value.get(key));
+        let containers = spec.and_then(|spec| spec["containers"].as_array());
+        for (index, container) in containers.into_iter().flatten().enumerate() {
+            let text = |key: &str| container[key].as_str().unwrap_or_default().to_owned();
+            let mut place: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
+            place.extend([
+                "containers".to_owned(),
+                index.to_string(),
+                "image".to_owned(),
+            ]);
+            let given = (
+                text("image"),
+                located.source.locate(&place, Some(Part::Start)),
+            );
+            let key: String = format!("{} {}", subject.kind, text("name"));
+            let key: String = key.chars().filter(|c| !c.is_control()).take(120).collect();
+            let twice = images.contains_key(&key);
+            images.insert(key, (!twice).then_some(given));
+        }
+    }
+    images
 }
 
 fn judge_environment(
@@ -95,7 +178,7 @@ fn judge_environment(
     renderer: &dyn Renderer,
     chart: &str,
     environment: Option<&str>,
-) {
+) -> Images {
     collector
         .environments
         .extend(environment.map(str::to_owned));
@@ -109,17 +192,22 @@ fn judge_environment(
         Ok(rendered) => rendered,
         Err(errors) => {
             let file = joined(chart, "Chart.yaml");
-            return errors
-                .into_iter()
-                .for_each(|error| collector.unreadable(&file, error));
+            for error in errors {
+                collector.unreadable(&file, error);
+            }
+            return Images::new();
         }
     };
     let values = values_of(collector, chart, overlays);
     let trees = documents(collector, chart, &rendered);
     let mut set = Vec::new();
     for (one, root) in &trees {
-        if let Ok(object) = pilotis_yaml::to_json(root) {
+        let Ok(object) = pilotis_yaml::to_json(root) else {
+            continue;
+        };
+        for (object, root) in parts(object, root) {
             let source = Box::new(Templated {
+                files,
                 rendered: one,
                 root,
                 values: &values,
@@ -128,6 +216,7 @@ fn judge_environment(
         }
     }
     judge_set(collector, &set, environment);
+    images(&set)
 }
 
 /// The values files that can be read, those that lose first: subcharts, the chart, the overlays.
@@ -189,8 +278,61 @@ fn release(collector: &Collector<'_>, chart: &str) -> String {
     name.unwrap_or("release").to_owned()
 }
 
+/// Lines around a place of a template where the key it should hold is looked for.
+const BESIDE: usize = 3;
+
+impl Templated<'_> {
+    /// A template's place, moved to the line beside it that writes the key, when it does not hold
+    /// it itself: text that a function moved may be a few bytes off.
+    fn beside(&self, at: Position, spot: &Spot<'_>) -> Position {
+        let key = spot.key.and_then(Node::text).unwrap_or_default();
+        let text = self
+            .files
+            .get(&at.file)
+            .and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let Some(text) = text.filter(|_| !key.is_empty()) else {
+            return at;
+        };
+        let wanted = format!("{key}:");
+        let lines: Vec<&str> = text.lines().collect();
+        let here = (at.line as usize).saturating_sub(1);
+        let holds = |line: usize| lines.get(line).is_some_and(|line| line.contains(&wanted));
+        let writes = |line: &&str| line.contains(key) || line.contains("{{") && !is_control(line);
+        let written = lines.get(here).is_none_or(writes);
+        if written {
+            return at;
+        }
+        let near = (1..=BESIDE).flat_map(|far| [here.checked_sub(far), Some(here + far)]);
+        let Some(line) = near.flatten().find(|line| holds(*line)) else {
+            return at;
+        };
+        let value = spot.node.text().filter(|text| !text.is_empty());
+        let column = value
+            .and_then(|value| lines[line].rfind(value))
+            .or(lines[line].find(key));
+        Position {
+            line: line as u32 + 1,
+            column: column.map_or(1, |at| lines[line][..at].chars().count() as u32 + 1),
+            ..at
+        }
+    }
+}
+
+/// Whether a line only opens or closes something.
+fn is_control(line: &str) -> bool {
+    let inner = line
+        .trim()
+        .trim_start_matches("{{")
+        .trim_start_matches('-')
+        .trim_start();
+    let words = ["end", "define", "else", "if", "range", "with", "block"];
+    let word = inner.split([' ', '}', '-']).next().unwrap_or_default();
+    line.trim().starts_with("{{") && words.contains(&word)
+}
+
 /// An object that a template gave.
 struct Templated<'a> {
+    files: &'a Tree,
     rendered: &'a Rendered,
     root: &'a Node,
     values: &'a [ValuesFile],
@@ -211,7 +353,8 @@ impl Source for Templated<'_> {
         reads.sort();
         reads.dedup();
         let steps = named_steps(self.root, &path[..spot.depth]);
-        blamed(self.values, &reads, &steps, (spot.node.text(), part)).or(template)
+        let place = blamed(self.values, &reads, &steps, (spot.node.text(), part));
+        place.or_else(|| Some(self.beside(template?, &spot)))
     }
 
     fn first_key(&self, path: &[String]) -> Option<Position> {

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use pilotis_policy::Text;
 use pilotis_report::{Diagnostic, Finding, Fix, Level, Position};
 
+use crate::base::{self, Base};
 use crate::decisions::Age;
 use crate::patch::{Change, Lines};
 use crate::referential::Referential;
-use crate::report::{Report, Score, Skipped, State, states};
+use crate::report::{Report, Score, Since, Skipped, State, states};
 use crate::tree::Tree;
 use crate::{Language, Options, patch, secrets};
 
@@ -16,6 +17,8 @@ use crate::{Language, Options, patch, secrets};
 const FINDINGS_MAX: usize = 10_000;
 /// Most patches made: each costs a reading of its file.
 const PATCHES_MAX: usize = 500;
+/// Longest cause of what cannot be read, in characters.
+const CAUSE_CHARS_MAX: usize = 400;
 /// Longest excerpt kept, in characters.
 const EXCERPT_CHARS_MAX: usize = 160;
 
@@ -60,9 +63,11 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Records that a rule looked at something.
+    /// Records that a rule looked at something; one that can only reveal a breach is not recorded.
     pub(crate) fn looked<'r>(&mut self, rules: impl IntoIterator<Item = &'r str>) {
-        self.evaluated.extend(rules.into_iter().map(str::to_owned));
+        let reveals = |id: &&str| self.referential.rule(id).is_some_and(|rule| rule.reveals);
+        let proving = rules.into_iter().filter(|id| !reveals(id));
+        self.evaluated.extend(proving.map(str::to_owned));
     }
 
     /// Records that something was not judged.
@@ -93,7 +98,8 @@ impl<'a> Collector<'a> {
             line: 1,
             column: 1,
         };
-        let cause = diagnostic.message;
+        let words: Vec<&str> = diagnostic.message.split_whitespace().collect();
+        let cause: String = words.join(" ").chars().take(CAUSE_CHARS_MAX).collect();
         self.breach(Breach {
             rule: "unreadable-input",
             message: Text {
@@ -155,8 +161,17 @@ impl<'a> Collector<'a> {
         });
     }
 
-    pub(crate) fn finish(mut self) -> Report {
+    /// What was found until now.
+    pub(crate) fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    pub(crate) fn finish(mut self, base: Option<&Base>) -> Report {
+        if let Some(base) = base {
+            base::judge(&mut self, base);
+        }
         self.derogate();
+        self.tell_of_derogations();
         if self.left_out > 0 {
             let (count, most) = (self.left_out, FINDINGS_MAX);
             let fr = format!("{count} constats au-delà de {most}, non listés");
@@ -172,7 +187,12 @@ impl<'a> Collector<'a> {
         let unknown = states
             .iter()
             .filter(|(_, state)| *state == State::NotEvaluated);
+        let new = base.map(|base| Since {
+            base: base.name.clone(),
+            new: base::new_findings(base, &self.findings),
+        });
         Report {
+            since: new,
             score: Score::of(self.referential, &states),
             not_evaluated: unknown.map(|(id, _)| id.clone()).collect(),
             states,
@@ -184,22 +204,25 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Names the derogation that covers each finding; one out of its time is told, not used.
-    fn derogate(&mut self) {
-        let decisions = &self.options.decisions;
-        for (derogation, age) in decisions.derogations() {
+    /// Names the derogation that covers each finding.
+    pub(crate) fn derogate(&mut self) {
+        let derogations = self.options.decisions.derogations();
+        for (derogation, _) in derogations.filter(|(_, age)| *age == Age::Current) {
             let covered = self.findings.iter_mut().filter(|f| derogation.covers(f));
-            if age == Age::Current {
-                let open = covered.filter(|finding| finding.derogation.is_none());
-                open.for_each(|finding| finding.derogation = Some(derogation.name.clone()));
-                continue;
-            }
-            if covered.count() == 0 {
-                continue;
-            }
+            let open = covered.filter(|finding| finding.derogation.is_none());
+            open.for_each(|finding| finding.derogation = Some(derogation.name.clone()));
+        }
+    }
+
+    /// A derogation out of its time is told where it would have held.
+    fn tell_of_derogations(&mut self) {
+        for (derogation, age) in self.options.decisions.derogations() {
+            let holds = self.findings.iter().any(|f| derogation.covers(f));
             let (fr, en) = match age {
+                Age::Current => continue,
+                _ if !holds => continue,
                 Age::Expired => ("dérogation expirée", "derogation expired"),
-                _ => ("dérogation à venir", "derogation to come"),
+                Age::Early => ("dérogation à venir", "derogation to come"),
             };
             let (start, end) = (derogation.start, derogation.end);
             let fr = format!("{fr} (du {start} au {end})");
@@ -224,21 +247,30 @@ impl<'a> Collector<'a> {
 
     fn excerpts(&self) -> BTreeMap<(String, u32), String> {
         let mut wanted: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
+        let mut hidden: BTreeSet<(&str, u32)> = BTreeSet::new();
         for finding in &self.findings {
             // What cannot be read may be anything, the middle of a key included.
-            let secret = finding.requirement.as_deref() == Some("EXI-ARCH-22")
-                || finding.rule == "unreadable-input";
-            if let Some(at) = finding.position.as_ref().filter(|_| !secret) {
-                wanted.entry(&at.file).or_default().insert(at.line);
+            let kept = matches!(
+                finding.requirement.as_deref(),
+                Some("EXI-ARCH-22" | "EXI-DATA-2")
+            );
+            let secret = kept || finding.rule == "unreadable-input";
+            match finding.position.as_ref() {
+                Some(at) if secret => {
+                    hidden.insert((&at.file, at.line));
+                }
+                Some(at) => {
+                    wanted.entry(&at.file).or_default().insert(at.line);
+                }
+                None => {}
             }
         }
         let mut excerpts = BTreeMap::new();
         for (file, numbers) in wanted {
             let text = self.text(file).unwrap_or_default();
-            let lines = text
-                .lines()
-                .zip(1u32..)
-                .filter(|(_, number)| numbers.contains(number));
+            let lines = text.lines().zip(1u32..).filter(|(_, number)| {
+                numbers.contains(number) && !hidden.contains(&(file, *number))
+            });
             for (line, number) in lines.filter(|(line, _)| !secrets::is_suspect(line)) {
                 let clean = line.chars().filter(|c| !c.is_control());
                 let line: String = clean.take(EXCERPT_CHARS_MAX).collect();

@@ -106,6 +106,12 @@ pub enum Refused {
     /// It ends before it begins.
     #[error("ends before it begins")]
     Dates,
+    /// An object that nobody signed yet: a request.
+    #[error("is not signed yet")]
+    Unsigned,
+    /// An object whose text is not the one that was signed.
+    #[error("says something else than what was signed")]
+    OtherText,
 }
 
 impl Refused {
@@ -118,6 +124,8 @@ impl Refused {
             Self::OwnRequest => "a été décidée par qui l'a demandée",
             Self::OtherProject => "concerne un autre projet",
             Self::Dates => "finit avant de commencer",
+            Self::Unsigned => "n'est pas encore signée",
+            Self::OtherText => "dit autre chose que ce qui a été signé",
         };
         Text {
             fr: fr.to_owned(),
@@ -179,6 +187,28 @@ impl Decision {
         named.then_some(decision).ok_or(Refused::OtherName)
     }
 
+    /// Reads a `Derogation` object: its `spec.envelope` is the signed decision, and every other
+    /// field repeats it for those who read objects.
+    ///
+    /// # Errors
+    /// Why it is not honoured.
+    pub fn open_object(
+        (name, spec): (&str, &serde_json::Value),
+        project: &str,
+        approvers: &[Approver],
+    ) -> Result<Self, Refused> {
+        let envelope = spec["envelope"].as_str().unwrap_or_default();
+        if envelope.is_empty() {
+            return Err(Refused::Unsigned);
+        }
+        let decision = Self::open(envelope, project, approvers)?;
+        let Self::Derogation(derogation) = &decision else {
+            return Err(Refused::Malformed);
+        };
+        let same = derogation.name == name && derogation.says(spec);
+        same.then_some(decision).ok_or(Refused::OtherText)
+    }
+
     fn check(&self) -> Result<(), Refused> {
         let (start, end) = match self {
             Self::Derogation(one) => (one.start, one.end),
@@ -218,6 +248,23 @@ fn about(project: &str) -> Digest {
 }
 
 impl Derogation {
+    /// Whether the readable fields of an object say what this derogation says.
+    fn says(&self, spec: &serde_json::Value) -> bool {
+        let text = |key: &str| spec[key].as_str();
+        let time = |key: &str| text(key).and_then(|text| text.parse::<Timestamp>().ok());
+        // An API keeps whole seconds of a time.
+        let second = |time: Timestamp| Some(time.as_second());
+        text("subject") == Some(&*self.subject)
+            && text("reason") == Some(&*self.reason)
+            && text("costOwner") == Some(&*self.cost_owner)
+            && text("approver") == Some(&*self.approver)
+            && text("requester").is_none_or(|requester| requester == self.requester)
+            && text("object") == self.object.as_deref()
+            && text("file") == self.file.as_deref()
+            && time("start").map(Timestamp::as_second) == second(self.start)
+            && time("end").map(Timestamp::as_second) == second(self.end)
+    }
+
     /// Whether it is about a finding.
     pub fn covers(&self, finding: &Finding) -> bool {
         let subject =

@@ -7,6 +7,7 @@
 mod blame;
 mod exceptions;
 mod hygiene;
+mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -89,6 +90,7 @@ fn judge_file(collector: &mut Collector<'_>, file: &Dockerfile) {
         "dockerfile-secret",
     ]);
     collector.looked(hygiene::RULES);
+    collector.looked(trust::RULES);
     let exceptions = Exceptions::of(file);
     let file = File { file, exceptions };
     let arguments = platform_arguments("linux/amd64");
@@ -101,6 +103,7 @@ fn judge_file(collector: &mut Collector<'_>, file: &Dockerfile) {
                 for (stage, steps) in expanded(collector, &file, &plan) {
                     if seen.insert(stage.index) {
                         every_stage(collector, &file, stage, &steps);
+                        trust::every_stage(collector, &file, (&plan, stage), &steps);
                     }
                 }
             }
@@ -287,40 +290,44 @@ fn from<'f>(file: &File<'f>, stage: &Stage) -> Option<Word<'f>> {
 }
 
 fn base_tag(collector: &mut Collector<'_>, file: &File<'_>, stage: &Stage, image: &str) {
-    let certified = &collector.options.certified_bases;
-    if image.contains("@sha256:") || certified.iter().any(|p| image.starts_with(p.as_str())) {
+    let Some((texts, wrong)) = tag_fault(collector, image) else {
         return;
-    }
-    let tag = |image: &str| {
-        let last = image.rsplit_once('/').map_or(image, |(_, last)| last);
-        last.split_once(':').map(|(_, tag)| tag.to_owned())
-    };
-    let (texts, wrong): (_, &dyn Fn(&str) -> bool) = match tag(image).as_deref() {
-        None => {
-            let fr = format!("l'image de base {image} n'a pas d'étiquette");
-            let en = format!("base image {image} has no tag");
-            ((fr, en), &|value| tag(value).is_none())
-        }
-        Some("latest") => {
-            let fr = format!("l'image de base {image} porte l'étiquette latest");
-            let en = format!("base image {image} has the tag latest");
-            ((fr, en), &|value| {
-                value == "latest" || tag(value).as_deref() == Some("latest")
-            })
-        }
-        Some(_) => return,
     };
     let Some(word) = from(file, stage) else {
         return;
     };
     let at = blamed(file.file, word, wrong).unwrap_or_else(|| stage.position.clone());
-    breach_at(
-        collector,
-        file,
-        ("dockerfile-base-tag", word.span),
-        at,
-        texts,
-    );
+    let rule = ("dockerfile-base-tag", word.span);
+    breach_at(collector, file, rule, at, texts);
+}
+
+/// What is wrong with the tag of an image, in both languages, and the values that make it so.
+type TagFault = ((String, String), &'static dyn Fn(&str) -> bool);
+
+fn tag(image: &str) -> Option<&str> {
+    let last = image.rsplit_once('/').map_or(image, |(_, last)| last);
+    last.split_once(':').map(|(_, tag)| tag)
+}
+
+fn tag_fault(collector: &Collector<'_>, image: &str) -> Option<TagFault> {
+    let certified = &collector.options.certified_bases;
+    if image.contains("@sha256:") || certified.iter().any(|p| image.starts_with(p.as_str())) {
+        return None;
+    }
+    match tag(image) {
+        None => {
+            let fr = format!("l'image de base {image} n'a pas d'étiquette");
+            let en = format!("base image {image} has no tag");
+            Some(((fr, en), &|value| tag(value).is_none()))
+        }
+        Some("latest") => {
+            let fr = format!("l'image de base {image} porte l'étiquette latest");
+            let en = format!("base image {image} has the tag latest");
+            let wrong = &|value: &str| value == "latest" || tag(value) == Some("latest");
+            Some(((fr, en), wrong))
+        }
+        Some(_) => None,
+    }
 }
 
 /// What is delivered: the last stage and those it starts from, oldest first.

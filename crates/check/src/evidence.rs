@@ -1,4 +1,5 @@
-//! Reports that a build leaves: JUnit, Cobertura, LCOV, SARIF. Counts and coverage, nothing more.
+//! Reports that a build leaves: JUnit, Cobertura, LCOV, SARIF, vulnerability scans. Counts,
+//! coverage and names, nothing more.
 //!
 //! They come from a team's code, so they are hostile: sizes, depth and counts are bounded, XML
 //! entities other than the five of XML are refused, and no text of theirs is kept beyond names.
@@ -32,6 +33,9 @@ pub enum Error {
     /// Not the JSON it should be.
     #[error("report is not SARIF")]
     Sarif,
+    /// Not a report of a scanner known here.
+    #[error("report is not one of Trivy, Grype, GitLab or CycloneDX")]
+    Scan,
     /// Well-formed, and something else.
     #[error("report holds no {0}")]
     Nothing(&'static str),
@@ -229,6 +233,138 @@ pub fn sarif(bytes: &[u8]) -> Result<Analysis, Error> {
     Ok(analysis)
 }
 
+/// A vulnerability that has a fix.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Vulnerability {
+    /// Its public id, such as `CVE-2024-0001`.
+    pub id: String,
+    /// The package it is in.
+    pub package: String,
+    /// The version that mends it.
+    pub fixed: String,
+}
+
+/// What a vulnerability scanner found.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Vulnerabilities {
+    /// Everything listed, whatever its severity.
+    pub total: u64,
+    /// Critical ones that have a fix, each once.
+    pub critical: Vec<Vulnerability>,
+}
+
+/// Most vulnerabilities named of one report.
+const VULNERABILITIES_MAX: usize = 200;
+
+/// Reads the JSON report of Trivy, Grype, or one in the form of GitLab or CycloneDX.
+///
+/// # Errors
+/// Too large, or another form.
+pub fn vulnerabilities(bytes: &[u8]) -> Result<Vulnerabilities, Error> {
+    if bytes.len() > REPORT_BYTES_MAX {
+        return Err(Error::TooLarge);
+    }
+    let root: Value = serde_json::from_slice(bytes).map_err(|_| Error::Scan)?;
+    let listed = listed(&root).ok_or(Error::Scan)?;
+    let mut found = Vulnerabilities {
+        total: listed.len() as u64,
+        critical: Vec::new(),
+    };
+    let critical = listed
+        .into_iter()
+        .filter(|one| one.severity.eq_ignore_ascii_case("critical"));
+    for one in critical.filter(|one| !one.fixed.is_empty()) {
+        let vulnerability = Vulnerability {
+            id: short(one.id),
+            package: short(one.package),
+            fixed: short(one.fixed),
+        };
+        if !found.critical.contains(&vulnerability) && found.critical.len() < VULNERABILITIES_MAX {
+            found.critical.push(vulnerability);
+        }
+    }
+    Ok(found)
+}
+
+struct Listed<'a> {
+    id: &'a str,
+    package: &'a str,
+    severity: &'a str,
+    fixed: &'a str,
+}
+
+/// Every vulnerability of a report, in whichever of the known forms it is.
+fn listed(root: &Value) -> Option<Vec<Listed<'_>>> {
+    if let Some(results) = root["Results"].as_array() {
+        let all = results
+            .iter()
+            .filter_map(|result| result["Vulnerabilities"].as_array());
+        return Some(all.flatten().map(trivy).collect());
+    }
+    if let Some(matches) = root["matches"].as_array() {
+        return Some(matches.iter().map(grype).collect());
+    }
+    let list = root["vulnerabilities"].as_array()?;
+    match root["bomFormat"].as_str() {
+        Some("CycloneDX") => Some(list.iter().map(cyclonedx).collect()),
+        _ => root.get("scan").map(|_| list.iter().map(gitlab).collect()),
+    }
+}
+
+fn at<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
+fn trivy(one: &Value) -> Listed<'_> {
+    Listed {
+        id: at(one, "/VulnerabilityID"),
+        package: at(one, "/PkgName"),
+        severity: at(one, "/Severity"),
+        fixed: at(one, "/FixedVersion"),
+    }
+}
+
+fn grype(one: &Value) -> Listed<'_> {
+    Listed {
+        id: at(one, "/vulnerability/id"),
+        package: at(one, "/artifact/name"),
+        severity: at(one, "/vulnerability/severity"),
+        fixed: at(one, "/vulnerability/fix/versions/0"),
+    }
+}
+
+fn gitlab(one: &Value) -> Listed<'_> {
+    Listed {
+        id: at(one, "/identifiers/0/name"),
+        package: at(one, "/location/dependency/package/name"),
+        severity: at(one, "/severity"),
+        fixed: at(one, "/solution"),
+    }
+}
+
+fn cyclonedx(one: &Value) -> Listed<'_> {
+    let ratings = one["ratings"].as_array().into_iter().flatten();
+    let worst = ratings
+        .map(|rating| at(rating, "/severity"))
+        .find(|s| s.eq_ignore_ascii_case("critical"));
+    Listed {
+        id: at(one, "/id"),
+        package: at(one, "/affects/0/ref"),
+        severity: worst.unwrap_or_default(),
+        fixed: at(one, "/recommendation"),
+    }
+}
+
+fn short(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(NAME_CHARS_MAX)
+        .collect()
+}
+
 enum Element<'a> {
     Open(&'a BytesStart<'a>),
     Close(&'a [u8]),
@@ -324,6 +460,25 @@ mod tests {
             notes: 1,
         };
         assert_eq!(sarif(text).unwrap(), expected);
+    }
+
+    #[test]
+    fn critical_vulnerabilities_with_a_fix_are_named_once() {
+        let trivy = br#"{"Results":[{"Vulnerabilities":[
+            {"VulnerabilityID":"CVE-1","PkgName":"a","Severity":"CRITICAL","FixedVersion":"2"},
+            {"VulnerabilityID":"CVE-1","PkgName":"a","Severity":"CRITICAL","FixedVersion":"2"},
+            {"VulnerabilityID":"CVE-2","PkgName":"b","Severity":"CRITICAL"},
+            {"VulnerabilityID":"CVE-3","PkgName":"c","Severity":"HIGH","FixedVersion":"3"}]},{}]}"#;
+        let found = vulnerabilities(trivy).unwrap();
+        assert_eq!((found.total, found.critical.len()), (4, 1));
+        let grype = br#"{"matches":[{"vulnerability":{"id":"G-1","severity":"Critical",
+            "fix":{"versions":["1.2"]}},"artifact":{"name":"z"}}]}"#;
+        assert_eq!(vulnerabilities(grype).unwrap().critical[0].fixed, "1.2");
+        let bom =
+            br#"{"bomFormat":"CycloneDX","vulnerabilities":[{"id":"C","recommendation":"upgrade",
+            "ratings":[{"severity":"low"},{"severity":"critical"}],"affects":[{"ref":"pkg:a"}]}]}"#;
+        assert_eq!(vulnerabilities(bom).unwrap().critical[0].package, "pkg:a");
+        assert!(matches!(vulnerabilities(b"{}"), Err(Error::Scan)));
     }
 
     #[test]

@@ -10,8 +10,16 @@ use crate::{Language, Report};
 /// The verdict as text; understandable without colour.
 pub fn human(report: &Report, language: Language) -> String {
     let mut out = String::new();
-    for finding in &report.findings {
+    for (index, finding) in report.findings.iter().enumerate() {
         one(&mut out, report, finding, language);
+        let since = report
+            .since
+            .as_ref()
+            .filter(|since| since.new.contains(&index));
+        if let Some(since) = since {
+            let words = pick(language, "nouveau depuis", "new since");
+            let _ = writeln!(out, "hint: {words} {}", since.base);
+        }
         out.push('\n');
     }
     for skipped in &report.skipped {
@@ -70,7 +78,8 @@ fn summary(out: &mut String, report: &Report, language: Language) {
         let of = pick(language, "sur", "of");
         format!("{} {of} {}", t.passed, t.evaluated)
     };
-    let count = |level| report.findings.iter().filter(|f| f.level == level).count();
+    let open = |f: &&Finding, level| f.level == level && f.derogation.is_none();
+    let count = |level| report.findings.iter().filter(|f| open(f, level)).count();
     let (p, i) = (count(Level::P), count(Level::I));
     let line = match language {
         Language::French => format!("{p} bloquant(s) P, {i} à améliorer I"),

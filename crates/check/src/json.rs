@@ -10,7 +10,8 @@ pub const SCHEMA: &str = include_str!("../schema/report.json");
 /// The verdict as JSON. A finding has `rule`, `requirement`, `level`, `message`, `object`, `file`,
 /// `line`, `column`, `fix` and `derogation`; what is absent is null.
 pub fn json(report: &Report) -> Value {
-    let findings = report.findings.iter().map(|finding| {
+    let since = report.since.as_ref();
+    let findings = report.findings.iter().enumerate().map(|(index, finding)| {
         let at = finding.position.as_ref();
         json!({
             "rule": finding.rule,
@@ -23,6 +24,7 @@ pub fn json(report: &Report) -> Value {
             "column": at.map(|at| at.column),
             "fix": finding.fix,
             "derogation": finding.derogation,
+            "new": since.map(|since| since.new.contains(&index)),
         })
     });
     let states = report.states.iter();
@@ -31,6 +33,7 @@ pub fn json(report: &Report) -> Value {
         "apiVersion": "pilotis.dev/v1alpha1",
         "kind": "CheckReport",
         "edition": EDITION,
+        "base": since.map(|since| &since.base),
         "findings": findings.collect::<Vec<Value>>(),
         "requirements": requirements.collect::<Vec<Value>>(),
         "score": report.score,

@@ -17,10 +17,12 @@
 //! assert_eq!(report.findings[0].position.as_ref().unwrap().line, 2);
 //! ```
 
+mod base;
 mod blame;
 mod certificates;
 mod charts;
 mod collect;
+mod commits;
 pub mod decisions;
 mod dockerfiles;
 mod engine;
@@ -29,8 +31,10 @@ mod fix;
 mod history;
 mod html;
 mod human;
+mod images;
 mod json;
 mod junit;
+mod live;
 mod locate;
 mod manifests;
 mod markdown;
@@ -39,25 +43,30 @@ mod patch;
 mod pipelines;
 mod referential;
 mod report;
+mod repository;
 mod results;
 mod sarif;
 mod secrets;
 mod security;
+mod sets;
 mod sources;
 mod table;
 mod tree;
 
+pub use base::Base;
 pub use charts::{Origin, Rendered, Renderer, environments};
+pub use commits::{CHANGES_MAX, Change};
 pub use engine::ChartEngine;
 pub use fix::{FixError, apply};
 pub use history::Past;
 pub use html::html;
 pub use human::human;
+pub use images::{Built, Layer, LayerError};
 pub use json::{SCHEMA, json};
 pub use junit::junit;
 pub use markdown::markdown;
 pub use referential::{EDITION, Error, Referential, Requirement, plane_letter};
-pub use report::{FamilyScore, Report, Score, Skipped, State, Tally};
+pub use report::{FamilyScore, Report, Score, Since, Skipped, State, Tally};
 pub use sarif::sarif;
 pub use table::table;
 pub use tree::{FILE_BYTES_MAX, Tree};
@@ -146,6 +155,29 @@ pub fn run_with_history(
     history: &mut dyn Iterator<Item = Past>,
     options: &Options,
 ) -> Result<Report, Error> {
+    let past = History {
+        versions: history,
+        changes: Vec::new(),
+        base: None,
+    };
+    judge(files, past, options, &ChartEngine)
+}
+
+/// What is known of a repository beside its tree.
+pub struct History<'a> {
+    /// Every version of its files.
+    pub versions: &'a mut dyn Iterator<Item = Past>,
+    /// Its last commits, newest first; at most [`CHANGES_MAX`] are looked at.
+    pub changes: Vec<Change>,
+    /// An earlier verdict to compare with.
+    pub base: Option<Base>,
+}
+
+/// The same, with the last commits and a base to compare with.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_whole(files: &Tree, history: History<'_>, options: &Options) -> Result<Report, Error> {
     judge(files, history, options, &ChartEngine)
 }
 
@@ -154,12 +186,17 @@ pub fn run_with_history(
 /// # Errors
 /// As [`run`].
 pub fn run_with(files: &Tree, options: &Options, renderer: &dyn Renderer) -> Result<Report, Error> {
-    judge(files, &mut std::iter::empty(), options, renderer)
+    let nothing = History {
+        versions: &mut std::iter::empty(),
+        changes: Vec::new(),
+        base: None,
+    };
+    judge(files, nothing, options, renderer)
 }
 
 fn judge(
     files: &Tree,
-    history: &mut dyn Iterator<Item = Past>,
+    history: History<'_>,
     options: &Options,
     renderer: &dyn Renderer,
 ) -> Result<Report, Error> {
@@ -170,11 +207,13 @@ fn judge(
     };
     let mut collector = Collector::new(referential, options, files);
     sources::judge(&mut collector);
+    repository::judge(&mut collector);
     dockerfiles::judge(&mut collector);
     manifests::judge_files(&mut collector);
     charts::judge(&mut collector, renderer);
-    history::judge(&mut collector, history);
-    Ok(collector.finish())
+    history::judge(&mut collector, history.versions);
+    commits::judge(&mut collector, &history.changes);
+    Ok(collector.finish(history.base.as_ref()))
 }
 
 /// The rules compiled in and the platform's own, when it has any.
@@ -204,7 +243,45 @@ pub fn manifests(
     let files = Tree::new();
     let mut collector = Collector::new(referential, options, &files);
     manifests::judge_objects(&mut collector, objects, environment);
-    Ok(collector.finish())
+    Ok(collector.finish(None))
+}
+
+/// Judges a built image: its configuration, and the files of its layers one after the other.
+///
+/// # Errors
+/// Only a rule set of ours that does not load.
+pub fn image(built: Built<'_>, options: &Options) -> Result<Report, Error> {
+    let own = own_referential(options)?;
+    let referential = match &own {
+        Some(own) => own,
+        None => Referential::shared().map_err(Error::Shared)?,
+    };
+    let files = Tree::new();
+    let mut collector = Collector::new(referential, options, &files);
+    images::judge(&mut collector, built);
+    Ok(collector.finish(None))
+}
+
+/// Judges what runs in a namespace: its objects by every rule about objects, and their state.
+///
+/// `environment` is the one that lives there; `now` is when the objects were read.
+///
+/// # Errors
+/// Only a rule set of ours that does not load.
+pub fn live(
+    objects: &[Value],
+    (environment, now): (Option<&str>, jiff::Timestamp),
+    options: &Options,
+) -> Result<Report, Error> {
+    let own = own_referential(options)?;
+    let referential = match &own {
+        Some(own) => own,
+        None => Referential::shared().map_err(Error::Shared)?,
+    };
+    let files = Tree::new();
+    let mut collector = Collector::new(referential, options, &files);
+    live::judge(&mut collector, objects, (environment, now));
+    Ok(collector.finish(None))
 }
 
 /// Judges one object that comes to the cluster, by the rules that need nothing beside it.

@@ -7,8 +7,9 @@ use serde_json::Value;
 use crate::collect::{Breach, Collector};
 use crate::locate::{self, Nowhere, Source, Written};
 use crate::patch::Change;
+use crate::sets::Offers;
 use crate::tree::{FILE_BYTES_MAX, chart_directories, is_foreign, is_inside, is_yaml};
-use crate::{params, security, sources};
+use crate::{certificates, params, repository, security, sources};
 
 /// Most objects of one set judged.
 const OBJECTS_MAX: usize = 20_000;
@@ -28,6 +29,7 @@ pub(crate) fn judge_set(
     let objects = set.iter().map(|located| &located.object);
     let params = params::of(objects, environment, collector.options);
     let referential = collector.referential;
+    let offers = Offers::of(set.iter().map(|located| &located.object));
     for located in set.iter().take(OBJECTS_MAX) {
         let subject = Subject::of(&located.object);
         let mut verdict = referential.engine.evaluate(&located.object, &params);
@@ -35,6 +37,15 @@ pub(crate) fn judge_set(
         if subject.is("workload") {
             collector.looked(security::RULES);
             let more = security::violations(&located.object, &verdict.violations);
+            verdict.violations.extend(more);
+        }
+        if subject.is("core/ConfigMap") {
+            collector.looked([certificates::MOUNTED]);
+            let more = certificates::violations(&located.object);
+            verdict.violations.extend(more);
+        }
+        if let Some((rule, more)) = offers.judge(&located.object) {
+            collector.looked([rule]);
             verdict.violations.extend(more);
         }
         for violation in verdict.violations {
@@ -152,34 +163,56 @@ pub(crate) fn judge_files(collector: &mut Collector<'_>) {
         }
     }
     let mut set = Vec::new();
+    let mut files_of: Vec<&str> = Vec::new();
     for (path, root) in &trees {
         if root.get("kind").is_none() || root.get("apiVersion").is_none() {
             continue;
         }
         match pilotis_yaml::to_json(root) {
-            Ok(object) => flatten(&mut set, path, object, root),
+            Ok(object) => {
+                flatten(&mut set, path, object, root);
+                files_of.resize(set.len(), *path);
+            }
             Err(error) => collector.unreadable(path, locate::diagnostic(path, &error)),
         }
     }
     judge_set(collector, &set, None);
+    let named: Vec<(&str, &Located<'_>)> = files_of.into_iter().zip(&set).collect();
+    repository::applications(collector, &named);
 }
 
-/// A `List` counts as its items.
+/// An object with its place.
 fn flatten<'a>(set: &mut Vec<Located<'a>>, file: &'a str, object: Value, root: &'a Node) {
-    let listed = object["kind"].as_str() == Some("List") && root.get("items").is_some();
-    if !listed {
+    for (object, root) in parts(object, root) {
         let source = Box::new(Written { file, root });
         set.push(Located { object, source });
-        return;
     }
-    let Value::Array(items) = object["items"].clone() else {
-        return;
+}
+
+/// A list of objects (`List`, `DeploymentList`) counts as its items; anything else as itself.
+pub(crate) fn parts(object: Value, root: &Node) -> Vec<(Value, &Node)> {
+    let kind = object["kind"].as_str().unwrap_or_default();
+    let items = root.get("items").map(Node::items);
+    let Some(nodes) = items.filter(|_| kind.ends_with("List")) else {
+        return vec![(object, root)];
     };
-    let nodes = root.get("items").map(Node::items).unwrap_or_default();
-    for (object, root) in items.into_iter().zip(nodes) {
-        let source = Box::new(Written { file, root });
-        set.push(Located { object, source });
-    }
+    let item_kind = kind.trim_end_matches("List").to_owned();
+    let version = object["apiVersion"].clone();
+    let Value::Array(items) = object["items"].clone() else {
+        return Vec::new();
+    };
+    // Items of a typed list need not repeat what the list says.
+    let complete = |mut item: Value| {
+        if let Value::Object(map) = &mut item
+            && !item_kind.is_empty()
+        {
+            map.entry("kind")
+                .or_insert_with(|| item_kind.clone().into());
+            map.entry("apiVersion").or_insert_with(|| version.clone());
+        }
+        item
+    };
+    items.into_iter().map(complete).zip(nodes).collect()
 }
 
 fn is_manifest(text: &str) -> bool {

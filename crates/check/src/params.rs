@@ -61,7 +61,7 @@ fn scaled_above_one(object: &Value) -> Option<String> {
 }
 
 /// A planned job that says it backs up, or an operator's own object for it.
-fn plans_backup(object: &Value) -> bool {
+pub(crate) fn plans_backup(object: &Value) -> bool {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
     let kind = text("/kind").unwrap_or_default();
     let name = text("/metadata/name").unwrap_or_default();

@@ -1,5 +1,6 @@
 //! The requirements and the rules, as data compiled into the program.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use pilotis_policy::{Engine, Plane, Rule, Rules, Text};
@@ -9,7 +10,11 @@ use serde::{Deserialize, Serialize};
 const REQUIREMENTS: &str = include_str!("../rules/requirements.yaml");
 const MANIFESTS: &str = include_str!("../rules/manifests.yaml");
 const PLATFORM: &str = include_str!("../rules/platform.yaml");
+const FLOWS: &str = include_str!("../rules/flows.yaml");
 const SOURCES: &str = include_str!("../rules/sources.yaml");
+const REPOSITORY: &str = include_str!("../rules/repository.yaml");
+const BUILT: &str = include_str!("../rules/images.yaml");
+const LIVE: &str = include_str!("../rules/live.yaml");
 
 /// The edition of the CCT that the requirements were read from.
 pub const EDITION: &str = "2024-05-27";
@@ -42,8 +47,9 @@ pub struct Requirement {
 pub fn plane_letter(plane: Plane) -> char {
     match plane {
         Plane::Source | Plane::History => 'a',
-        Plane::Dockerfile => 'b',
-        Plane::Manifest => 'c',
+        Plane::Dockerfile | Plane::Image => 'b',
+        Plane::Manifest | Plane::Chart => 'c',
+        Plane::Live => 'd',
     }
 }
 
@@ -77,6 +83,8 @@ pub struct Referential {
     /// The 55 requirements, in the order of the CCT.
     pub requirements: Vec<Requirement>,
     pub(crate) engine: Engine,
+    /// Places of the rules in the catalogue, by id.
+    places: HashMap<String, usize>,
 }
 
 impl Referential {
@@ -103,14 +111,17 @@ impl Referential {
     /// A rule that does not compile, or has the id of another.
     pub fn with(more: &[Rule]) -> Result<Self, Error> {
         let mut rules = Rules::default();
-        for text in [MANIFESTS, PLATFORM, SOURCES] {
+        for text in [MANIFESTS, PLATFORM, FLOWS, SOURCES, REPOSITORY, BUILT, LIVE] {
             rules.0.extend(Rules::read(text).map_err(Error::Rules)?.0);
         }
         rules.0.extend(more.iter().cloned());
         let requirements = serde_saphyr::from_str(REQUIREMENTS);
+        let engine = Engine::new(rules).map_err(Error::Compile)?;
+        let ids = engine.catalogue().iter().map(|rule| rule.id.clone());
         Ok(Self {
             requirements: requirements.map_err(|e| Error::Requirements(Box::new(e)))?,
-            engine: Engine::new(rules).map_err(Error::Compile)?,
+            places: ids.zip(0..).collect(),
+            engine,
         })
     }
 
@@ -121,7 +132,7 @@ impl Referential {
 
     /// One rule.
     pub fn rule(&self, id: &str) -> Option<&Rule> {
-        self.rules().iter().find(|rule| rule.id == id)
+        self.rules().get(*self.places.get(id)?)
     }
 
     /// The rules that serve a requirement.

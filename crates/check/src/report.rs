@@ -24,8 +24,19 @@ pub struct Report {
     pub environments: BTreeSet<String>,
     /// Files and charts left out, with the reason.
     pub skipped: Vec<Skipped>,
+    /// What is new since an earlier verdict, when there is one.
+    pub since: Option<Since>,
     /// Source lines to show under findings, by file and line; never one with a secret.
     pub(crate) excerpts: BTreeMap<(String, u32), String>,
+}
+
+/// What is new since an earlier verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Since {
+    /// The name of the base.
+    pub base: String,
+    /// Indexes of the findings the base does not have.
+    pub new: BTreeSet<usize>,
 }
 
 /// Something that was not judged.

@@ -126,6 +126,11 @@ const FORMATS: [(&str, &str, &str); 20] = [
 /// What stands for a secret in an example.
 const PLACEHOLDER: &str = r"(?i)(^|[^a-z])(pass(word|wd)?|pwd|secret|token|example|changeme|change-me|placeholder|dummy|your[-_a-z]*|xxx+|todo|redacted|mot[-_]?de[-_]?passe)([^a-z]|$)|EXAMPLE$|^(true|false|null|none|~)$";
 
+/// Characters of base64 in a row that make the body of a key.
+const KEY_RUN_MIN: usize = 24;
+/// Lines below a header in which the body of its key begins.
+const KEY_LINES_MAX: usize = 4;
+
 /// A literal given to a secret name in a program.
 const IN_CODE: &str = concat!(
     r#"(?i)[\w.-]*(?:password|passwd|secret|api_?key|access_?key|private_?key|token)[\w]*["']?"#,
@@ -208,6 +213,10 @@ const ASSIGNED: (&str, &str) = ("secret affecté en clair", "secret assigned in 
 /// Every secret of a file, as far as its name tells how to read it.
 pub(crate) fn scan(path: &str, text: &str) -> Vec<Hit> {
     let mut hits = tokens(text);
+    if is_test(path) {
+        // What a test signs for itself opens nothing.
+        hits.retain(|hit| hit.en != "signed JWT");
+    }
     if is_prose(path) || is_sample(path) {
         // Addresses with a password are shown as examples there.
         hits.retain(|hit| hit.en != "password in an address");
@@ -225,6 +234,7 @@ pub(crate) fn tokens(text: &str) -> Vec<Hit> {
     if !PATTERNS.any.is_match(text) {
         return Vec::new();
     }
+    let lines: Vec<&str> = text.lines().collect();
     let hit = |(index, line): (usize, &str)| {
         if !PATTERNS.any.is_match(line) {
             return None;
@@ -232,11 +242,39 @@ pub(crate) fn tokens(text: &str) -> Vec<Hit> {
         PATTERNS.formats.iter().find_map(|(fr, en, pattern)| {
             let found = pattern.find(line)?;
             let address = *en == "password in an address" && is_shown(line, found.as_str());
-            let sample = address || found.as_str().ends_with("EXAMPLE");
+            let header =
+                *en == "private key" && !has_body(&line[found.end()..], &lines[index + 1..]);
+            let sample = address || header || is_filler(found.as_str());
             (!sample).then(|| Hit::new((index, line), found.start(), (fr, en)))
         })
     };
-    text.lines().enumerate().filter_map(hit).collect()
+    lines.iter().copied().enumerate().filter_map(hit).collect()
+}
+
+/// Whether a token is one that documentation shows: a word, one character again and again, or the
+/// specimen of JWT.
+fn is_filler(token: &str) -> bool {
+    let run = |bytes: &[u8]| {
+        bytes
+            .windows(8)
+            .any(|eight| eight.iter().all(|b| *b == eight[0]))
+    };
+    token.ends_with("EXAMPLE")
+        || run(token.as_bytes())
+        || token.contains("eyJzdWIiOiIxMjM0NTY3ODkwIiwi")
+}
+
+/// Whether a key follows its header: prose names the header alone.
+fn has_body(rest: &str, below: &[&str]) -> bool {
+    let packed = |line: &str| {
+        let mut run = 0;
+        line.bytes().any(|byte| {
+            let base64 = byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+            run = if base64 { run + 1 } else { 0 };
+            run >= KEY_RUN_MIN
+        })
+    };
+    packed(rest) || below.iter().take(KEY_LINES_MAX).any(|line| packed(line))
 }
 
 /// Whether an address stands in a comment, with a word where its password would be.
@@ -338,7 +376,7 @@ fn is_prose(path: &str) -> bool {
 }
 
 /// Files whose `name=value` lines are settings; samples show names, not secrets.
-fn is_configuration(path: &str) -> bool {
+pub(crate) fn is_configuration(path: &str) -> bool {
     let name = name_of(path);
     let known = ends(
         name,
@@ -367,12 +405,12 @@ fn is_configuration(path: &str) -> bool {
     (known || data || dotted) && !is_sample(path)
 }
 
-fn is_sample(path: &str) -> bool {
+pub(crate) fn is_sample(path: &str) -> bool {
     let words = ["example", "sample", "template", "dist"];
     words.iter().any(|word| name_of(path).contains(word))
 }
 
-fn is_program(path: &str) -> bool {
+pub(crate) fn is_program(path: &str) -> bool {
     let extensions = [
         ".py", ".js", ".ts", ".jsx", ".tsx", ".java", ".kt", ".go", ".rs", ".rb", ".php", ".cs",
         ".c", ".cpp", ".scala", ".sh", ".tf", ".groovy", ".vue",
@@ -380,7 +418,7 @@ fn is_program(path: &str) -> bool {
     ends(path, &extensions)
 }
 
-fn is_test(path: &str) -> bool {
+pub(crate) fn is_test(path: &str) -> bool {
     let path = path.to_lowercase();
     let words = ["test", "spec", "mock", "fixture", "example", "sample"];
     words.iter().any(|word| path.contains(word))

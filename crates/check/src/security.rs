@@ -5,8 +5,8 @@
 //! is a breach. What another rule already found at a place is not found twice.
 
 use pilotis_policy::pod_security::{Breach as Breached, Profile, judge};
-use pilotis_policy::{Subject, Violation, pod_path};
-use serde_json::{Map, Value, json};
+use pilotis_policy::{Subject, Violation, completed, pod_path};
+use serde_json::Value;
 
 /// The minor version of Kubernetes whose standards are applied.
 const MINOR: u32 = 35;
@@ -66,55 +66,10 @@ fn violation(rule: &str, breach: Breached) -> Violation {
     }
 }
 
-/// The pod as the platform runs it: what a manifest leaves open is set as `restricted` asks.
-pub(crate) fn completed(spec: &Value) -> Value {
-    let mut spec = spec.clone();
-    let windows = spec["os"]["name"] == "windows";
-    if windows || !spec.is_object() {
-        return spec;
-    }
-    let pod = context(&mut spec);
-    if let Some(pod) = pod {
-        set(pod, "runAsNonRoot", json!(true));
-        set(pod, "seccompProfile", json!({"type": "RuntimeDefault"}));
-    }
-    for list in ["containers", "initContainers", "ephemeralContainers"] {
-        let containers = spec.get_mut(list).and_then(Value::as_array_mut);
-        for container in containers.into_iter().flatten() {
-            let Some(own) = context(container) else {
-                continue;
-            };
-            let privileged = own.get("privileged") == Some(&Value::Bool(true));
-            set(own, "allowPrivilegeEscalation", json!(privileged));
-            set(own, "capabilities", json!({}));
-            if let Some(Value::Object(capabilities)) = own.get_mut("capabilities") {
-                set(capabilities, "drop", json!(["ALL"]));
-            }
-        }
-    }
-    spec
-}
-
-fn context(holder: &mut Value) -> Option<&mut Map<String, Value>> {
-    let holder = holder.as_object_mut()?;
-    let context = holder.entry("securityContext").or_insert_with(|| json!({}));
-    if context.is_null() {
-        *context = json!({});
-    }
-    context.as_object_mut()
-}
-
-/// Sets what is absent.
-fn set(map: &mut Map<String, Value>, key: &str, value: Value) {
-    let slot = map.entry(key).or_insert(Value::Null);
-    if slot.is_null() {
-        *slot = value;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn rules(spec: Value) -> Vec<String> {
         let object = json!({"apiVersion": "v1", "kind": "Pod", "spec": spec});

@@ -39,7 +39,8 @@ pub(crate) fn judge(collector: &mut Collector<'_>) {
         if matches!(
             name(path),
             "junit.xml" | "coverage.xml" | "jacoco.xml" | "lcov.info"
-        ) {
+        ) || results::is_scan(path)
+        {
             results::judge(collector, path, bytes);
         }
         if [".pem", ".crt", ".cer"]
@@ -123,13 +124,16 @@ fn values_node(collector: &mut Collector<'_>, path: &str, node: &Node, depth: us
 fn is_literal(node: &Node) -> bool {
     let text = node.text().unwrap_or_default().trim();
     let typed = node.as_str().is_some() || node.as_i64().is_some();
-    typed && !text.is_empty() && !text.starts_with(['$', '<', '{'])
+    // `_PASSWORD_`, `%PASSWORD%`, `@PASSWORD@`: to be filled in.
+    let marked = |mark: char| text.len() > 2 && text.starts_with(mark) && text.ends_with(mark);
+    let filled_in = ['_', '%', '@'].iter().any(|mark| marked(*mark));
+    typed && !text.is_empty() && !text.starts_with(['$', '<', '{']) && !filled_in
 }
 
 /// A dependency whose version is a range renders differently tomorrow.
 fn dependencies(collector: &mut Collector<'_>, path: &str, text: &str) {
     let rule = "chart-dependency-version";
-    collector.looked([rule, "chart-dependency-absent"]);
+    collector.looked([rule, "chart-dependency-absent", "chart-dependency-source"]);
     // A chart that cannot be read is reported when it is rendered.
     let Ok(Some(root)) = pilotis_yaml::parse_first(text) else {
         return;
@@ -149,6 +153,7 @@ fn dependencies(collector: &mut Collector<'_>, path: &str, text: &str) {
             None => ("", dependency.start),
         };
         absent(collector, path, dependency);
+        source(collector, path, (&name, dependency));
         let exact = version
             .trim_start_matches('v')
             .split(['-', '+'])
@@ -171,6 +176,29 @@ fn dependencies(collector: &mut Collector<'_>, path: &str, text: &str) {
             change: None,
         });
     }
+}
+
+/// A dependency taken from an address in clear.
+fn source(collector: &mut Collector<'_>, path: &str, (name, dependency): (&str, &Node)) {
+    let Some(repository) = dependency.get("repository") else {
+        return;
+    };
+    if !repository
+        .text()
+        .is_some_and(|address| address.starts_with("http://"))
+    {
+        return;
+    }
+    collector.breach(Breach {
+        rule: "chart-dependency-source",
+        message: Text {
+            fr: format!("la dépendance {name} vient d'une adresse en clair"),
+            en: format!("dependency {name} comes from an address in clear"),
+        },
+        object: None,
+        position: Some(locate::position(path, repository.start)),
+        change: None,
+    });
 }
 
 /// A dependency that is not in the chart: nothing says what it will render.

@@ -140,3 +140,48 @@ fn a_person_vouches_only_for_what_a_person_may() {
     );
     assert_eq!(states("EXI-ARCH-27", during), State::NotEvaluated);
 }
+
+#[test]
+fn an_object_is_honoured_only_as_it_was_signed() {
+    let decision = Decision::Derogation(derogation());
+    let object = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut spec = serde_json::to_value(derogation()).unwrap();
+        let fields = spec.as_object_mut().unwrap();
+        fields.remove("name");
+        fields.remove("project");
+        fields.insert("envelope".into(), decision.seal(&key(1)).unwrap().into());
+        change(&mut spec);
+        spec
+    };
+    let open = |name: &str, spec: &serde_json::Value| {
+        Decision::open_object((name, spec), "bonjour", &approvers())
+    };
+    let plain = object(&|_| {});
+    assert_eq!(open("d-2026-1", &plain), Ok(decision.clone()));
+    assert_eq!(open("d-autre", &plain), Err(Refused::OtherText));
+    let unsigned = object(&|spec| spec["envelope"] = serde_json::Value::Null);
+    assert_eq!(open("d-2026-1", &unsigned), Err(Refused::Unsigned));
+    // What people read in the object is what was signed, or it counts for nothing.
+    for (field, value) in [
+        ("end", "2027-07-01T00:00:00Z"),
+        ("start", "2025-01-01T00:00:00Z"),
+        ("subject", "EXI-ARCH-18"),
+        ("object", "Service/autre"),
+        ("file", "chart/values.yaml"),
+        ("reason", "autre"),
+        ("costOwner", "personne"),
+        ("approver", "architecte"),
+        ("requester", "quelqu'un"),
+    ] {
+        let changed = object(&|spec| spec[field] = value.into());
+        assert_eq!(
+            open("d-2026-1", &changed),
+            Err(Refused::OtherText),
+            "{field}"
+        );
+    }
+    let other = Decision::open_object(("d-2026-1", &plain), "autre", &approvers());
+    assert_eq!(other, Err(Refused::OtherProject));
+    let nobody = Decision::open_object(("d-2026-1", &plain), "bonjour", &[]);
+    assert_eq!(nobody, Err(Refused::Untrusted));
+}

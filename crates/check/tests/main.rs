@@ -5,16 +5,18 @@
 mod decisions;
 mod helm;
 mod hostile;
+mod images;
 mod places;
 mod pod_security;
+mod samples;
 mod surfaces;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use pilotis_check::{
-    Language, Options, Past, Referential, Report, Tree, human, json, run, run_with,
-    run_with_history,
+    Base, Change, History, Language, Options, Past, Referential, Report, Tree, human, json, run,
+    run_whole, run_with,
 };
 use pilotis_report::Level;
 use serde_json::json;
@@ -56,18 +58,63 @@ fn judge(files: &Tree) -> Report {
     run(files, &Options::default()).unwrap()
 }
 
-/// A case: what lies under `past/` is what the repository's history keeps.
-fn judge_case(root: &Path) -> Report {
-    let (past, present): (Vec<_>, Vec<_>) = read(root)
-        .into_iter()
-        .partition(|(path, _)| path.starts_with("past/"));
-    let mut past = past.into_iter().map(|(path, bytes)| Past {
-        commit: "0123456789abcdef".into(),
-        path: path.trim_start_matches("past/").into(),
-        bytes,
+/// Files of a tree under a folder, named from it.
+fn under(files: &Tree, folder: &str) -> Tree {
+    let inside = files.iter().filter_map(|(path, bytes)| {
+        let name = path.strip_prefix(folder)?;
+        Some((name.to_owned(), bytes.clone()))
     });
-    let present = present.into_iter().collect();
-    run_with_history(&present, &mut past, &Options::default()).unwrap()
+    inside.collect()
+}
+
+/// A case: what lies under `past/` is what the repository's history keeps, under `base/` the tree
+/// it is compared with, in `commits.json` its last commits. A case with `image/` is an image, one
+/// with `live.json` a namespace.
+fn judge_case(root: &Path) -> Report {
+    let files = read(root);
+    let options = Options::default();
+    if let Some(objects) = files.get("live.json") {
+        let objects: Vec<serde_json::Value> = serde_json::from_slice(objects).unwrap();
+        let now = "2026-01-01T12:00:00Z".parse().unwrap();
+        return pilotis_check::live(&objects, (Some("prod"), now), &options).unwrap();
+    }
+    let image = under(&files, "image/");
+    if !image.is_empty() {
+        return images::judge(&image);
+    }
+    let mut past = under(&files, "past/")
+        .into_iter()
+        .map(|(path, bytes)| Past {
+            commit: "0123456789abcdef".into(),
+            path,
+            bytes,
+        });
+    let base = under(&files, "base/");
+    let base = (!base.is_empty()).then(|| Base {
+        name: "main".into(),
+        report: judge(&base),
+    });
+    let changes = files.get("commits.json").map(|text| changes(text));
+    let history = History {
+        versions: &mut past,
+        changes: changes.unwrap_or_default(),
+        base,
+    };
+    let apart = ["past/", "base/", "commits.json"];
+    let mut present = files.clone();
+    present.retain(|path, _| !apart.iter().any(|start| path.starts_with(start)));
+    run_whole(&present, history, &options).unwrap()
+}
+
+fn changes(text: &[u8]) -> Vec<Change> {
+    let list: Vec<serde_json::Value> = serde_json::from_slice(text).unwrap();
+    let change = |one: serde_json::Value| Change {
+        commit: one["commit"].as_str().unwrap().into(),
+        summary: one["summary"].as_str().unwrap().into(),
+        parents: usize::try_from(one["parents"].as_u64().unwrap()).unwrap(),
+        paths: serde_json::from_value(one["paths"].clone()).unwrap(),
+    };
+    list.into_iter().map(change).collect()
 }
 
 /// The bad case has findings of the rule at the places its snapshot says; the good one has none.
@@ -94,7 +141,10 @@ fn every_rule_finds_its_bad_case_and_leaves_its_good_case() {
         let bad = of("bad");
         assert!(!bad.is_empty(), "{} does not find its bad case", rule.id);
         for finding in bad {
-            let at = finding.position.unwrap();
+            let at = match (finding.position, finding.object) {
+                (Some(at), _) => at.to_string(),
+                (None, object) => object.unwrap(),
+            };
             let patch = finding.fix.unwrap().patch.unwrap_or_default();
             let change: Vec<&str> = patch
                 .lines()

@@ -534,6 +534,19 @@ pub struct DerogationSpec {
     pub cost_owner: String,
     /// Who decided.
     pub approver: String,
+    /// Who asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requester: Option<String>,
+    /// The object it is limited to, such as `Deployment/web`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+    /// The file it is limited to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The decision as the approver signed it; without it the object is a request and sets nothing
+    /// aside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope: Option<String>,
     /// When it begins.
     pub start: Timestamp,
     /// When it ends; afterwards the rule blocks again.

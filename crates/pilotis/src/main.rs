@@ -8,6 +8,7 @@ mod platform;
 mod settings;
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
         return code;
     }
     pilotis_sandbox::memory::limit_arenas();
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::try_parse_from(words()) {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() => {
             eprint!("{}", cli::problem::of_arguments(&error));
@@ -51,6 +52,16 @@ fn main() -> ExitCode {
     }
 }
 
+/// The command line; a program called `helm` is one that runs `helm`.
+fn words() -> Vec<std::ffi::OsString> {
+    let mut words: Vec<_> = std::env::args_os().collect();
+    let name = words.first().and_then(|first| Path::new(first).file_name());
+    if name.is_some_and(|name| name == "helm") {
+        words.insert(1, "helm".into());
+    }
+    words
+}
+
 /// The program under another name: a pod's shim, the builder pod, one step of a build. Decided
 /// before any thread starts.
 fn other_life() -> Option<ExitCode> {
@@ -78,7 +89,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Down(arguments) => down(&arguments),
         Command::Status(arguments) => lifecycle::status(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
-        Command::Check(arguments) => cli::check::run(&arguments),
+        Command::Check(arguments) => block_on(async move { cli::check::run(&arguments).await }),
         Command::Project(command) => block_on(cli::project::project(command)),
         Command::Repository(command) => block_on(cli::project::repository(command)),
         Command::Login(arguments) => block_on(cli::access::login(arguments)),

@@ -165,6 +165,7 @@ fn rule(policy: Policy) -> Rule {
         aliases: Vec::new(),
         plane: Plane::Manifest,
         set: false,
+        reveals: false,
         title: both(note("pilotis.dev/title").unwrap_or_else(|| name.clone())),
         rationale: both(format!("ValidatingAdmissionPolicy {name}")),
         fix: both(fix),

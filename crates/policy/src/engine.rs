@@ -219,29 +219,26 @@ fn compile(env: &Env, rule: &Rule) -> Result<Compiled, Error> {
         })
     };
     let place = |each: &String| {
-        Places::parse(each).ok_or_else(|| Error::Place {
+        Places::parse_all(each).ok_or_else(|| Error::Place {
             rule: rule.id.clone(),
             each: each.clone(),
         })
     };
     let check = |validation: &Validation| {
-        let dotted = validation.at.as_deref().unwrap_or_default().split('.');
         Ok(Check {
             program: program(&validation.expression)?,
             message: [
                 Template::compile(&validation.message.fr, program)?,
                 Template::compile(&validation.message.en, program)?,
             ],
-            at: dotted
-                .filter(|key| !key.is_empty())
-                .map(str::to_owned)
-                .collect(),
+            at: place::keys(validation.at.as_deref().unwrap_or_default()),
             part: validation.part,
             patch: validation.patch.clone(),
             remove: validation.remove,
         })
     };
     let variables = rule.variables.iter();
+    let each: Vec<Vec<Places>> = rule.each.iter().map(place).collect::<Result<_, _>>()?;
     Ok(Compiled {
         id: rule.id.clone(),
         kinds: rule.kinds.clone(),
@@ -250,7 +247,7 @@ fn compile(env: &Env, rule: &Rule) -> Result<Compiled, Error> {
             .iter()
             .map(|c| program(c))
             .collect::<Result<_, _>>()?,
-        each: rule.each.iter().map(place).collect::<Result<_, _>>()?,
+        each: each.into_iter().flatten().collect(),
         variables: variables
             .map(|v| Ok((v.name.clone(), program(&v.expression)?)))
             .collect::<Result<_, Error>>()?,

@@ -29,6 +29,7 @@
 //! ```
 
 mod admission_policy;
+mod completion;
 mod engine;
 mod expression;
 mod place;
@@ -38,6 +39,7 @@ mod subject;
 mod text;
 mod value;
 
+pub use completion::completed;
 pub use engine::{Engine, Error, Verdict, Violation};
 pub use expression::{Answer, Expression, Language, Scope};
 pub use place::Path;

@@ -34,7 +34,20 @@ pub(crate) struct Place<'a> {
     pub(crate) container: Option<&'a Value>,
 }
 
+/// What `allContainers` stands for.
+const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
+
 impl Places {
+    /// Reads an `each`, one for every list that `allContainers` stands for; `None` when it is
+    /// malformed.
+    pub(crate) fn parse_all(text: &str) -> Option<Vec<Self>> {
+        if !text.contains("allContainers[]") {
+            return Some(vec![Self::parse(text)?]);
+        }
+        let one = |list: &&str| Self::parse(&text.replace("allContainers", list));
+        CONTAINERS.iter().map(one).collect()
+    }
+
     /// Reads an `each`; `None` when it is malformed.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut steps = Vec::new();
@@ -63,7 +76,7 @@ impl Places {
         };
         let mut places = vec![root];
         for (index, step) in self.steps.iter().enumerate() {
-            let listed = |key: &str| matches!(key, "containers" | "initContainers");
+            let listed = |key: &str| CONTAINERS.contains(&key);
             let in_container = *step == Step::Items
                 && matches!(self.steps.get(index.wrapping_sub(1)), Some(Step::Key(k)) if listed(k));
             let mut next = Vec::new();
@@ -137,7 +150,7 @@ impl Step {
                 }
             }
             (Self::Entries, Value::Object(map)) => {
-                for (key, value) in map {
+                for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
                     let entry = json!({"key": key, "value": value});
                     push(&[key], std::borrow::Cow::Owned(entry));
                 }
@@ -145,6 +158,21 @@ impl Step {
             _ => {}
         }
     }
+}
+
+/// `spec.tls`, `metadata.annotations.[a.b/c]` as keys.
+pub(crate) fn keys(text: &str) -> Path {
+    let mut keys = Path::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let bracketed = rest.strip_prefix('[').and_then(|tail| tail.split_once(']'));
+        let (key, tail) = bracketed.unwrap_or_else(|| rest.split_once('.').unwrap_or((rest, "")));
+        rest = tail.trim_start_matches('.');
+        if !key.is_empty() {
+            keys.push(key.to_owned());
+        }
+    }
+    keys
 }
 
 /// The value at a path of keys.
@@ -187,6 +215,22 @@ mod tests {
         assert_eq!(paths("data{}", &map), ["data/a", "data/b"]);
         assert_eq!(paths("data{}", &json!({"data": [1]})), [""; 0]);
         assert_eq!(paths("podSpec", &map), [""; 0]);
+    }
+
+    #[test]
+    fn keys_with_dots_stand_in_brackets() {
+        assert_eq!(keys("a.b"), ["a", "b"]);
+        assert_eq!(keys("a.[x.y/z].c"), ["a", "x.y/z", "c"]);
+        assert_eq!(keys(""), [""; 0]);
+    }
+
+    #[test]
+    fn all_containers_are_three_lists() {
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{}],
+            "initContainers": [{}], "ephemeralContainers": [{}, {}]}});
+        let all = Places::parse_all("podSpec.allContainers[]").unwrap();
+        let found: usize = all.iter().map(|places| places.of(&pod).len()).sum();
+        assert_eq!(found, 4);
     }
 
     #[test]

@@ -23,12 +23,18 @@ pub enum Plane {
     /// Kubernetes objects, in CEL.
     #[default]
     Manifest,
+    /// A chart as its team wrote it, in Rust.
+    Chart,
     /// A Dockerfile, in Rust on the builder's syntax tree.
     Dockerfile,
+    /// A built image: its configuration and its files, in Rust.
+    Image,
     /// Files of a repository, in Rust.
     Source,
-    /// Files that a repository's history keeps, in Rust.
+    /// Files and commits that a repository's history keeps, in Rust.
     History,
+    /// What runs in a namespace, in Rust on objects and their status.
+    Live,
 }
 
 /// The end of a text that a breach is about, when its ends come from two places.
@@ -64,6 +70,9 @@ pub struct Rule {
     /// Whether it looks at objects beside the one judged, and so says nothing of one alone.
     #[serde(default)]
     pub set: bool,
+    /// Whether it can only reveal a breach: that it found none proves nothing of the requirement.
+    #[serde(default)]
+    pub reveals: bool,
     /// Name of the rule in a few words.
     pub title: Text,
     /// Why it exists.
@@ -79,6 +88,7 @@ pub struct Rule {
     #[serde(default)]
     pub match_conditions: Vec<String>,
     /// Places looked at, such as `podSpec.containers[]`, `data{}`; none means the object.
+    /// `podSpec.allContainers[]` stands for containers, init and ephemeral ones.
     #[serde(default)]
     pub each: Vec<String>,
     /// Named expressions, evaluated in order, then read as `variables.name`.
@@ -107,7 +117,7 @@ pub struct Validation {
     pub expression: String,
     /// The cause; `{…}` holds a CEL expression that gives a string.
     pub message: Text,
-    /// Where to point, relative to the place: keys separated by dots.
+    /// Where to point, relative to the place: keys separated by dots, `[…]` around one with dots.
     #[serde(default)]
     pub at: Option<String>,
     /// Which end of the text pointed at is wrong.

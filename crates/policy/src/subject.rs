@@ -3,13 +3,14 @@
 use serde_json::Value;
 
 /// Kinds that carry a pod template, with the path to its spec.
-const WORKLOADS: [(&str, &str, &[&str]); 8] = [
+const WORKLOADS: [(&str, &str, &[&str]); 11] = [
     ("core", "Pod", &["spec"]),
     (
         "core",
         "ReplicationController",
         &["spec", "template", "spec"],
     ),
+    ("core", "PodTemplate", &["template", "spec"]),
     ("apps", "Deployment", &["spec", "template", "spec"]),
     ("apps", "StatefulSet", &["spec", "template", "spec"]),
     ("apps", "DaemonSet", &["spec", "template", "spec"]),
@@ -19,6 +20,12 @@ const WORKLOADS: [(&str, &str, &[&str]); 8] = [
         "batch",
         "CronJob",
         &["spec", "jobTemplate", "spec", "template", "spec"],
+    ),
+    ("argoproj.io", "Rollout", &["spec", "template", "spec"]),
+    (
+        "apps.openshift.io",
+        "DeploymentConfig",
+        &["spec", "template", "spec"],
     ),
 ];
 

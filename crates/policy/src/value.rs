@@ -1,4 +1,5 @@
-//! JSON to CEL values: every whole number is an `int`, as the API server sees them.
+//! JSON to CEL values, as the API server sees them: every whole number is an `int`, and a key whose
+//! value is null is a key that is not there.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,9 +18,8 @@ pub(crate) fn to_cel(value: &Value) -> cel::Value {
         Value::String(text) => cel::Value::String(Arc::new(text.clone())),
         Value::Array(items) => cel::Value::List(Arc::new(items.iter().map(to_cel).collect())),
         Value::Object(map) => {
-            let entries = map
-                .iter()
-                .map(|(k, v)| (Key::String(Arc::new(k.clone())), to_cel(v)));
+            let given = map.iter().filter(|(_, value)| !value.is_null());
+            let entries = given.map(|(k, v)| (Key::String(Arc::new(k.clone())), to_cel(v)));
             let map: HashMap<Key, cel::Value> = entries.collect();
             cel::Value::Map(Map { map: Arc::new(map) })
         }

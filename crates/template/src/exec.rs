@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use ahash::RandomState;
+
 use crate::ast::{Branch, Command, Expr, Node, NodeKind, Pipe, Tree};
 use crate::error::Error;
 use crate::format;
@@ -104,8 +106,8 @@ pub struct Machine<'e> {
     /// Texts `tpl` was given; their indexes follow those of the files.
     texts: Vec<Source>,
     absent: &'static [&'static str],
-    parsed: HashMap<Arc<[u8]>, Rc<[Definition]>>,
-    included: HashMap<Arc<str>, u32>,
+    parsed: HashMap<Arc<[u8]>, Rc<[Definition]>, RandomState>,
+    included: HashMap<Arc<str>, u32, RandomState>,
     /// The name `$`.
     root: Arc<str>,
     steps: u64,
@@ -126,8 +128,8 @@ impl<'e> Machine<'e> {
             files: set.sources.into(),
             texts: Vec::new(),
             absent: set.absent,
-            parsed: HashMap::new(),
-            included: HashMap::new(),
+            parsed: HashMap::default(),
+            included: HashMap::default(),
             root: "$".into(),
             steps: 0,
             depth: 0,

@@ -160,7 +160,10 @@ impl<'a> Lexer<'a> {
     /// Forgets the pending input.
     fn advance(&mut self) {
         let pending = &self.input.as_bytes()[self.start..self.pos];
-        let lines = memchr::memchr_iter(b'\n', pending).count();
+        let lines = match self.inside {
+            true => pending.iter().filter(|byte| **byte == b'\n').count(),
+            false => memchr::memchr_iter(b'\n', pending).count(),
+        };
         self.line += u32::try_from(lines).unwrap_or(0);
         self.start = self.pos;
         self.start_line = self.line;

@@ -5,6 +5,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use ahash::RandomState;
+
 use crate::ast::{Branch, Command, Expr, ExprKind, Node, NodeKind, Pipe, Tree};
 use crate::error::Error;
 use crate::functions;
@@ -27,7 +29,9 @@ pub(crate) fn parse(name: &str, text: &str, absent: &[&str]) -> Result<Vec<Tree>
         tokens: Vec::new(),
         last_line: 1,
         variables: vec!["$".into()],
-        names: HashSet::new(),
+        names: HashSet::default(),
+        commands: Vec::new(),
+        args: Vec::new(),
         range_depth: 0,
         nesting: 0,
         action_line: 0,
@@ -54,7 +58,11 @@ struct Parser<'a> {
     /// Line of the last token the lexer gave.
     last_line: u32,
     variables: Vec<Arc<str>>,
-    names: HashSet<Arc<str>>,
+    names: HashSet<Arc<str>, RandomState>,
+    /// Commands and arguments of what is being read, so that each list is allocated once, in its
+    /// final size.
+    commands: Vec<Command>,
+    args: Vec<Expr>,
     range_depth: u32,
     nesting: u32,
     action_line: u32,
@@ -390,7 +398,7 @@ impl<'a> Parser<'a> {
         let (_, pos) = self.peek_non_space();
         let mut declared = Declared::default();
         while self.declaration(&mut declared, context)? {}
-        let mut commands = Vec::with_capacity(1);
+        let first = self.commands.len();
         loop {
             let token = self.next_non_space();
             match token.kind {
@@ -408,17 +416,18 @@ impl<'a> Parser<'a> {
                 | Kind::Variable
                 | Kind::LeftParen => {
                     self.back(token);
-                    commands.push(self.command()?);
+                    let command = self.command()?;
+                    self.commands.push(command);
                 }
                 _ => return Err(self.unexpected(&token, context)),
             }
         }
-        self.check(&commands, context)?;
+        self.check(&self.commands[first..], context)?;
         Ok(Pipe {
             pos,
             assigns: declared.assigns,
             declares: declared.names.into(),
-            commands: commands.into(),
+            commands: self.commands.drain(first..).collect(),
         })
     }
 
@@ -503,11 +512,11 @@ impl<'a> Parser<'a> {
 
     fn command(&mut self) -> Parsed<Command> {
         let (_, pos) = self.peek_non_space();
-        let mut args = Vec::with_capacity(2);
+        let first = self.args.len();
         loop {
             self.peek_non_space();
             if let Some(operand) = self.operand()? {
-                args.push(operand);
+                self.args.push(operand);
             }
             let token = self.next();
             match token.kind {
@@ -520,12 +529,12 @@ impl<'a> Parser<'a> {
                 _ => return Err(self.unexpected(&token, "operand")),
             }
         }
-        if args.is_empty() {
+        if self.args.len() == first {
             return Err(self.error("empty command"));
         }
         Ok(Command {
             pos,
-            args: args.into(),
+            args: self.args.drain(first..).collect(),
         })
     }
 

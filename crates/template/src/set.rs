@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ahash::RandomState;
+
 use crate::ast::Tree;
 use crate::error::Error;
 use crate::output::Place;
@@ -85,7 +87,7 @@ pub(crate) struct Definition {
 }
 
 /// Definitions by name.
-pub(crate) type Definitions = HashMap<Arc<str>, Definition>;
+pub(crate) type Definitions = HashMap<Arc<str>, Definition, RandomState>;
 
 /// Parsed templates by name. Cloning is cheap: trees are shared.
 #[derive(Clone, Default)]

@@ -119,6 +119,41 @@ pub fn app_project(slug: &Slug, environments: &[String], settings: &Settings) ->
     })
 }
 
+/// Namespaces of what serves every environment on usual clusters: entries and observation.
+const SERVING_NAMESPACES: [&str; 8] = [
+    "ingress-nginx",
+    "openshift-ingress",
+    "traefik",
+    "haproxy-controller",
+    "monitoring",
+    "openshift-monitoring",
+    "openshift-user-workload-monitoring",
+    "infra-obs",
+];
+/// Label of further namespaces whose pods may enter every environment; only operators write it.
+const LABEL_SERVING: &str = "pilotis.dev/serving";
+
+/// An environment is closed: pods of the same namespace enter, the platform's entries and
+/// observation enter, nobody else unless the team opens a flow by a policy of its own.
+fn closed_by_default(namespace: &str) -> Value {
+    let named = json!({"matchExpressions": [{
+        "key": "kubernetes.io/metadata.name", "operator": "In", "values": SERVING_NAMESPACES,
+    }]});
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": {"name": "pilotis-closed", "namespace": namespace},
+        "spec": {
+            "podSelector": {},
+            "policyTypes": ["Ingress"],
+            "ingress": [{"from": [
+                {"podSelector": {}},
+                {"namespaceSelector": named},
+                {"namespaceSelector": {"matchLabels": {LABEL_SERVING: "true"}}},
+            ]}],
+        },
+    })
+}
+
 /// What stands in an environment's namespace, apart from secrets.
 pub fn environment_objects(
     slug: &Slug,
@@ -128,6 +163,7 @@ pub fn environment_objects(
 ) -> Vec<Value> {
     let namespace = slug.environment_namespace(environment);
     let mut objects = vec![
+        closed_by_default(&namespace),
         service_binding(&namespace, "tenancy", "pilotis:tenancy-secrets"),
         json!({
             "apiVersion": "v1", "kind": "ServiceAccount",
@@ -301,6 +337,17 @@ mod tests {
         assert_eq!(one[0]["ports"], json!([{"protocol": "TCP", "port": 5000}]));
         assert_eq!(one.as_array().unwrap().len(), 1);
         assert_eq!(rules(None), json!([]));
+    }
+
+    #[test]
+    fn an_environment_is_closed_to_the_namespaces_of_others() {
+        let spec = closed_by_default("a-dev")["spec"].clone();
+        assert_eq!(spec["podSelector"], json!({}));
+        assert_eq!(spec["policyTypes"], json!(["Ingress"]));
+        let peers = spec["ingress"][0]["from"].as_array().unwrap();
+        assert_eq!(peers[0], json!({"podSelector": {}}));
+        let open = |peer: &&Value| peer["namespaceSelector"] == json!({});
+        assert!(!peers.iter().any(|peer| open(&peer)));
     }
 
     #[test]

@@ -26,6 +26,16 @@ pub fn sample() -> Result<()> {
     vectors::sample(None)
 }
 
+/// Lets a stock Argo CD repo-server render with our program in Helm's place.
+fn argocd() -> Result<()> {
+    crate::packages::install(&[
+        ("redis-server", "redis-server"),
+        ("docker-registry", "docker-registry"),
+    ])?;
+    crate::judges::argocd()?;
+    crate::test::ignored("charts::argocd")
+}
+
 /// Runs one of the comparisons.
 ///
 /// # Errors
@@ -40,9 +50,10 @@ pub fn main(arguments: &[String]) -> Result<()> {
         ["emitter"] => emitter::compare(10_000),
         ["emitter", count] => emitter::compare(count.parse()?),
         ["charts", folder, rest @ ..] => charts::compare(folder.as_ref(), rest),
+        ["argocd"] => argocd(),
         _ => bail!(
             "usage: cargo xtask helm judges | vectors | sample [SEED] | emitter [COUNT] | charts \
-             FOLDER [FILTER] [VERSION]"
+             FOLDER [FILTER] [VERSION] | argocd"
         ),
     }
 }

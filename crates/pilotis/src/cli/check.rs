@@ -1,17 +1,23 @@
-//! `pilotis check`: the verdict on a source tree, offline, the same as the chain's.
+//! `pilotis check`: the verdict on a source tree, a chart, an image or a namespace, the same as the
+//! chain's. Only an image of a registry and a namespace need a network.
 
 mod catalogue;
 mod decide;
+mod image;
+mod live;
 mod read;
+mod report;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
-use pilotis_check::{Language, Options, Past, Referential, Report, Tree};
+use jiff::Timestamp;
+use pilotis_check::{History, Language, Options, Past, Referential, Report, Tree};
 use pilotis_report::Level;
 
-use super::Outcome;
+use super::{Instance, Outcome};
+use crate::client;
 
 /// What to judge and how, or what to tell about the rules.
 #[derive(Debug, Clone, Args)]
@@ -38,15 +44,20 @@ pub enum Tell {
     Derogate(decide::Derogate),
     /// Sign an attestation: a requirement a person vouches for
     Vouch(decide::Vouch),
+    /// Verify a signed report
+    Verify(report::Verify),
 }
 
 /// What to judge and how.
 #[derive(Debug, Clone, Args)]
 pub struct Judge {
-    /// Folder, file or chart archive to judge
-    #[arg(default_value = ".")]
-    pub path: PathBuf,
-    /// Judge this environment alone
+    /// Folder, file, chart archive or image to judge [default: the current folder]
+    ///
+    /// An image is a folder in OCI layout, an archive of `docker save`, or a name such as
+    /// registry.pilotis.internal/bonjour/bonjour:1.0.0.
+    #[arg(value_name = "PATH|IMAGE|CHART")]
+    pub target: Option<PathBuf>,
+    /// Judge this environment alone; without a path and without sources here, what runs in it
     #[arg(short, long, value_name = "ENV")]
     pub environment: Option<String>,
     /// Judge as this environment would, whatever its name
@@ -82,6 +93,47 @@ pub struct Judge {
     /// Folder of signed decisions [default: .pilotis/decisions of the judged folder]
     #[arg(long, value_name = "DIR")]
     pub decisions: Option<PathBuf>,
+    /// Judge what runs in the environment, not the files here
+    #[arg(long, conflicts_with_all = ["target", "fix"])]
+    pub live: bool,
+    /// Namespace of the environment [default: PROJECT-ENV]
+    #[arg(long, value_name = "NAME", requires = "live")]
+    pub namespace: Option<String>,
+    /// Commit or branch to compare with: tells what is new since
+    #[arg(long, value_name = "REVISION")]
+    pub base: Option<String>,
+    /// Write the signed report into this folder
+    #[arg(long, value_name = "DIR", requires = "key")]
+    pub report: Option<PathBuf>,
+    /// File of the private key that signs the report, PEM
+    #[arg(long, value_name = "FILE", requires = "report")]
+    pub key: Option<PathBuf>,
+    /// Instance whose cluster or registry is asked.
+    #[command(flatten)]
+    pub instance: Instance,
+}
+
+impl Judge {
+    /// The folder or file judged.
+    fn path(&self) -> &Path {
+        self.target.as_deref().unwrap_or(Path::new("."))
+    }
+
+    /// What is judged, for people.
+    fn title(&self) -> String {
+        match (&self.environment, &self.namespace) {
+            _ if !self.live => self.path().display().to_string(),
+            (_, Some(namespace)) => namespace.clone(),
+            (environment, None) => self
+                .namespace_of(environment.as_deref())
+                .unwrap_or_default(),
+        }
+    }
+
+    fn namespace_of(&self, environment: Option<&str>) -> Option<String> {
+        let made = || Some(format!("{}-{}", self.project.as_deref()?, environment?));
+        self.namespace.clone().or_else(made)
+    }
 }
 
 /// When findings make the command fail.
@@ -137,9 +189,9 @@ impl From<Tongue> for Language {
 ///
 /// # Errors
 /// Only for failures of our own; unreadable input is a usage error said on standard error.
-pub fn run(arguments: &Check) -> Result<Outcome> {
+pub async fn run(arguments: &Check) -> Result<Outcome> {
     match &arguments.tell {
-        None => judge(&arguments.judge),
+        None => judge(&arguments.judge).await,
         Some(Tell::List(list)) => catalogue::list(list),
         Some(Tell::Show(show)) => catalogue::show(show),
         Some(Tell::Schema) => {
@@ -148,27 +200,138 @@ pub fn run(arguments: &Check) -> Result<Outcome> {
         }
         Some(Tell::Derogate(derogate)) => decide::derogate(derogate),
         Some(Tell::Vouch(vouch)) => decide::vouch(vouch),
+        Some(Tell::Verify(verify)) => report::verify(verify),
     }
 }
 
-fn judge(arguments: &Judge) -> Result<Outcome> {
-    let prepared = read::tree(&arguments.path).and_then(|tree| Ok((tree, options(arguments)?)));
+async fn judge(arguments: &Judge) -> Result<Outcome> {
+    if arguments.live {
+        return running(arguments).await;
+    }
+    let path = arguments.path();
+    if image::is_image(path) {
+        let opened = image::open(path);
+        return built(arguments, opened);
+    }
+    let named = image::reference(path).filter(|_| !path.exists());
+    if let Some(reference) = named {
+        let fetched = image::fetch(&reference, &arguments.instance).await;
+        return built(
+            arguments,
+            fetched.with_context(|| format!("cannot fetch {reference}")),
+        );
+    }
+    sources(arguments).await
+}
+
+/// Says why an input cannot be used.
+fn unusable(error: &anyhow::Error) -> Outcome {
+    eprintln!("error: {error:#}");
+    eprintln!(
+        "hint: pilotis check takes a folder with sources, a Dockerfile or a chart, an image, or --live"
+    );
+    Outcome::Usage
+}
+
+async fn sources(arguments: &Judge) -> Result<Outcome> {
+    let prepared = read::tree(arguments.path()).and_then(|tree| Ok((tree, options(arguments)?)));
     let (tree, options) = match prepared {
         Ok(prepared) => prepared,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            eprintln!("hint: pilotis check takes a folder with sources, a Dockerfile or a chart");
-            return Ok(Outcome::Usage);
-        }
+        Err(error) => return Ok(unusable(&error)),
     };
+    let bare = arguments.target.is_none() && !read::has_sources(&tree);
+    if bare && arguments.environment.is_some() && arguments.project.is_some() {
+        let running_instead = Judge {
+            live: true,
+            ..arguments.clone()
+        };
+        return running(&running_instead).await;
+    }
     if arguments.fix {
         return fix(arguments, &tree, &options);
     }
+    let base = match read::base(arguments, &options) {
+        Ok(base) => base,
+        Err(error) => return Ok(unusable(&error)),
+    };
     let mut past = read::history(arguments);
-    let report = pilotis_check::run_with_history(&tree, &mut past, &options);
-    let report = report.context("the rules cannot be loaded")?;
-    print(arguments, &report)?;
-    Ok(outcome(arguments, &report))
+    let history = History {
+        versions: &mut past,
+        changes: read::changes(arguments),
+        base,
+    };
+    let report = pilotis_check::run_whole(&tree, history, &options);
+    told(arguments, &report.context("the rules cannot be loaded")?)
+}
+
+/// Judges an image.
+fn built(arguments: &Judge, opened: Result<image::Opened>) -> Result<Outcome> {
+    let prepared = opened.and_then(|opened| Ok((opened, options(arguments)?)));
+    let (opened, options) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => return Ok(unusable(&error)),
+    };
+    let report = opened.judge(|image| pilotis_check::image(image, &options));
+    told(arguments, &report.context("the rules cannot be loaded")?)
+}
+
+/// Judges what runs in a namespace.
+async fn running(arguments: &Judge) -> Result<Outcome> {
+    let Some(namespace) = arguments.namespace_of(arguments.environment.as_deref()) else {
+        eprintln!("error: which namespace is not said");
+        eprintln!("hint: give --project and -e, or --namespace");
+        return Ok(Outcome::Usage);
+    };
+    let mut options = match options(arguments) {
+        Ok(options) => options,
+        Err(error) => return Ok(unusable(&error)),
+    };
+    let client = client::connect(&arguments.instance).await?;
+    let found = match live::read(&client, &namespace).await {
+        Ok(found) => found,
+        Err(error) => {
+            eprintln!("error: {namespace} cannot be judged: {error:#}");
+            eprintln!("hint: pilotis project list names the environments of each project");
+            return Ok(Outcome::Usage);
+        }
+    };
+    if let Some(project) = &arguments.project {
+        let approvers = decide::approvers(arguments)?;
+        options
+            .decisions
+            .all
+            .extend(live::decisions(&client, project, approvers).await?);
+    }
+    for (kind, reason) in &found.unread {
+        eprintln!("warning: {kind} is not judged: {reason}");
+    }
+    let named = namespace
+        .rsplit_once('-')
+        .map(|(_, environment)| environment);
+    let environment = arguments.environment.as_deref().or(named);
+    let report = pilotis_check::live(&found.objects, (environment, Timestamp::now()), &options);
+    told(arguments, &report.context("the rules cannot be loaded")?)
+}
+
+/// Prints the verdict, and writes it signed when asked to.
+fn told(arguments: &Judge, report: &Report) -> Result<Outcome> {
+    print(arguments, report)?;
+    if let (Some(folder), Some(key)) = (&arguments.report, &arguments.key) {
+        let language = arguments.lang.into();
+        let referential = Referential::with(&read::rules(&arguments.rules)?)?;
+        let page = pilotis_check::html(report, &referential, (language, &arguments.title()));
+        let written = report::write(
+            folder,
+            key,
+            (&pilotis_check::json(report), &page),
+            arguments,
+        );
+        if let Err(error) = written {
+            eprintln!("error: the report cannot be signed: {error:#}");
+            return Ok(Outcome::Usage);
+        }
+    }
+    Ok(outcome(arguments, report))
 }
 
 fn options(arguments: &Judge) -> Result<Options> {
@@ -193,7 +356,7 @@ fn fix(arguments: &Judge, tree: &Tree, options: &Options) -> Result<Outcome> {
         return Ok(outcome(arguments, &fixed.report));
     }
     for (path, text) in &fixed.files {
-        read::write(&arguments.path, path, text)?;
+        read::write(arguments.path(), path, text)?;
         eprintln!("{path}: mended");
     }
     print(arguments, &fixed.report)?;
@@ -212,10 +375,7 @@ fn print(arguments: &Judge, report: &Report) -> Result<()> {
         }
         Form::Junit => pilotis_check::junit(report, &referential, language),
         Form::Markdown => pilotis_check::markdown(report, language),
-        Form::Html => {
-            let title = arguments.path.display().to_string();
-            pilotis_check::html(report, &referential, (language, &title))
-        }
+        Form::Html => pilotis_check::html(report, &referential, (language, &arguments.title())),
     };
     print!("{text}");
     Ok(())
@@ -235,4 +395,4 @@ fn outcome(arguments: &Judge, report: &Report) -> Outcome {
 }
 
 /// What a repository's history keeps, one version of a file at a time.
-type History = Box<dyn Iterator<Item = Past>>;
+type Versions = Box<dyn Iterator<Item = Past>>;

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod bootstrap;
+pub mod decisions;
 pub mod images;
 pub mod logs;
 pub mod memory;

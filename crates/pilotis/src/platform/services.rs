@@ -194,15 +194,23 @@ async fn builds(
 async fn admission(parts: &mut Parts, ground: &Ground<'_>, registry: Endpoint) -> Result<()> {
     let identity = ground.ca.issue_server(&["localhost", "127.0.0.1"])?;
     let address = ground.settings.address("admission");
+    let decided = super::decisions::Decided::default();
     let settings = pilotis_admission::Settings {
         listeners: vec![listen(ground, "admission").await?],
         tls: Tls::new(&identity, None)?,
         ca_pem: ground.ca.pem().to_owned(),
         target: pilotis_admission::Target::Url(format!("https://{address}")),
         registry,
-        verdict: Some(std::sync::Arc::new(super::verdict::Framework)),
+        verdict: Some(std::sync::Arc::new(super::verdict::Framework {
+            decided: decided.clone(),
+        })),
     };
     let client = (ground.client)("admission")?;
+    let follow = super::decisions::follow(client.clone(), decided, ground.stop.clone());
+    parts.start("decisions", async move {
+        follow.await;
+        Ok::<(), anyhow::Error>(())
+    });
     parts.start(
         "admission",
         pilotis_admission::run(client, settings, ground.stop.clone()),

@@ -145,7 +145,7 @@ fn render(arguments: &Template) -> Result<String, Error> {
     }
     let machine = Machine::new(&arguments.machine)?;
     let (name, reference) = name_and_chart(arguments)?;
-    let path = locate::chart(&reference, &arguments.source)?;
+    let path = locate::chart(&reference, &arguments.source, &arguments.common)?;
     let inputs = arguments.values.inputs()?;
     let request = TemplateRequest {
         release: Release {

@@ -39,6 +39,9 @@ pub struct Derogate {
     /// Who decides, and whose key signs
     #[arg(long)]
     pub approver: String,
+    /// Print a Derogation object for the platform, not a file for the repository
+    #[arg(long)]
+    pub as_object: bool,
     /// For which project, when, and with which key.
     #[command(flatten)]
     pub terms: Terms,
@@ -80,7 +83,7 @@ pub struct Terms {
 pub(super) fn derogate(arguments: &Derogate) -> Result<Outcome> {
     let arguments = arguments.clone();
     let terms = arguments.terms;
-    let decision = Decision::Derogation(Derogation {
+    let derogation = Derogation {
         name: arguments.name,
         project: terms.project.clone(),
         subject: arguments.subject,
@@ -90,10 +93,41 @@ pub(super) fn derogate(arguments: &Derogate) -> Result<Outcome> {
         cost_owner: arguments.cost_owner,
         requester: arguments.requester,
         approver: arguments.approver,
-        start: terms.start.unwrap_or_else(Timestamp::now),
-        end: terms.end,
+        // An API keeps whole seconds of a time.
+        start: whole_seconds(terms.start.unwrap_or_else(Timestamp::now)),
+        end: whole_seconds(terms.end),
+    };
+    let decision = Decision::Derogation(derogation.clone());
+    match arguments.as_object {
+        true => seal(&decision, &terms.key, |envelope| {
+            object(&derogation, envelope)
+        }),
+        false => seal(&decision, &terms.key, Ok),
+    }
+}
+
+fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// The object that carries a signed derogation, for `kubectl apply`.
+fn object(derogation: &Derogation, envelope: String) -> Result<String> {
+    let mut spec = serde_json::to_value(derogation)?;
+    if let Some(fields) = spec.as_object_mut() {
+        fields.remove("name");
+        fields.remove("project");
+        fields.insert("envelope".to_owned(), envelope.into());
+    }
+    let object = serde_json::json!({
+        "apiVersion": "pilotis.dev/v1alpha1",
+        "kind": "Derogation",
+        "metadata": {
+            "name": derogation.name,
+            "namespace": format!("project-{}", derogation.project),
+        },
+        "spec": spec,
     });
-    seal(&decision, &terms.key)
+    Ok(serde_json::to_string_pretty(&object)?)
 }
 
 pub(super) fn vouch(arguments: &Vouch) -> Result<Outcome> {
@@ -107,14 +141,19 @@ pub(super) fn vouch(arguments: &Vouch) -> Result<Outcome> {
         start: terms.start.unwrap_or_else(Timestamp::now),
         end: terms.end,
     });
-    seal(&decision, &terms.key)
+    seal(&decision, &terms.key, Ok)
 }
 
-fn seal(decision: &Decision, key: &Path) -> Result<Outcome> {
-    let made = key_of(key).and_then(|key| Ok(decision.seal(&key)?));
+/// Prints a signed decision in the form asked for.
+fn seal(
+    decision: &Decision,
+    key: &Path,
+    form: impl FnOnce(String) -> Result<String>,
+) -> Result<Outcome> {
+    let made = key_of(key).and_then(|key| form(decision.seal(&key)?));
     match made {
-        Ok(envelope) => {
-            println!("{envelope}");
+        Ok(text) => {
+            println!("{text}");
             Ok(Outcome::Done)
         }
         Err(error) => {
@@ -124,7 +163,7 @@ fn seal(decision: &Decision, key: &Path) -> Result<Outcome> {
     }
 }
 
-fn key_of(path: &Path) -> Result<PrivateKey> {
+pub(super) fn key_of(path: &Path) -> Result<PrivateKey> {
     let pem =
         std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(PrivateKey::from_pem(&pem)?)
@@ -132,12 +171,15 @@ fn key_of(path: &Path) -> Result<PrivateKey> {
 
 /// The decisions that hold for a verdict; each one that is not honoured is told on standard error.
 pub(super) fn read(arguments: &Judge) -> Result<Decisions> {
-    let own = arguments.path.join(".pilotis/decisions");
+    let own = arguments.path().join(".pilotis/decisions");
     let folder = arguments.decisions.clone().unwrap_or(own);
     let mut decisions = Decisions {
         all: Vec::new(),
         now: Some(Timestamp::now()),
     };
+    if arguments.live && arguments.decisions.is_none() {
+        return Ok(decisions);
+    }
     if !folder.is_dir() {
         return match arguments.decisions.is_some() {
             true => Err(anyhow!("{} is not a folder", folder.display())),
@@ -159,7 +201,7 @@ pub(super) fn read(arguments: &Judge) -> Result<Decisions> {
 }
 
 /// Those who may decide. Their keys never come from the tree that is judged.
-fn approvers(arguments: &Judge) -> Result<Vec<Approver>> {
+pub(super) fn approvers(arguments: &Judge) -> Result<Vec<Approver>> {
     let Some(folder) = &arguments.approvers else {
         return Ok(Vec::new());
     };
@@ -167,7 +209,7 @@ fn approvers(arguments: &Judge) -> Result<Vec<Approver>> {
         let both = folder.canonicalize().ok().zip(root.canonicalize().ok());
         both.is_some_and(|(folder, root)| folder.starts_with(root))
     };
-    if inside(folder, &arguments.path) {
+    if inside(folder, arguments.path()) {
         bail!("approvers' keys may not come from the folder that is judged");
     }
     let read = |(path, pem): (PathBuf, String)| {

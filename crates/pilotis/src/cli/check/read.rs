@@ -4,11 +4,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use pilotis_check::{FILE_BYTES_MAX, Past, Tree};
-use pilotis_git::{HistoryLimits, Repository};
+use pilotis_check::{Base, CHANGES_MAX, Change, FILE_BYTES_MAX, Options, Past, Tree};
+use pilotis_git::{HistoryLimits, Repository, TreeLimits};
 use pilotis_policy::{Rule, Rules};
 
-use super::{History, Judge};
+use super::{Judge, Versions};
 
 /// Most files read.
 const FILES_MAX: usize = 50_000;
@@ -16,6 +16,8 @@ const FILES_MAX: usize = 50_000;
 const DEPTH_MAX: usize = 64;
 /// Bytes of all files together.
 const TREE_BYTES_MAX: usize = 1 << 30;
+/// Most paths of one commit listed.
+const PATHS_MAX: usize = 5_000;
 /// Largest file of rules.
 const RULES_BYTES_MAX: u64 = 4 << 20;
 
@@ -94,9 +96,9 @@ fn contents(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// The history of the repository whose root is judged; nothing when there is none.
-pub(super) fn history(arguments: &Judge) -> History {
-    let nothing: History = Box::new(std::iter::empty());
-    let directory = arguments.path.join(".git");
+pub(super) fn history(arguments: &Judge) -> Versions {
+    let nothing: Versions = Box::new(std::iter::empty());
+    let directory = arguments.path().join(".git");
     if arguments.no_history || !directory.is_dir() {
         return nothing;
     }
@@ -120,6 +122,64 @@ pub(super) fn history(arguments: &Judge) -> History {
             nothing
         }
     }
+}
+
+/// The last commits of the repository whose root is judged.
+pub(super) fn changes(arguments: &Judge) -> Vec<Change> {
+    let directory = arguments.path().join(".git");
+    if arguments.no_history || !directory.is_dir() {
+        return Vec::new();
+    }
+    let recent = || {
+        let repository = Repository::open(&directory)?;
+        let commits = repository.log(repository.resolve("HEAD")?, CHANGES_MAX)?;
+        let change = |commit: &pilotis_git::Commit| {
+            let parent = commit.parents.first().copied();
+            Ok::<Change, pilotis_git::ReadError>(Change {
+                commit: commit.id.to_string(),
+                summary: commit.summary().to_owned(),
+                parents: commit.parents.len(),
+                paths: repository.changed_paths(parent, commit.id, PATHS_MAX)?,
+            })
+        };
+        // A commit of too many files ends the list: what lies behind it is older still.
+        Ok(commits
+            .iter()
+            .map_while(|commit| change(commit).ok())
+            .collect())
+    };
+    recent().unwrap_or_else(|_: pilotis_git::ReadError| Vec::new())
+}
+
+/// The verdict on the revision asked for, to compare with.
+pub(super) fn base(arguments: &Judge, options: &Options) -> Result<Option<Base>> {
+    let Some(revision) = &arguments.base else {
+        return Ok(None);
+    };
+    let directory = arguments.path().join(".git");
+    let repository = Repository::open(&directory)
+        .with_context(|| format!("{} is no Git repository", arguments.path().display()))?;
+    let id = repository
+        .resolve(revision)
+        .with_context(|| format!("there is no revision {revision}"))?;
+    let files = repository.files(id, "", TreeLimits::default());
+    let files = files.with_context(|| format!("cannot read the files of {revision}"))?;
+    let plain = files
+        .into_iter()
+        .filter(|file| file.mode != pilotis_git::Mode::Link);
+    let tree: Tree = plain.map(|file| (file.path, file.bytes)).collect();
+    let report = pilotis_check::run(&tree, options)?;
+    let name = revision.clone();
+    Ok(Some(Base { name, report }))
+}
+
+/// Whether a folder holds anything the rules read.
+pub(super) fn has_sources(tree: &Tree) -> bool {
+    let named = |path: &String| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        name == "Chart.yaml" || name.contains("Dockerfile") || name == "Containerfile"
+    };
+    tree.keys().any(named)
 }
 
 /// Rules of files: lists of ours, or ValidatingAdmissionPolicy objects.

@@ -1,0 +1,4 @@
+CREATE TABLE utilisateur (
+  id serial PRIMARY KEY,
+  sujet_oidc text NOT NULL
+);

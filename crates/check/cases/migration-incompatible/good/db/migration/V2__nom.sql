@@ -1,0 +1,1 @@
+ALTER TABLE demarche ADD COLUMN etat text NOT NULL DEFAULT 'neuf';

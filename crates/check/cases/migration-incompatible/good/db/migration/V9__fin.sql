@@ -1,0 +1,2 @@
+-- pilotis ignore=migration-incompatible
+ALTER TABLE demarche DROP COLUMN libelle;

@@ -1,0 +1,5 @@
+import requests
+
+
+def lire(url):
+    return requests.get(url, verify=False)
