@@ -1,8 +1,8 @@
 //! Regular expressions of expressions, compiled once.
 //!
 //! The language's own `matches` compiles its pattern at every call, which costs more than anything
-//! else a rule does. A call is rewritten, before the expression is parsed, to a function of ours that
-//! remembers what it compiled. What stands in a string literal is left alone.
+//! else a rule does. A call is rewritten, before the expression is parsed, to a function of ours
+//! that remembers what it compiled. What stands in a string literal is left alone.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

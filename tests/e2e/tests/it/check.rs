@@ -354,6 +354,38 @@ fn a_huge_file_is_named_and_not_read() -> Result<()> {
     Ok(())
 }
 
+/// What a team has put there by hand: a Service that only marks say GitOps brought.
+const NAMESPACE: &str = "apiVersion: v1\nkind: Namespace\nmetadata: {name: p-prod}\n---\napiVersion: v1\nkind: Namespace\n\
+         metadata: {name: project-p}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: pilotis-system}\n---\n\
+         apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n  namespace: p-prod\n  annotations: \
+         {argocd.argoproj.io/tracking-id: 'p:/Service:p-prod/web'}\nspec:\n  type: NodePort\n  ports: [{port: 80}]\n";
+
+/// A derogation of the project, signed, as an object.
+fn derogation(path: &Path) -> Result<Output> {
+    let words = [
+        "derogate",
+        "d-1",
+        "--project",
+        "p",
+        "--subject",
+        "EXI-ARCH-10",
+        "--reason",
+        "pilote",
+        "--cost-owner",
+        "dsi",
+        "--requester",
+        "equipe",
+        "--approver",
+        "rssi",
+        "--end",
+        "2099-01-01T00:00:00Z",
+        "--key",
+        "rssi.key",
+        "--as-object",
+    ];
+    check(path, &words)
+}
+
 /// A namespace of a real API server, judged through a kubeconfig, with a derogation as an object.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_live_namespace_is_judged_and_a_signed_object_sets_a_rule_aside() -> Result<()> {
@@ -380,12 +412,7 @@ async fn a_live_namespace_is_judged_and_a_signed_object_sets_a_rule_aside() -> R
     };
     let absent = judge_it()?;
     assert_eq!(absent.status.code(), Some(2), "{}", text(&absent));
-    cluster.apply(
-        "apiVersion: v1\nkind: Namespace\nmetadata: {name: p-prod}\n---\napiVersion: v1\nkind: Namespace\n\
-         metadata: {name: project-p}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: pilotis-system}\n---\n\
-         apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n  namespace: p-prod\n  annotations: \
-         {argocd.argoproj.io/tracking-id: 'p:/Service:p-prod/web'}\nspec:\n  type: NodePort\n  ports: [{port: 80}]\n",
-    )?;
+    cluster.apply(NAMESPACE)?;
     cluster.apply(pilotis_kinds::PILOTIS_CRDS)?;
     let found = judge_it()?;
     assert_eq!(found.status.code(), Some(1), "{}", text(&found));
@@ -400,28 +427,7 @@ async fn a_live_namespace_is_judged_and_a_signed_object_sets_a_rule_aside() -> R
     cluster.apply(&format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: pilotis-approvers, namespace: pilotis-system}}\ndata:\n  rssi.pem: |\n    {pem}\n"
     ))?;
-    let words = [
-        "derogate",
-        "d-1",
-        "--project",
-        "p",
-        "--subject",
-        "EXI-ARCH-10",
-        "--reason",
-        "pilote",
-        "--cost-owner",
-        "dsi",
-        "--requester",
-        "equipe",
-        "--approver",
-        "rssi",
-        "--end",
-        "2099-01-01T00:00:00Z",
-        "--key",
-        "rssi.key",
-        "--as-object",
-    ];
-    let object = check(path, &words)?;
+    let object = derogation(path)?;
     let object_text = String::from_utf8_lossy(&object.stdout).into_owned();
     // A kind is served a moment after it was defined.
     eventually("the kind is served", Duration::from_secs(30), || {
