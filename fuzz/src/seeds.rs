@@ -125,3 +125,31 @@ pub fn archives() -> Vec<Vec<u8>> {
     let packed = Chart::load(files).and_then(|chart| pack(&chart, 0));
     vec![packed.unwrap_or_default(), vec![0x1f, 0x8b, 8, 0]]
 }
+
+/// Indexes in every shape they come in.
+pub fn indexes() -> Vec<Vec<u8>> {
+    let texts = [
+        "apiVersion: v1\nentries:\n  a:\n  - name: a\n    version: 1.0.0\n    urls:\n    - a.tgz\n  b:\n    - \
+         {name: b, version: 2.0.0, description: 'x\n\n    y: z'}\ngenerated: \"x\"\n",
+        "apiVersion: v1\nentries:\n  a: &x\n  - {name: a, version: 1.0.0}\n  b: *x\n",
+        "apiVersion: v1\nentries:\n  \"a\":\n  - name: a\n    version: 1.0.0\n    description: |\n      b:\n\n     \
+          - c\n  # why\n  'b': []\n",
+        "{\"apiVersion\": \"v1\", \"entries\": {\"a\": [{\"name\": \"a\", \"version\": \"1.0.0\"}]}}",
+        "dependencies:\n- name: a\n  repository: https://h\n  version: 1.0.0\ndigest: sha256:00\n",
+    ];
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+/// Signed statements and keys, whose signatures hold for nothing.
+pub fn statements() -> Vec<Vec<u8>> {
+    let texts = [
+        "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nname: a\n\n...\nfiles:\n  a-1.0.0.tgz: \
+         sha256:00\n-----BEGIN PGP SIGNATURE-----\n\nwnUEARYKAB0WIQTrhbtfozp14V6UTmPyMVUMT0fjjgUCZ\n=aaaa\n-----END \
+         PGP SIGNATURE-----\n",
+        "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDMEXEcE6RYJKwYBBAHaRw8BAQdArjWwk3FAqyiFbFBKT4TzXcVBqPTB3gmzlC/U\n\
+         b7O1u10=\n=aaaa\n-----END PGP PUBLIC KEY BLOCK-----\n",
+    ];
+    let mut all: Vec<Vec<u8>> = texts.iter().map(|text| text.as_bytes().to_vec()).collect();
+    all.push(vec![0x99, 0, 13, 4, 0, 0, 0, 1, 1, 0, 1, 3, 0, 2, 3]);
+    all
+}

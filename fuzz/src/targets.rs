@@ -1,10 +1,13 @@
 //! What is fed.
 
-use pilotis_chart::{Chart, File, Input, Values, unpack};
+use std::time::SystemTime;
+
+use pilotis_chart::{Chart, File, Index, IndexForm, Input, Lock, Values, unpack};
+use pilotis_provenance::{Keyring, Statement};
 use pilotis_template::{Limits, Machine, NoEnvironment, Set, Value};
 use pilotis_yaml::Flavour;
 
-use crate::seeds;
+use crate::{seeds, verdict};
 
 /// One engine that takes bytes nobody checked.
 pub struct Target {
@@ -17,7 +20,7 @@ pub struct Target {
 }
 
 /// The targets.
-pub static TARGETS: [Target; 5] = [
+pub static TARGETS: [Target; 11] = [
     Target {
         name: "template",
         seeds: seeds::templates,
@@ -42,6 +45,36 @@ pub static TARGETS: [Target; 5] = [
         name: "chart",
         seeds: seeds::yaml,
         run: chart,
+    },
+    Target {
+        name: "index",
+        seeds: seeds::indexes,
+        run: index,
+    },
+    Target {
+        name: "provenance",
+        seeds: seeds::statements,
+        run: provenance,
+    },
+    Target {
+        name: "repository",
+        seeds: verdict::repositories,
+        run: verdict::repository,
+    },
+    Target {
+        name: "report",
+        seeds: verdict::reports,
+        run: verdict::report,
+    },
+    Target {
+        name: "layer",
+        seeds: seeds::archives,
+        run: verdict::layer,
+    },
+    Target {
+        name: "decision",
+        seeds: verdict::decisions,
+        run: verdict::decision,
     },
 ];
 
@@ -121,4 +154,33 @@ fn chart(bytes: &[u8]) {
         }
         let _ = Chart::load(files);
     }
+}
+
+/// Reads an index whole and chart by chart, which must agree, and writes it again.
+fn index(bytes: &[u8]) {
+    let _ = Lock::parse(&String::from_utf8_lossy(bytes), "Chart.lock");
+    let Ok(whole) = Index::read(bytes, "here") else {
+        return;
+    };
+    for (name, versions) in whole.charts() {
+        let one = Index::read_chart(bytes, "here", name);
+        let found = one.as_ref().ok().and_then(|one| one.versions(name));
+        assert_eq!(found, Some(versions), "{name:?}");
+        let _ = whole.choose(name, ">=1.0.0-0");
+    }
+    for form in [IndexForm::Yaml, IndexForm::Json] {
+        let text = whole.to_text(form, "2026-11-28T00:00:00Z");
+        let _ = Index::read(text.as_bytes(), "again");
+    }
+}
+
+/// Reads keys and verifies a signed statement.
+fn provenance(bytes: &[u8]) {
+    let ring = Keyring::read(bytes).unwrap_or_default();
+    let statement = Statement {
+        name: "a-1.0.0.tgz",
+        archive: b"a",
+    };
+    let verified = statement.verify(bytes, &ring, SystemTime::now());
+    assert!(verified.is_err(), "nobody signed this");
 }

@@ -32,6 +32,8 @@ const HELM_3_FLAGS: &str = "-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 \
      -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=36 \
      -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 \
      -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=36";
+/// Argo CD, whose repo-server runs `helm`. Newer ones are not served as Go modules.
+const ARGO_CD: &str = "v3.2.6";
 /// The other profiles: module and version.
 const MORE_HELMS: [(&str, &str); 3] = [
     ("helm.sh/helm/v4/cmd/helm", "v4.3.1"),
@@ -165,6 +167,51 @@ pub fn helms() -> Result<()> {
     step(&format!("judge helm {HELM}"), helm)
 }
 
+/// Installs Argo CD, all components in one program. It takes minutes; no required test needs it.
+///
+/// # Errors
+/// When Go is missing or a module cannot be fetched or built.
+pub fn argocd() -> Result<()> {
+    fs::create_dir_all(bin())?;
+    step(&format!("judge argocd {ARGO_CD}"), || {
+        let target = bin().join("argocd");
+        if target.exists() {
+            return Ok(());
+        }
+        let module = format!("github.com/argoproj/argo-cd/v3@{ARGO_CD}");
+        let dir = replacing_module("src/argocd", &module)?;
+        let package = "github.com/argoproj/argo-cd/v3/cmd";
+        build(
+            &dir,
+            &["build", "-mod=mod", "-ldflags", "-s -w"],
+            &target,
+            package,
+        )
+    })
+}
+
+/// A module of our own that needs another one and replaces what that one's `go.mod` replaces.
+fn replacing_module(name: &str, module: &str) -> Result<PathBuf> {
+    let dir = base().join(name);
+    if dir.join("go.mod").exists() {
+        return Ok(dir);
+    }
+    fs::create_dir_all(&dir)?;
+    run(&mut go(&dir, &["mod", "download", module]))?;
+    let cache = output(&mut go(&dir, &["env", "GOMODCACHE"]))?;
+    let upstream = fs::read_to_string(Path::new(cache.trim()).join(module).join("go.mod"))?;
+    let needed = module.replacen('@', " ", 1);
+    let mut text = format!("module judge\n\ngo 1.25.0\n\nrequire {needed}\n\nreplace (\n");
+    for line in upstream.lines().filter(|line| line.contains("=>")) {
+        let line = line.trim().trim_start_matches("replace ");
+        text.push_str(&format!("\t{line}\n"));
+    }
+    text.push_str(")\n");
+    fs::write(dir.join("tools.go"), "package judge\n")?;
+    fs::write(dir.join("go.mod"), text)?;
+    Ok(dir)
+}
+
 fn helm_of(module: &str, version: &str) -> Result<PathBuf> {
     let target = bin().join(format!("helm-{version}"));
     if !target.exists() {
@@ -177,7 +224,7 @@ fn helm_of(module: &str, version: &str) -> Result<PathBuf> {
     Ok(target)
 }
 
-fn helm() -> Result<()> {
+pub fn helm() -> Result<()> {
     let target = helm_of("helm.sh/helm/v4/cmd/helm", HELM)?;
     let link = bin().join("helm");
     let _ = fs::remove_file(&link);

@@ -71,7 +71,7 @@ const COMMANDS: [Command; 10] = [
     ),
     (
         "helm",
-        "charts FOLDER | vectors | sample | emitter | judges",
+        "charts FOLDER | vectors | sample | emitter | argocd | judges",
         "compare the chart engine with the real Helm",
         helm::main,
     ),

@@ -19,7 +19,7 @@ pub const PLATFORM: [Package; 4] = [
 ];
 
 /// What tests use beside it.
-pub const TESTS: [Package; 8] = [
+pub const TESTS: [Package; 10] = [
     ("buildah", "buildah"),
     ("busybox-static", "busybox"),
     ("skopeo", "skopeo"),
@@ -28,6 +28,8 @@ pub const TESTS: [Package; 8] = [
     ("npm", "npm"),
     ("gcc", "gcc"),
     ("curl", "curl"),
+    ("docker-registry", "docker-registry"),
+    ("gnupg", "gpg"),
 ];
 
 /// Installs those of `wanted` that are missing.

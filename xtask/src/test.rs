@@ -132,6 +132,25 @@ pub fn check(arguments: &[String]) -> Result<()> {
     main(arguments)
 }
 
+/// Builds the binary and runs end-to-end tests that are left out otherwise.
+///
+/// # Errors
+/// When something cannot be built or a test fails.
+pub fn ignored(filter: &str) -> Result<()> {
+    step("build", || cargo(&["build", "--workspace"]))?;
+    let words = [
+        "test",
+        "-p",
+        "pilotis-e2e",
+        "--test",
+        "it",
+        "--",
+        "--ignored",
+        filter,
+    ];
+    step("tests", || cargo(&words))
+}
+
 fn cargo(arguments: &[&str]) -> Result<()> {
     run(&mut command(arguments))
 }

@@ -28,9 +28,13 @@ const LAYERS: [(&str, &[&str]); 6] = [
             "sandbox",
             "http",
             "transfer",
+            "provenance",
         ],
     ),
-    ("L2", &["chart", "check", "sync", "build"]),
+    (
+        "L2",
+        &["chart", "chart-repository", "check", "sync", "build"],
+    ),
     (
         "L3",
         &[
@@ -50,11 +54,13 @@ const LAYERS: [(&str, &[&str]); 6] = [
 ];
 
 /// Edges inside one layer that were decided; each needs its reason.
-const SAME_LAYER: [(&str, &str); 2] = [
+const SAME_LAYER: [(&str, &str); 3] = [
     // A document's errors are diagnostics with positions.
     ("yaml", "report"),
     // The verdict is given on rendered charts.
     ("check", "chart"),
+    // Indexes, lock files and archives are read and chosen from by the chart engine.
+    ("chart-repository", "chart"),
 ];
 
 /// Crates that speak to the Kubernetes API: only services, the binary and test support.

@@ -164,7 +164,11 @@ async fn links_and_sweeps_side_by_side_lose_nothing() {
         let store = store.clone();
         tokio::spawn(async move {
             let mut removed = 0;
-            for _ in 0..40 {
+            // On a busy machine the first sweeps find nothing to remove yet.
+            for round in 0..10_000 {
+                if round >= 40 && removed > 0 {
+                    break;
+                }
                 let looked = SystemTime::now();
                 let names = store.list("r").await.unwrap();
                 let live = names

@@ -7,7 +7,7 @@ use crate::capabilities::Capabilities;
 use crate::compat::Compat;
 use crate::errors::Error;
 use crate::load::Chart;
-use crate::print::{Printing, Written, files, print, show_only};
+use crate::print::{Printing, Written, files, objects, show_only, with_hooks};
 use crate::render::{Options, Release, Rendered, merged_values, render};
 use crate::values::{Input, Values};
 
@@ -70,13 +70,14 @@ pub fn template(
     let mut written = Vec::new();
     let result = rendered(chart, request, environment).and_then(|mut rendered| {
         warnings = std::mem::take(&mut rendered.warnings);
+        let objects = post_rendered(&rendered, request)?;
         if request.as_files {
             let release = request.release_folder.then_some(&*request.release.name);
             written = files(&rendered, request.printing, release);
             // Helm prints the text it has, which is none.
             return Ok("\n".to_string());
         }
-        let printed = print(&rendered, request.printing);
+        let printed = with_hooks(&objects, &rendered, request.printing);
         if request.show_only.is_empty() {
             return Ok(printed);
         }
@@ -89,6 +90,19 @@ pub fn template(
         result,
         warnings,
         files: written,
+    }
+}
+
+/// The printed objects, which a post-renderer of Helm 3 has seen.
+fn post_rendered(rendered: &Rendered, request: &TemplateRequest) -> Result<String, Error> {
+    let text = match request.as_files {
+        // Helm has written them by then.
+        true => String::new(),
+        false => objects(rendered, request.printing),
+    };
+    match &request.options.post_renderer {
+        Some(renderer) if !request.options.compat.post_renders_files => renderer.printed(&text),
+        _ => Ok(text),
     }
 }
 
@@ -123,7 +137,7 @@ pub fn name_from(text: &str) -> Result<String, Error> {
     let output = Machine::new(set, &NoEnvironment)
         .run("name-template", &Value::Nil)
         .map_err(wrap)?;
-    Ok(output.text())
+    Ok(output.text().into_owned())
 }
 
 /// Longest release name.
@@ -160,7 +174,7 @@ pub fn version_text(compat: &Compat, text: &str) -> Result<String, Error> {
         "KubeClientVersion": compat.kube_client_version,
     });
     let output = Machine::new(set, &NoEnvironment).run("_", &Value::from_json(&about));
-    Ok(output.map_err(wrap)?.text())
+    Ok(output.map_err(wrap)?.text().into_owned())
 }
 
 /// Every value below a path, one a line: what it is and who set it.

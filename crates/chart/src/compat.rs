@@ -32,6 +32,17 @@ pub enum LogStyle {
     Attributes,
 }
 
+/// When what is said of an OCI registry goes to the log and not to the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegistryLog {
+    /// Never.
+    Never,
+    /// While a chart is rendered or shown.
+    Rendering,
+    /// Always.
+    Always,
+}
+
 /// What `.Chart` is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChartObject {
@@ -64,8 +75,12 @@ pub struct Compat {
     pub release_package: &'static str,
     /// How template errors are told.
     pub error_style: ErrorStyle,
+    /// Whether a post-renderer is given the files, hooks among them, or the printed objects.
+    pub post_renders_files: bool,
     /// How warnings are logged.
     pub log_style: LogStyle,
+    /// When what is said of a registry is logged.
+    pub registry_log: RegistryLog,
     /// Functions this version does not have.
     pub functions_absent: &'static [&'static str],
     /// Version of Kubernetes assumed when none is given.
@@ -124,7 +139,9 @@ impl Compat {
         types: "common",
         release_package: "util",
         error_style: ErrorStyle::Lines,
+        post_renders_files: true,
         log_style: LogStyle::Attributes,
+        registry_log: RegistryLog::Never,
         functions_absent: &SINCE_4_3,
         kube_version: "v1.36.0",
         keeps_kube_suffix: true,
@@ -144,6 +161,7 @@ impl Compat {
     /// Helm 4.3.1, the latest.
     pub const HELM_4_3_1: Self = Self {
         name: "4.3.1",
+        registry_log: RegistryLog::Rendering,
         functions_absent: &[],
         kube_version: "v1.37.0",
         api_versions: &API_VERSIONS_1_37,
@@ -164,7 +182,9 @@ impl Compat {
         types: "chartutil",
         release_package: "releaseutil",
         error_style: ErrorStyle::OneLine,
+        post_renders_files: false,
         log_style: LogStyle::Places,
+        registry_log: RegistryLog::Always,
         functions_absent: &ABSENT_3,
         kube_version: "v1.36.0",
         keeps_kube_suffix: false,

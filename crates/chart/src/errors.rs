@@ -19,6 +19,8 @@ pub struct Error {
     pub warnings: Vec<String>,
     /// What is said after Helm's words.
     pub explanation: Option<Box<Explanation>>,
+    /// Values whose text stands near the problem, and where templates write them.
+    pub(crate) written: Vec<(String, Position)>,
 }
 
 /// What Helm says after an error of a chart whose values were fine.
@@ -33,6 +35,7 @@ impl Error {
             after_values: false,
             warnings: Vec::new(),
             explanation: None,
+            written: Vec::new(),
         }
     }
 
@@ -43,7 +46,14 @@ impl Error {
             after_values: false,
             warnings: Vec::new(),
             explanation: None,
+            written: Vec::new(),
         }
+    }
+
+    /// The same error, said of something.
+    pub fn about(mut self, what: &str) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
     }
 
     /// What `helm template` prints after `Error: `, advice included.

@@ -6,8 +6,10 @@
 use pilotis_report::Position;
 use serde_json::{Map, Value as Json};
 
+use crate::errors::Error;
 use crate::load::Chart;
 use crate::origins::Origins;
+use crate::values::steps;
 
 /// What is said beside Helm's words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,21 +50,28 @@ impl<'a> Level<'a> {
     }
 }
 
-/// Explains an execution error from its levels, outermost first.
-pub(crate) fn execution(
-    chain: &[pilotis_template::Trace],
-    chart: &Chart,
-    values: &Map<String, Json>,
-    origins: &Origins,
-) -> Option<Explanation> {
-    let levels: Vec<Level> = chain
+/// The values of a rendering and who set them.
+#[derive(Clone, Copy)]
+pub(crate) struct Given<'a> {
+    pub(crate) chart: &'a Chart,
+    pub(crate) values: &'a Map<String, Json>,
+    pub(crate) origins: &'a Origins,
+}
+
+/// Values told about one problem.
+const VALUES_MAX: usize = 3;
+
+/// Explains an error of executing a template.
+pub(crate) fn execution(error: &pilotis_template::Error, given: Given<'_>) -> Option<Explanation> {
+    let levels: Vec<Level> = error
+        .chain
         .iter()
         .filter_map(|trace| Level::read(&trace.text))
         .collect();
     let (inner, outer) = levels.split_last()?;
     let mut explanation = Explanation {
         cause: cause(inner.message).to_string(),
-        line: line_of(chart, inner.place),
+        line: line_of(given.chart, inner.place),
         ..Explanation::default()
     };
     for level in outer.iter().rev() {
@@ -71,9 +80,47 @@ pub(crate) fn execution(
             .push(format!("{} <{}>", level.place, level.node));
     }
     let file = levels[0].place.split(':').next().unwrap_or_default();
-    let scope = scope(file);
-    if let Some(path) = values_path(inner.node) {
-        about_value(&path, &scope, values, origins, &mut explanation);
+    let named = values_path(inner.node).map(|path| [scope(file), path].concat());
+    let mut paths: Vec<Vec<String>> = error.reads.iter().map(|path| steps(path)).collect();
+    if paths.is_empty() {
+        paths.extend(named);
+    }
+    // A chain stops at one value; a function may mind any of those it was given.
+    let stops = is_chain(inner.message);
+    let count = if stops { 1 } else { VALUES_MAX };
+    for path in paths.iter().take(count) {
+        about_value(path, stops, given, &mut explanation);
+    }
+    Some(explanation)
+}
+
+fn is_chain(message: &str) -> bool {
+    message.starts_with("nil pointer evaluating") || message.starts_with("can't evaluate field")
+}
+
+/// Explains text that is no YAML by the values it was written with.
+pub(crate) fn text(error: &Error, given: Given<'_>) -> Option<Explanation> {
+    let position = error.position.as_ref()?;
+    let cause = error.message.rsplit(": ").next().unwrap_or_default();
+    let mut explanation = Explanation {
+        cause: format!("the text this template makes is no YAML: {cause}"),
+        line: line_of(given.chart, &position.to_string()),
+        ..Explanation::default()
+    };
+    for (path, place) in &error.written {
+        let path = steps(path);
+        let kind = at(given.values, &path).map_or("not set", kind);
+        let text = format!(
+            "`.Values.{}`, {kind}, is written at {place}",
+            path.join(".")
+        );
+        explanation
+            .notes
+            .push((text, given.origins.position(&path)));
+    }
+    if !error.written.is_empty() {
+        let hint = "quote a text with `quote`, and indent several lines with `nindent`";
+        explanation.hint = Some(hint.to_string());
     }
     Some(explanation)
 }
@@ -84,7 +131,7 @@ fn cause(message: &str) -> &str {
 }
 
 /// Names of the subcharts a template lies in.
-fn scope(file: &str) -> Vec<String> {
+pub(crate) fn scope(file: &str) -> Vec<String> {
     let mut steps = file.split('/').skip(1);
     let mut scope = Vec::new();
     while let (Some("charts"), Some(name)) = (steps.next(), steps.next()) {
@@ -125,60 +172,80 @@ fn values_path(node: &str) -> Option<Vec<String>> {
     Some(path.split('.').map(str::to_string).collect())
 }
 
-fn about_value(
-    path: &[String],
-    scope: &[String],
-    values: &Map<String, Json>,
-    origins: &Origins,
-    explanation: &mut Explanation,
-) {
-    let mut table = values;
-    for step in scope {
-        let Some(Json::Object(below)) = table.get(step) else {
-            return;
-        };
-        table = below;
+/// What stands at a path of values.
+fn at<'a>(values: &'a Map<String, Json>, path: &[String]) -> Option<&'a Json> {
+    let (first, rest) = path.split_first()?;
+    rest.iter()
+        .try_fold(values.get(first)?, |value, step| below(value, step))
+}
+
+fn below<'a>(value: &'a Json, step: &str) -> Option<&'a Json> {
+    match value {
+        Json::Array(items) => items.get(step.parse::<usize>().ok()?),
+        other => other.get(step),
     }
-    for (index, step) in path.iter().enumerate() {
-        let here = path[..=index].join(".");
-        let full: Vec<String> = scope.iter().chain(&path[..=index]).cloned().collect();
-        match table.get(step) {
-            Some(Json::Object(below)) => table = below,
-            Some(found) => {
-                if index + 1 < path.len() {
-                    let kind = kind(found);
-                    let place = origins.position(&full);
-                    let text = format!("`.Values.{here}` is {kind}, which has no fields");
-                    explanation.notes.push((text, place));
-                }
-                return;
-            }
-            None => {
-                let parent = (index > 0).then(|| origins.position(&full[..full.len() - 1]));
-                explanation
-                    .notes
-                    .push((format!("`.Values.{here}` is not set"), parent.flatten()));
-                if let Some(meant) = nearest(step, table.keys()) {
-                    let mut all = path.to_vec();
-                    all[index].clone_from(&meant);
-                    let hint = format!("did you mean `.Values.{}`?", all.join("."));
-                    explanation.hint = Some(hint);
-                    let mut sibling = full.clone();
-                    let last = sibling.len() - 1;
-                    sibling[last] = meant.clone();
-                    let text = format!("`{meant}` is set");
-                    explanation.notes.push((text, origins.position(&sibling)));
-                } else {
-                    let key = full.join(".");
-                    let hint = format!(
-                        "set it with `--set {key}=…`, or guard it with `with` or `default`"
-                    );
-                    explanation.hint = Some(hint);
-                }
-                return;
+}
+
+/// Says what a value is, or where its path ends; `stops` when a chain of fields ended on it.
+fn about_value(path: &[String], stops: bool, given: Given<'_>, explanation: &mut Explanation) {
+    let shown = |length: usize| format!("`.Values.{}`", path[..length].join("."));
+    let place = |length: usize| given.origins.position(&path[..length]);
+    let there = (1..=path.len()).take_while(|length| at(given.values, &path[..*length]).is_some());
+    let there = there.last().unwrap_or(0);
+    let found = at(given.values, &path[..there]);
+    match found {
+        Some(found) if there == path.len() || !found.is_object() => {
+            let without = match stops || there < path.len() {
+                true => ", which has no fields",
+                false => "",
+            };
+            let text = format!("{} is {}{without}", shown(there), kind(found));
+            explanation.notes.push((text, place(there)));
+        }
+        _ => absent(path, there, given, explanation),
+    }
+}
+
+/// Says where a path ends that leads nowhere, who took its value away, and what was meant.
+fn absent(path: &[String], there: usize, given: Given<'_>, explanation: &mut Explanation) {
+    let name = path[..=there].join(".");
+    let origins = given.origins;
+    if let Some(place) = origins.user_position(&path[..=there]) {
+        let text = format!("`.Values.{name}` is set to nothing");
+        explanation.notes.push((text, Some(place)));
+        if let Some(next) = path.get(there + 1) {
+            let beside = [&path[..there], std::slice::from_ref(next)].concat();
+            if let Some(place) = origins.user_position(&beside) {
+                let text = format!("`{next}` stands beside it, not below it");
+                explanation.notes.push((text, Some(place)));
             }
         }
+        let text = format!("indent what belongs to `{name}` below it");
+        explanation.hint = Some(text);
+        return;
     }
+    let parent = (there > 0)
+        .then(|| origins.position(&path[..there]))
+        .flatten();
+    let text = format!("`.Values.{name}` is not set");
+    explanation.notes.push((text, parent));
+    let table = match there {
+        0 => Some(given.values),
+        _ => at(given.values, &path[..there]).and_then(Json::as_object),
+    };
+    let meant = table.and_then(|table| nearest(&path[there], table.keys()));
+    explanation.hint = Some(match meant {
+        Some(meant) => {
+            let mut all = path.to_vec();
+            all[there].clone_from(&meant);
+            let sibling = &all[..=there];
+            explanation
+                .notes
+                .push((format!("`{meant}` is set"), origins.position(sibling)));
+            format!("did you mean `.Values.{}`?", all.join("."))
+        }
+        None => format!("set it with `--set {name}=…`, or guard it with `with` or `default`"),
+    });
 }
 
 fn kind(value: &Json) -> &'static str {
@@ -192,10 +259,18 @@ fn kind(value: &Json) -> &'static str {
     }
 }
 
-/// The key that differs least, if it differs little.
+/// Shortest word taken for the start of another.
+const START_BYTES_MIN: usize = 3;
+
+/// The key that differs least, if it differs little, or the one the word is the start of.
 pub(crate) fn nearest<'a>(word: &str, keys: impl Iterator<Item = &'a String>) -> Option<String> {
+    let keys: Vec<&String> = keys.collect();
+    let starts = |key: &&&String| word.len() >= START_BYTES_MIN && key.starts_with(word);
+    if let [one] = keys.iter().filter(starts).collect::<Vec<_>>().as_slice() {
+        return Some((**one).clone());
+    }
     let limit = EDITS_MAX.min(word.chars().count().div_ceil(2));
-    let scored = keys.map(|key| (edits(word, key), key));
+    let scored = keys.into_iter().map(|key| (edits(word, key), key));
     let best = scored.min_by_key(|(edits, _)| *edits)?;
     (best.0 <= limit).then(|| best.1.clone())
 }
@@ -235,6 +310,7 @@ mod tests {
         let keys = ["image".to_string(), "replicas".to_string(), "x".to_string()];
         assert_eq!(nearest("imge", keys.iter()).as_deref(), Some("image"));
         assert_eq!(nearest("replciaCount", keys.iter()), None);
+        assert_eq!(nearest("repl", keys.iter()).as_deref(), Some("replicas"));
         assert_eq!(nearest("IMAGE", keys.iter()).as_deref(), Some("image"));
     }
 }

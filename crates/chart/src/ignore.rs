@@ -75,6 +75,15 @@ impl Rules {
 
 /// Go's `filepath.Match`: `*` and `?` stop at `/`.
 pub(crate) fn glob(pattern: &str, name: &str) -> bool {
+    // Most patterns are names, or end with one.
+    if !pattern.contains(['*', '?', '[', '\\']) {
+        return pattern == name;
+    }
+    if pattern.ends_with(|c: char| c.is_ascii_alphanumeric())
+        && pattern.as_bytes().last() != name.as_bytes().last()
+    {
+        return false;
+    }
     let pattern: Vec<char> = pattern.chars().collect();
     let name: Vec<char> = name.chars().collect();
     matches(&pattern, &name)

@@ -1,7 +1,11 @@
 //! Files to a chart and its subcharts.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
+use pilotis_template::Parsed;
 use pilotis_yaml::Node;
 use serde_json::{Map, Value as Json};
 
@@ -11,32 +15,79 @@ use crate::ignore::Rules;
 use crate::metadata::Metadata;
 use crate::values;
 
-/// A file of a chart.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A file of a chart. Cloning shares its content, and the template it was parsed to.
+#[derive(Debug, Clone)]
 pub struct File {
     /// Path below the chart, with `/`.
     pub path: String,
     /// Content.
-    pub data: Vec<u8>,
+    pub data: Bytes,
+    parsed: Arc<OnceLock<Parsed>>,
 }
 
 impl File {
     /// A file; a byte order mark at its start is dropped.
     pub fn new(path: impl Into<String>, data: impl Into<Vec<u8>>) -> Self {
-        let mut data = data.into();
+        let mut data = Bytes::from(data.into());
         if data.starts_with(&[0xef, 0xbb, 0xbf]) {
-            data.drain(..3);
+            data = data.slice(3..);
         }
         Self {
             path: path.into(),
             data,
+            parsed: Arc::default(),
         }
     }
 
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.data).into_owned()
+    pub(crate) fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.data)
+    }
+
+    /// The same content under another path.
+    pub(crate) fn moved(&self, path: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            ..self.clone()
+        }
+    }
+
+    /// Bytes [`File::template`] would have to parse: none when it is known.
+    pub(crate) fn bytes_to_parse(&self, name: &str, absent: &'static [&'static str]) -> usize {
+        let known = self
+            .parsed
+            .get()
+            .is_some_and(|parsed| parsed.is(name, absent));
+        if known { 0 } else { self.data.len() }
+    }
+
+    /// The file as a template of some name. The first parsing is kept for further renderings.
+    ///
+    /// # Errors
+    /// Go's text.
+    pub(crate) fn template(
+        &self,
+        name: &str,
+        absent: &'static [&'static str],
+    ) -> Result<Cow<'_, Parsed>, pilotis_template::Error> {
+        if let Some(parsed) = self.parsed.get().filter(|parsed| parsed.is(name, absent)) {
+            return Ok(Cow::Borrowed(parsed));
+        }
+        let parsed = Parsed::parse(name, &self.text(), absent)?;
+        // Another chart may hold the same file under another name; then this one is not kept.
+        match self.parsed.set(parsed) {
+            Ok(()) => self.template(name, absent),
+            Err(parsed) => Ok(Cow::Owned(parsed)),
+        }
     }
 }
+
+impl PartialEq for File {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path && self.data == other.data
+    }
+}
+
+impl Eq for File {}
 
 /// A chart, as loaded. Plain data: it can be shared between threads and rendered many times.
 #[derive(Debug, Clone, Default)]
@@ -46,11 +97,11 @@ pub struct Chart {
     /// `values.yaml`; every number is a float.
     pub values: Map<String, Json>,
     /// `values.yaml` with its positions.
-    pub values_nodes: Vec<Node>,
+    pub values_nodes: Arc<[Node]>,
     /// `values.yaml` as it was written.
-    pub values_text: Option<Vec<u8>>,
+    pub values_text: Option<Bytes>,
     /// `Chart.lock` as it was written.
-    pub lock: Option<Vec<u8>>,
+    pub lock: Option<Bytes>,
     /// `values.schema.json`.
     pub schema: Option<String>,
     /// Files under `templates/`.
@@ -81,7 +132,7 @@ impl Chart {
     /// What Helm refuses, in its words.
     pub fn load_for(files: Vec<File>, compat: &Compat) -> Result<Self, Error> {
         let rules = files.iter().find(|file| file.path == ".helmignore");
-        let rules = Rules::parse(&rules.map(File::text).unwrap_or_default())?;
+        let rules = Rules::parse(&rules.map_or(Cow::Borrowed(""), File::text))?;
         let kept = files
             .into_iter()
             .filter(|file| !rules.ignores_file(&file.path));
@@ -173,10 +224,10 @@ impl Chart {
                 let read = values::read(&file.text(), !compat.merges_value_documents);
                 let (values, nodes) = read
                     .map_err(|e| Error::new(format!("cannot load values.yaml: {}", e.message)))?;
-                (self.values, self.values_nodes) = (values, nodes);
+                (self.values, self.values_nodes) = (values, nodes.into());
                 self.values_text = Some(file.data);
             }
-            "values.schema.json" => self.schema = Some(file.text()),
+            "values.schema.json" => self.schema = Some(file.text().into_owned()),
             "requirements.yaml" => {
                 let needed = Metadata::parse(&file.text(), "requirements.yaml")?;
                 self.metadata.dependencies = needed.dependencies;
@@ -189,10 +240,7 @@ impl Chart {
             path if path.starts_with("charts/") && !path.ends_with(".prov") => {
                 let inner = path["charts/".len()..].to_string();
                 let name = inner.split('/').next().unwrap_or_default().to_string();
-                subcharts.entry(name).or_default().push(File {
-                    path: inner,
-                    data: file.data,
-                });
+                subcharts.entry(name).or_default().push(file.moved(inner));
             }
             _ => self.files.push(file),
         }
@@ -217,13 +265,13 @@ impl Chart {
             ))
         };
         let loaded = if name.ends_with(".tgz") {
-            let bytes = files.first().map_or(&[][..], |file| file.data.as_slice());
+            let bytes = files.first().map_or(&[][..], |file| &file.data);
             crate::archive::unpack(bytes)
                 .and_then(|files| Self::from_files(files, depth + 1, compat))
         } else {
             let inner = files.into_iter().filter_map(|file| {
                 let (_, path) = file.path.split_once('/')?;
-                Some(File::new(path, file.data))
+                Some(file.moved(path))
             });
             Self::from_files(inner.collect(), depth + 1, compat)
         };

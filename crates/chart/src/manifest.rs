@@ -8,6 +8,7 @@ use pilotis_yaml::Node;
 
 use crate::compat::{Compat, Separator};
 use crate::errors::Error;
+use crate::parallel;
 use crate::warnings::Warning;
 
 /// Kinds in the order Helm 3 prints them: all but the last two.
@@ -95,6 +96,10 @@ pub struct Hook {
     pub delete_policies: Vec<String>,
 }
 
+/// Columns looked at for values near a problem, and most values named.
+const COLUMNS_MAX: u32 = 200;
+const WRITTEN_MAX: usize = 4;
+
 impl Manifest {
     /// Where in its template a place of [`Manifest::text`] comes from; line and column start at 1.
     pub fn position(&self, line: u32, column: u32) -> Option<Position> {
@@ -108,10 +113,32 @@ impl Manifest {
 
     /// Paths of the values that the template read to write a place, such as `image.tag`.
     pub fn values(&self, line: u32, column: u32) -> Vec<String> {
-        let piece = self
-            .offset(line, column)
-            .and_then(|offset| self.output.piece(offset));
-        piece.map(|piece| piece.reads.clone()).unwrap_or_default()
+        let offset = self.offset(line, column);
+        let piece = offset.and_then(|offset| self.output.piece(offset));
+        piece.map(|piece| piece.reads).unwrap_or_default()
+    }
+
+    /// Values written on a line and the two before it, nearest first, and where in templates.
+    fn written(&self, line: u32) -> Vec<(String, Position)> {
+        let mut found: Vec<(String, Position)> = Vec::new();
+        for line in (line.saturating_sub(2).max(1)..=line).rev() {
+            let text = self.text.lines().nth(line as usize - 1).unwrap_or_default();
+            let columns = 1..=u32::try_from(text.chars().count())
+                .unwrap_or(0)
+                .min(COLUMNS_MAX);
+            for column in columns {
+                let Some(place) = self.position(line, column) else {
+                    continue;
+                };
+                for path in self.values(line, column) {
+                    let is_known = found.iter().any(|(other, _)| *other == path);
+                    if !is_known && found.len() < WRITTEN_MAX {
+                        found.push((path, place.clone()));
+                    }
+                }
+            }
+        }
+        found
     }
 
     fn offset(&self, line: u32, column: u32) -> Option<usize> {
@@ -142,18 +169,9 @@ pub(crate) fn sort(
     let order = compat.kind_order;
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let (mut manifests, mut hooks) = (Vec::new(), Vec::new());
-    for file in &files {
-        let text = file.output.text();
-        if file
-            .path
-            .rsplit('/')
-            .next()
-            .is_some_and(|name| name.starts_with('_'))
-        {
-            continue;
-        }
-        for (start, document) in split(&text, compat) {
-            let manifest = read(file, start, document, compat)?;
+    let size = |file: &RenderedFile| file.output.bytes.len();
+    for found in parallel::map(&files, size, |file| read_all(file, compat)) {
+        for manifest in found? {
             match hook_of(&manifest) {
                 None => manifests.push(manifest),
                 Some(None) => warnings.push(unknown_hook(&manifest)),
@@ -164,6 +182,19 @@ pub(crate) fn sort(
     manifests.sort_by_key(|manifest| rank(&manifest.kind, order));
     hooks.sort_by_key(|hook| rank(&hook.manifest.kind, order));
     Ok((manifests, hooks))
+}
+
+/// The objects of a file.
+fn read_all(file: &RenderedFile, compat: &Compat) -> Result<Vec<Manifest>, Error> {
+    let name = file.path.rsplit('/').next().unwrap_or_default();
+    if name.starts_with('_') {
+        return Ok(Vec::new());
+    }
+    let text = file.output.text();
+    let documents = split(&text, compat).into_iter();
+    documents
+        .map(|(start, document)| read(file, start, document, compat))
+        .collect()
 }
 
 /// Known kinds by their place, unknown ones after them by name.
@@ -267,13 +298,15 @@ fn read(file: &RenderedFile, start: usize, text: &str, compat: &Compat) -> Resul
             "YAML parse error on {}: error converting YAML to JSON: {}",
             manifest.source, error.message
         );
-        Error::at(message, manifest.position(error.line, error.column))
+        let mut failure = Error::at(message, manifest.position(error.line, error.column));
+        failure.written = manifest.written(error.line);
+        failure
     };
     let node = pilotis_yaml::parse_first(text).map_err(|error| fail(&manifest, error))?;
     let Some(node) = node else {
         return Ok(manifest);
     };
-    pilotis_yaml::to_json(&node).map_err(|error| fail(&manifest, error))?;
+    pilotis_yaml::check_json(&node).map_err(|error| fail(&manifest, error))?;
     let head = Head::read(&node, compat.release_package).map_err(|reason| {
         let message = format!(
             "YAML parse error on {}: error unmarshaling JSON: while decoding JSON: json: {reason}",

@@ -92,12 +92,17 @@ impl Metadata {
             Err(error) => Err(error),
         };
         let json = converted.map_err(|e| wrap(format!("error converting YAML to JSON: {e}")))?;
+        Self::from_json(json).map_err(|error| wrap(error.message))
+    }
+
+    /// The same from JSON somebody read.
+    pub(crate) fn from_json(json: Json) -> Result<Self, Error> {
         let json = texts(json);
         if json.is_null() {
             return Ok(Self::default());
         }
         serde_json::from_value(json).map_err(|error| {
-            wrap(format!(
+            Error::new(format!(
                 "error unmarshaling JSON: while decoding JSON: json: {error}"
             ))
         })
@@ -147,6 +152,46 @@ impl Metadata {
 
     /// `Chart.yaml` as Helm writes it: keys sorted, empty fields left out.
     pub fn to_yaml(&self) -> String {
+        pilotis_yaml::emit(&self.to_file(), pilotis_yaml::Flavour::GoV2)
+    }
+
+    /// JSON as Go writes the structure: fields in its order, empty ones left out. The
+    /// configuration of a chart in an OCI registry is these bytes.
+    pub fn to_go_json(&self) -> String {
+        const ORDER: [&str; 17] = [
+            "name",
+            "home",
+            "sources",
+            "version",
+            "description",
+            "keywords",
+            "maintainers",
+            "icon",
+            "apiVersion",
+            "condition",
+            "tags",
+            "appVersion",
+            "deprecated",
+            "annotations",
+            "kubeVersion",
+            "dependencies",
+            "type",
+        ];
+        let file = self.to_file();
+        let list = |texts: Vec<String>| format!("[{}]", texts.join(","));
+        let maintainers = self.maintainers.iter().map(Maintainer::to_go_json);
+        let dependencies = self.dependencies.iter().map(Dependency::to_go_json);
+        let (maintainers, dependencies) =
+            (list(maintainers.collect()), list(dependencies.collect()));
+        in_order(&file, &ORDER, |key| match key {
+            "maintainers" => Some(maintainers.clone()),
+            "dependencies" => Some(dependencies.clone()),
+            _ => None,
+        })
+    }
+
+    /// The fields that are not empty.
+    pub(crate) fn to_file(&self) -> Json {
         let maintainers: Vec<Json> = self
             .maintainers
             .iter()
@@ -172,7 +217,7 @@ impl Metadata {
             "dependencies": dependencies.collect::<Vec<Json>>(),
             "type": self.chart_type,
         });
-        pilotis_yaml::emit(&filled(all, &[]), pilotis_yaml::Flavour::GoV2)
+        filled(all, &[])
     }
 
     /// `.Chart` as templates of Helm 4 see it.
@@ -215,7 +260,22 @@ impl Dependency {
         }
     }
 
-    fn to_file(&self) -> Json {
+    /// JSON as Go writes the structure: fields in its order.
+    pub(crate) fn to_go_json(&self) -> String {
+        const ORDER: [&str; 8] = [
+            "name",
+            "version",
+            "repository",
+            "condition",
+            "tags",
+            "enabled",
+            "import-values",
+            "alias",
+        ];
+        in_order(&self.to_file(), &ORDER, |_| None)
+    }
+
+    pub(crate) fn to_file(&self) -> Json {
         let all = json!({
             "name": self.name,
             "version": self.version,
@@ -241,6 +301,26 @@ impl Dependency {
             "Alias": self.alias,
         })
     }
+}
+
+impl Maintainer {
+    fn to_go_json(&self) -> String {
+        let all = filled(
+            json!({"name": self.name, "email": self.email, "url": self.url}),
+            &[],
+        );
+        in_order(&all, &["name", "email", "url"], |_| None)
+    }
+}
+
+/// An object in JSON as Go writes it, its keys in an order; some values may be given as text.
+fn in_order(object: &Json, order: &[&str], text: impl Fn(&str) -> Option<String>) -> String {
+    let pairs = order.iter().filter_map(|key| {
+        let value = object.get(key)?;
+        let value = text(key).unwrap_or_else(|| pilotis_template::json_text(value, true));
+        Some(format!("\"{key}\":{value}"))
+    });
+    format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
 }
 
 /// An object without its empty fields, except some.

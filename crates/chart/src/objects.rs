@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use pilotis_template::{List, ListKind, Map, MapKind, Method, Object, Value};
 use pilotis_yaml::{Flavour, emit};
 use serde_json::Value as Json;
@@ -14,13 +15,13 @@ use crate::metadata::Metadata;
 
 /// `.Files`: the chart's files that are no templates.
 #[derive(Clone)]
-pub(crate) struct Files(Rc<BTreeMap<String, Rc<[u8]>>>);
+pub(crate) struct Files(Rc<BTreeMap<String, Bytes>>);
 
 impl Files {
     pub(crate) fn new(files: &[File]) -> Self {
         let pairs = files
             .iter()
-            .map(|file| (file.path.clone(), Rc::from(&file.data[..])));
+            .map(|file| (file.path.clone(), file.data.clone()));
         Self(Rc::new(pairs.collect()))
     }
 
@@ -36,7 +37,7 @@ impl Files {
         });
         Self(Rc::new(
             pairs
-                .map(|(path, data)| (path.clone(), Rc::clone(data)))
+                .map(|(path, data)| (path.clone(), data.clone()))
                 .collect(),
         ))
     }

@@ -1,5 +1,7 @@
 //! Who set a value: a values file, a flag, or the defaults of a chart.
 
+use std::sync::Arc;
+
 use pilotis_report::Position;
 use pilotis_yaml::Node;
 
@@ -11,7 +13,7 @@ use crate::values::{Values, position_in};
 pub struct Origins {
     user: Values,
     /// Scope, tree and file of each chart's defaults.
-    defaults: Vec<(Vec<String>, Vec<Node>, String)>,
+    defaults: Vec<(Vec<String>, Arc<[Node]>, String)>,
 }
 
 impl Origins {
@@ -28,11 +30,16 @@ impl Origins {
     fn collect(&mut self, chart: &Chart, scope: &[String]) {
         let file = format!("{}/values.yaml", chart.full_path);
         self.defaults
-            .push((scope.to_vec(), chart.values_nodes.clone(), file));
+            .push((scope.to_vec(), Arc::clone(&chart.values_nodes), file));
         for child in &chart.dependencies {
             let below = [scope, &[child.name().to_string()]].concat();
             self.collect(child, &below);
         }
+    }
+
+    /// Where the user set a path, be it to nothing.
+    pub(crate) fn user_position(&self, path: &[String]) -> Option<Position> {
+        self.user.position(path)
     }
 
     /// Who set the value at a path last.

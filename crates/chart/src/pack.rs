@@ -46,10 +46,10 @@ fn collect(chart: &Chart, prefix: &str, out: &mut Vec<(String, Vec<u8>)>) -> Res
         metadata.to_yaml().into_bytes(),
     ));
     if let Some(lock) = chart.lock.as_ref().filter(|_| !is_v1) {
-        out.push((format!("{base}/Chart.lock"), lock.clone()));
+        out.push((format!("{base}/Chart.lock"), lock.to_vec()));
     }
     if let Some(values) = &chart.values_text {
-        out.push((format!("{base}/values.yaml"), values.clone()));
+        out.push((format!("{base}/values.yaml"), values.to_vec()));
     }
     if let Some(schema) = &chart.schema {
         let parsed: Result<serde_json::Value, _> = serde_json::from_str(schema);
@@ -64,7 +64,7 @@ fn collect(chart: &Chart, prefix: &str, out: &mut Vec<(String, Vec<u8>)>) -> Res
         ));
     }
     for file in chart.templates.iter().chain(&chart.files) {
-        out.push((format!("{base}/{}", file.path), file.data.clone()));
+        out.push((format!("{base}/{}", file.path), file.data.to_vec()));
     }
     for dependency in &chart.dependencies {
         collect(dependency, &format!("{base}/charts/"), out)?;

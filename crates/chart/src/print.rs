@@ -19,6 +19,11 @@ pub struct Printing {
 
 /// The bytes of standard output.
 pub fn print(rendered: &Rendered, printing: Printing) -> String {
+    with_hooks(&objects(rendered, printing), rendered, printing)
+}
+
+/// Everything but the hooks, as Helm 3 hands it to a post-renderer.
+pub(crate) fn objects(rendered: &Rendered, printing: Printing) -> String {
     let mut out = String::new();
     let mut add = |source: &str, text: &str| {
         out.push_str(&format!("---\n# Source: {source}\n{text}\n"));
@@ -31,7 +36,12 @@ pub fn print(rendered: &Rendered, printing: Printing) -> String {
     for manifest in &rendered.manifests {
         add(&manifest.source, &manifest.text);
     }
-    let mut out = format!("{}\n", out.trim());
+    out
+}
+
+/// The objects as they are printed, and the hooks after them.
+pub(crate) fn with_hooks(objects: &str, rendered: &Rendered, printing: Printing) -> String {
+    let mut out = format!("{}\n", objects.trim());
     if !printing.no_hooks {
         for hook in &rendered.hooks {
             let is_test = hook.events.iter().any(|event| event == "test");

@@ -1,11 +1,14 @@
 //! A chart, values and a release to manifests.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use pilotis_report::Position;
-use pilotis_template::{Environment, Limits, Machine, Map, MapKind, Note, Output, Set, Value};
+use pilotis_template::{
+    Environment, Limits, Machine, Map, MapKind, Note, Output, Set, Value, Watched,
+};
 use serde_json::{Map as Table, Value as Json};
 
 use crate::capabilities::Capabilities;
@@ -16,9 +19,10 @@ use crate::load::{Chart, File};
 use crate::manifest::{self, Hook, Manifest, RenderedFile};
 use crate::objects;
 use crate::origins::Origins;
+use crate::post_render::PostRenderer;
 use crate::values::{Values, steps};
 use crate::warnings::Warning;
-use crate::{dependencies, explain, schema};
+use crate::{dependencies, explain, parallel, schema};
 
 /// The release templates believe to be part of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +55,29 @@ pub struct Options {
     pub compat: Compat,
     /// Whether `values.schema.json` is not looked at.
     pub skip_schema: bool,
+    /// What changes the manifests before they are printed.
+    pub post_renderer: Option<PostRenderer>,
+    /// Templates to execute, by their path below the chart, where `*` stands for anything; the
+    /// others can be included all the same. None means all.
+    pub only: Option<Vec<String>>,
+    /// Whether to record what templates execute and read.
+    pub watch: bool,
     /// What one rendering may use; none means limits that fit every known chart.
     pub limits: Option<Limits>,
+}
+
+impl Options {
+    fn wants(&self, chart: &Chart, path: &str) -> bool {
+        let Some(only) = &self.only else {
+            return true;
+        };
+        let inside = path.strip_prefix(&chart.full_path);
+        let inside = inside
+            .and_then(|path| path.strip_prefix('/'))
+            .unwrap_or(path);
+        only.iter()
+            .any(|pattern| crate::testing::matches(pattern, inside))
+    }
 }
 
 /// What a chart renders to.
@@ -68,6 +93,7 @@ pub struct Rendered {
     pub notes: Option<String>,
     /// What Helm logs on the way, one line each.
     pub warnings: Vec<String>,
+    pub(crate) watched: Option<Watched>,
     origins: Origins,
 }
 
@@ -103,8 +129,9 @@ pub fn render(
         capabilities,
         options: run.0,
         environment: run.1,
+        watched: RefCell::default(),
     };
-    deep(|| job.run(chart)).unwrap_or_else(Err)
+    deep(move || job.run(chart)).unwrap_or_else(Err)
 }
 
 /// The values templates would see, and who set each of them.
@@ -156,12 +183,39 @@ pub(crate) fn render_files(
         capabilities,
         options: run.0,
         environment: run.1,
+        watched: RefCell::default(),
     };
-    let files = deep(|| job.files(chart));
+    let files = deep(move || job.files(chart));
     files.unwrap_or_else(|error| Files {
         result: Err(Some(error)),
         warnings: Vec::new(),
     })
+}
+
+/// Renders the templates of a chart as [`render`] does, up to their texts.
+pub(crate) fn render_templates(
+    chart: &Chart,
+    values: &Values,
+    release: &Release,
+    capabilities: &Capabilities,
+    run: (&Options, &(dyn Environment + Sync)),
+) -> Result<(Vec<RenderedFile>, Option<Watched>), Error> {
+    let job = Job {
+        values,
+        release,
+        capabilities,
+        options: run.0,
+        environment: run.1,
+        watched: RefCell::default(),
+    };
+    let work = move || {
+        let mut warnings = Vec::new();
+        let (chart, merged) = job.prepare(chart, &mut warnings)?;
+        job.check_kube_version(&chart)?;
+        let files = job.execute(&chart, &merged, &mut warnings)?;
+        Ok((files, job.watched.take()))
+    };
+    deep(work).unwrap_or_else(Err)
 }
 
 /// Runs work on a stack deep enough for templates that include one another.
@@ -169,10 +223,14 @@ fn deep<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Error> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("chart-render".into());
         let spawned = thread.stack_size(STACK_BYTES).spawn_scoped(scope, work);
-        let broken = |_| Error::new("cannot start a thread to render in");
-        let joined = spawned.map_err(broken)?.join();
+        let joined = spawned.map_err(no_thread)?.join();
         joined.map_err(|_| Error::new("rendering template failed"))
     })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what map_err gives")]
+fn no_thread(error: std::io::Error) -> Error {
+    Error::new(format!("cannot start a thread to render in: {error}"))
 }
 
 struct Job<'a> {
@@ -181,6 +239,7 @@ struct Job<'a> {
     capabilities: &'a Capabilities,
     options: &'a Options,
     environment: &'a (dyn Environment + Sync),
+    watched: RefCell<Option<Watched>>,
 }
 
 impl Job<'_> {
@@ -189,8 +248,21 @@ impl Job<'_> {
         let mut warnings = Vec::new();
         let result = self.prepare(chart, &mut warnings);
         let result = result.and_then(|(chart, merged)| {
-            self.make(&chart, &merged, &mut warnings)
-                .map_err(Error::after_values)
+            let mut later = Vec::new();
+            let check = || match self.options.skip_schema {
+                true => Ok(()),
+                false => schema::check(&chart, &merged),
+            };
+            let mut make = || self.make(&chart, &merged, &mut later);
+            let (checked, made) = if schema::is_any(&chart) {
+                parallel::both(check, make).map_err(no_thread)?
+            } else {
+                (check(), make())
+            };
+            // Values that do not fit come before whatever rendering them would say.
+            checked?;
+            warnings.append(&mut later);
+            made.map_err(Error::after_values)
         });
         let lines: Vec<String> = warnings.iter().map(|line| line.text(compat)).collect();
         match result {
@@ -263,9 +335,6 @@ impl Job<'_> {
             warnings,
         };
         let merged = coalescer.chart(&chart, values)?;
-        if !self.options.skip_schema {
-            schema::check(&chart, &merged)?;
-        }
         Ok((chart, merged))
     }
 
@@ -279,6 +348,7 @@ impl Job<'_> {
         let files = self.execute(chart, merged, warnings)?;
         let mut rendered = Rendered {
             origins: Origins::new(self.values, chart),
+            watched: self.watched.take(),
             ..Rendered::default()
         };
         collect_crds(chart, &mut rendered.crds);
@@ -287,9 +357,22 @@ impl Job<'_> {
             .into_iter()
             .partition(|file| file.path.ends_with("NOTES.txt"));
         let notes = notes.into_iter().find(|file| file.path == own_notes);
-        rendered.notes = notes.map(|file| file.output.text());
+        rendered.notes = notes.map(|file| file.output.text().into_owned());
         let compat = &self.options.compat;
-        (rendered.manifests, rendered.hooks) = manifest::sort(files, compat, warnings)?;
+        let files = match &self.options.post_renderer {
+            Some(renderer) if compat.post_renders_files => renderer.files(files, compat)?,
+            _ => files,
+        };
+        (rendered.manifests, rendered.hooks) =
+            manifest::sort(files, compat, warnings).map_err(|mut error| {
+                let given = explain::Given {
+                    chart,
+                    values: merged,
+                    origins: &rendered.origins,
+                };
+                error.explanation = explain::text(&error, given).map(Box::new);
+                error
+            })?;
         Ok(rendered)
     }
 
@@ -329,14 +412,22 @@ impl Job<'_> {
             let depth = |name: &str| name.matches('/').count();
             depth(b).cmp(&depth(a)).then_with(|| b.cmp(a))
         });
-        let mut set = Set::without(self.options.compat.functions_absent);
-        for name in &names {
-            let text = &templates[*name].text;
-            set.add(name, text)
-                .map_err(|error| Error::parse(name, &error))?;
+        let set_absent = self.options.compat.functions_absent;
+        let mut set = Set::without(set_absent);
+        let files: Vec<(&String, &File)> = names
+            .iter()
+            .map(|name| (*name, templates[*name].file))
+            .collect();
+        let size = |(name, file): &(&String, &File)| file.bytes_to_parse(name, set_absent);
+        let parsed = parallel::map(&files, size, |(name, file)| file.template(name, set_absent));
+        for (name, parsed) in names.iter().zip(parsed) {
+            set.put(&*parsed.map_err(|error| Error::parse(name, &error))?);
         }
         let mut machine = Machine::new(set, self.environment);
         machine.limits = self.options.limits.unwrap_or(LIMITS);
+        if self.options.watch {
+            machine.watch();
+        }
         let mut files = Vec::new();
         for name in &names {
             let template = &templates[*name];
@@ -344,6 +435,7 @@ impl Job<'_> {
                 .rsplit('/')
                 .next()
                 .is_some_and(|base| base.starts_with('_'))
+                || !self.options.wants(chart, name)
             {
                 continue;
             }
@@ -361,6 +453,7 @@ impl Job<'_> {
                 output: Arc::new(output),
             });
         }
+        *self.watched.borrow_mut() = machine.watched();
         Ok(files)
     }
 
@@ -371,11 +464,15 @@ impl Job<'_> {
         error: &pilotis_template::Error,
         about: (&Chart, &Table<String, Json>),
     ) -> Error {
-        let (chart, merged) = about;
-        let origins = Origins::new(self.values, chart);
-        let explanation = explain::execution(&error.chain, chart, merged, &origins);
+        let (chart, values) = about;
+        let origins = &Origins::new(self.values, chart);
+        let given = explain::Given {
+            chart,
+            values,
+            origins,
+        };
         Error {
-            explanation: explanation.map(Box::new),
+            explanation: explain::execution(error, given).map(Box::new),
             ..Error::execution(name, error, self.options.compat.error_style)
         }
     }
@@ -401,8 +498,8 @@ impl Job<'_> {
     }
 }
 
-struct Template {
-    text: String,
+struct Template<'a> {
+    file: &'a File,
     data: Map,
     base_path: String,
 }
@@ -444,12 +541,12 @@ fn deprecated() -> Warning {
 }
 
 /// The templates of a chart and its subcharts, each with the data it will see.
-fn collect(
-    chart: &Chart,
+fn collect<'a>(
+    chart: &'a Chart,
     values: Value,
     is_root: bool,
     shared: &Shared,
-    templates: &mut BTreeMap<String, Template>,
+    templates: &mut BTreeMap<String, Template<'a>>,
 ) -> Map {
     let about = match shared.chart_object {
         ChartObject::Map => objects::chart_map(&chart.metadata, is_root),
@@ -484,7 +581,7 @@ fn collect(
             continue;
         }
         let template = Template {
-            text: String::from_utf8_lossy(&file.data).into_owned(),
+            file,
             data: data.clone(),
             base_path: format!("{}/templates", chart.full_path),
         };
@@ -503,10 +600,7 @@ pub(crate) fn collect_crds(chart: &Chart, out: &mut Vec<File>) {
             .unwrap_or_default()
             .to_lowercase();
         if file.path.starts_with("crds/") && EXTENSIONS.contains(&extension.as_str()) {
-            out.push(File {
-                path: format!("{}/{}", chart.full_path, file.path),
-                data: file.data.clone(),
-            });
+            out.push(file.moved(format!("{}/{}", chart.full_path, file.path)));
         }
     }
     for child in &chart.dependencies {

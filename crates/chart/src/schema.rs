@@ -21,6 +21,11 @@ pub(crate) fn check(chart: &Chart, values: &Map<String, Json>) -> Result<(), Err
     )))
 }
 
+/// Whether the chart or a subchart has a schema.
+pub(crate) fn is_any(chart: &Chart) -> bool {
+    chart.schema.is_some() || chart.dependencies.iter().any(is_any)
+}
+
 fn collect(chart: &Chart, values: &Map<String, Json>, out: &mut String) {
     if let Some(schema) = &chart.schema
         && let Err(message) = validate(schema, values)

@@ -89,7 +89,7 @@ fn set_absent_aside(files: &mut [File]) {
     if let Some(list) = value["dependencies"].as_array_mut() {
         list.retain(|_| kept.next().unwrap_or(true));
     }
-    metadata.data = value.to_string().into_bytes();
+    metadata.data = value.to_string().into_bytes().into();
 }
 
 /// Whether a dependency is under `charts/`, as a folder or an archive; `paths` are the chart's.

@@ -3,12 +3,15 @@
 //! The result depends on commits and settings only and is remembered by them. Several sources are
 //! put one after the other; of two declarations of one object the last wins, with a warning.
 
+mod charts;
 mod directory;
 mod helm;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use charts::Charts;
+use pilotis_chart::Chart;
 use pilotis_git::{CommitId, File};
 use pilotis_kinds::argo::Source;
 use serde_json::Value;
@@ -62,6 +65,7 @@ pub(crate) struct Inputs<'a> {
 #[derive(Default)]
 pub(crate) struct Renderer {
     remembered: Mutex<HashMap<String, Arc<Rendered>>>,
+    charts: Charts,
 }
 
 impl Renderer {
@@ -91,13 +95,105 @@ impl Renderer {
         if let Some(found) = self.lock().get(&key) {
             return Ok(found.clone());
         }
-        let rendered = Arc::new(render_all(inputs, application, list, &commits).await?);
+        let rendered = Arc::new(self.render_all(inputs, application, list, &commits).await?);
         let mut remembered = self.lock();
         if remembered.len() >= REMEMBERED_MAX {
             remembered.clear();
         }
         remembered.insert(key, rendered.clone());
         Ok(rendered)
+    }
+
+    async fn render_all(
+        &self,
+        inputs: &Inputs<'_>,
+        application: &Application,
+        list: &[Source],
+        commits: &[CommitId],
+    ) -> Result<Rendered, RenderError> {
+        let mut rendered = Rendered {
+            revisions: commits.iter().map(CommitId::to_string).collect(),
+            ..Rendered::default()
+        };
+        let all: Vec<(&Source, CommitId)> = list.iter().zip(commits.iter().copied()).collect();
+        for (source, commit) in &all {
+            if source.reference.is_some() && source.path.is_none() && source.chart.is_none() {
+                rendered.types.push(String::new());
+                continue;
+            }
+            let place = Place {
+                source,
+                commit: *commit,
+                all: &all,
+            };
+            let (kind, objects) = self.render_one(inputs, application, &place).await?;
+            rendered.types.push(kind.to_owned());
+            rendered.objects.extend(objects);
+        }
+        Ok(rendered)
+    }
+
+    async fn render_one(
+        &self,
+        inputs: &Inputs<'_>,
+        application: &Application,
+        place: &Place<'_>,
+    ) -> Result<(&'static str, Vec<Value>), RenderError> {
+        let source = place.source;
+        if source.chart.is_some() {
+            let message =
+                "chart repositories are not supported yet, use a chart in a Git repository";
+            return Err(RenderError::Unsupported(message.to_owned()));
+        }
+        let path = source.path.as_deref().unwrap_or_default();
+        let root = path.trim_matches('/').to_owned();
+        let (url, commit) = (&source.repo_url, place.commit);
+        let id = inputs.sources.content_id(url, commit, path).await?;
+        let kept = id.as_deref().and_then(|id| self.charts.get(id));
+        let files = match kept {
+            Some(chart) => Files::Chart(chart),
+            None => {
+                let files = inputs.sources.files(url, commit, path).await?;
+                self.load(id, files, &root).await?
+            }
+        };
+        match files {
+            Files::Chart(chart) => {
+                let job = helm_job(inputs, application, place, (chart, root)).await?;
+                Ok(("Helm", on_a_thread(move || helm::objects(job)).await?))
+            }
+            Files::Others(files) => {
+                let settings = source.directory.clone().unwrap_or_default();
+                Ok(("Directory", directory::manifests(&files, &root, &settings)?))
+            }
+        }
+    }
+
+    /// Tells what a directory holds, and keeps a chart for the next time.
+    async fn load(
+        &self,
+        id: Option<String>,
+        files: Vec<File>,
+        root: &str,
+    ) -> Result<Files, RenderError> {
+        let has = |name: &str| files.iter().any(|file| relative(file, root) == name);
+        if has("Chart.yaml") {
+            let bytes = files.iter().map(|file| file.bytes.len()).sum();
+            let root = root.to_owned();
+            let chart = Arc::new(on_a_thread(move || helm::load(&files, &root)).await?);
+            if let Some(id) = id {
+                self.charts.keep(id, bytes, &chart);
+            }
+            return Ok(Files::Chart(chart));
+        }
+        if ["kustomization.yaml", "kustomization.yml", "Kustomization"]
+            .iter()
+            .any(|name| has(name))
+        {
+            let message = "kustomize sources are not supported yet";
+            return Err(RenderError::Unsupported(message.to_owned()));
+        }
+        Ok(Files::Others(files))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Rendered>>> {
@@ -129,37 +225,20 @@ fn memory_key(
         .collect()
 }
 
-async fn render_all(
-    inputs: &Inputs<'_>,
-    application: &Application,
-    list: &[Source],
-    commits: &[CommitId],
-) -> Result<Rendered, RenderError> {
-    let mut rendered = Rendered {
-        revisions: commits.iter().map(CommitId::to_string).collect(),
-        ..Rendered::default()
-    };
-    let all: Vec<(&Source, CommitId)> = list.iter().zip(commits.iter().copied()).collect();
-    for (source, commit) in &all {
-        if source.reference.is_some() && source.path.is_none() && source.chart.is_none() {
-            rendered.types.push(String::new());
-            continue;
-        }
-        let path = source.path.as_deref().unwrap_or_default();
-        let files = inputs
-            .sources
-            .files(&source.repo_url, *commit, path)
-            .await?;
-        let place = Place {
-            source,
-            commit: *commit,
-            all: &all,
-        };
-        let (kind, objects) = render_one(inputs, application, &place, files).await?;
-        rendered.types.push(kind.to_owned());
-        rendered.objects.extend(objects);
-    }
-    Ok(rendered)
+/// What lies at a source's path.
+enum Files {
+    Chart(Arc<Chart>),
+    Others(Vec<File>),
+}
+
+/// Runs work that takes a processor for itself.
+async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, RenderError> + Send + 'static,
+) -> Result<T, RenderError> {
+    let interrupted = |_| RenderError::Unsupported("rendering was interrupted".to_owned());
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(interrupted)?
 }
 
 /// One source among all of its application.
@@ -169,47 +248,12 @@ struct Place<'a> {
     all: &'a [(&'a Source, CommitId)],
 }
 
-async fn render_one(
-    inputs: &Inputs<'_>,
-    application: &Application,
-    place: &Place<'_>,
-    files: Vec<File>,
-) -> Result<(&'static str, Vec<Value>), RenderError> {
-    let source = place.source;
-    if source.chart.is_some() {
-        let message = "chart repositories are not supported yet, use a chart in a Git repository";
-        return Err(RenderError::Unsupported(message.to_owned()));
-    }
-    let root = source
-        .path
-        .as_deref()
-        .unwrap_or_default()
-        .trim_matches('/')
-        .to_owned();
-    let has = |name: &str| files.iter().any(|file| relative(file, &root) == name);
-    if has("Chart.yaml") {
-        let job = helm_job(inputs, application, place, (files, root)).await?;
-        let interrupted = |_| RenderError::Unsupported("rendering was interrupted".to_owned());
-        let objects = tokio::task::spawn_blocking(move || helm::objects(job));
-        return Ok(("Helm", objects.await.map_err(interrupted)??));
-    }
-    if ["kustomization.yaml", "kustomization.yml", "Kustomization"]
-        .iter()
-        .any(|name| has(name))
-    {
-        let message = "kustomize sources are not supported yet";
-        return Err(RenderError::Unsupported(message.to_owned()));
-    }
-    let settings = source.directory.clone().unwrap_or_default();
-    Ok(("Directory", directory::manifests(&files, &root, &settings)?))
-}
-
 /// Reads what a chart needs besides its own files.
 async fn helm_job(
     inputs: &Inputs<'_>,
     application: &Application,
     place: &Place<'_>,
-    (files, root): (Vec<File>, String),
+    (chart, root): (Arc<Chart>, String),
 ) -> Result<helm::Job, RenderError> {
     let helm = place.source.helm.clone().unwrap_or_default();
     let mut values_files = Vec::new();
@@ -231,7 +275,7 @@ async fn helm_job(
     seed.extend_from_slice(application.key.to_string().as_bytes());
     let own = application.namespace().to_owned();
     Ok(helm::Job {
-        files,
+        chart,
         root,
         values_files,
         parameter_files,

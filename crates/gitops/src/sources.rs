@@ -195,6 +195,18 @@ impl Sources {
         .await
     }
 
+    /// Equal ids mean equal content at a path, whatever the commit; `None` when nothing is there.
+    pub(crate) async fn content_id(
+        &self,
+        url: &str,
+        commit: CommitId,
+        path: &str,
+    ) -> Result<Option<String>, SourceError> {
+        let path = path.to_owned();
+        self.read(url, move |repository| repository.content_id(commit, &path))
+            .await
+    }
+
     /// One file of a commit as text; `None` when there is none.
     pub(crate) async fn text(
         &self,

@@ -8,6 +8,7 @@ mod platform;
 mod settings;
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
         return code;
     }
     pilotis_sandbox::memory::limit_arenas();
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::try_parse_from(words()) {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() => {
             eprint!("{}", cli::problem::of_arguments(&error));
@@ -49,6 +50,16 @@ fn main() -> ExitCode {
             outcome.into()
         }
     }
+}
+
+/// The command line; a program called `helm` is one that runs `helm`.
+fn words() -> Vec<std::ffi::OsString> {
+    let mut words: Vec<_> = std::env::args_os().collect();
+    let name = words.first().and_then(|first| Path::new(first).file_name());
+    if name.is_some_and(|name| name == "helm") {
+        words.insert(1, "helm".into());
+    }
+    words
 }
 
 /// The program under another name: a pod's shim, the builder pod, one step of a build. Decided

@@ -6,6 +6,9 @@
 /// Arenas of the process: enough for two busy threads, and little to keep.
 #[cfg(target_env = "gnu")]
 const ARENAS: libc::c_int = 2;
+/// Bytes the heap of a short command grows by.
+#[cfg(target_env = "gnu")]
+const TOP_PAD_BYTES: libc::c_int = 1 << 20;
 
 /// Limits the arenas; call it before the first thread starts.
 pub fn limit_arenas() {
@@ -13,6 +16,17 @@ pub fn limit_arenas() {
     // SAFETY: `mallopt` takes no pointer; an unknown parameter is refused, not undefined.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, ARENAS);
+    }
+}
+
+/// For a command that ends soon and renders on threads: all of them take memory from the one heap
+/// that grows without a system call for every few pages.
+pub fn one_arena() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: as in `limit_arenas`.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+        libc::mallopt(libc::M_TOP_PAD, TOP_PAD_BYTES);
     }
 }
 

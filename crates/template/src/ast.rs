@@ -1,7 +1,7 @@
 //! The tree of a template, and how Go prints its nodes in messages.
 
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::functions::Function;
 use crate::literal::Number;
@@ -9,10 +9,8 @@ use crate::text::Text;
 
 /// One named template.
 pub(crate) struct Tree {
-    pub(crate) name: Rc<str>,
-    /// The file it stands in.
-    pub(crate) source: u32,
-    pub(crate) root: Vec<Node>,
+    pub(crate) name: Arc<str>,
+    pub(crate) root: Box<[Node]>,
 }
 
 impl Tree {
@@ -32,34 +30,34 @@ pub(crate) struct Node {
 }
 
 pub(crate) enum NodeKind {
-    Text(Rc<[u8]>),
+    Text(Box<[u8]>),
     Action(Pipe),
-    If(Branch),
-    With(Branch),
-    Range(Branch),
-    Template(Rc<str>, Option<Pipe>),
+    If(Box<Branch>),
+    With(Box<Branch>),
+    Range(Box<Branch>),
+    Template(Arc<str>, Option<Box<Pipe>>),
     Break,
     Continue,
 }
 
 pub(crate) struct Branch {
     pub(crate) pipe: Pipe,
-    pub(crate) list: Vec<Node>,
-    pub(crate) otherwise: Option<Vec<Node>>,
+    pub(crate) list: Box<[Node]>,
+    pub(crate) otherwise: Option<Box<[Node]>>,
 }
 
 /// `$a, $b := command | command`.
 pub(crate) struct Pipe {
     pub(crate) pos: u32,
     pub(crate) assigns: bool,
-    pub(crate) declares: Vec<Rc<str>>,
-    pub(crate) commands: Vec<Command>,
+    pub(crate) declares: Box<[Arc<str>]>,
+    pub(crate) commands: Box<[Command]>,
 }
 
 /// A word and its arguments.
 pub(crate) struct Command {
     pub(crate) pos: u32,
-    pub(crate) args: Vec<Expr>,
+    pub(crate) args: Box<[Expr]>,
 }
 
 pub(crate) struct Expr {
@@ -71,16 +69,17 @@ pub(crate) enum ExprKind {
     Bool(bool),
     Dot,
     Nil,
-    Number(String, Number),
+    Number(Box<str>, Number),
     String {
-        quoted: String,
+        /// As it was written, where that is not how Go would quote it.
+        written: Option<Box<str>>,
         text: Text,
     },
-    Field(Vec<Rc<str>>),
+    Field(Box<[Arc<str>]>),
     /// `$name` first, then fields.
-    Variable(Vec<Rc<str>>),
+    Variable(Box<[Arc<str>]>),
     Function(&'static Function),
-    Chain(Box<Expr>, Vec<Rc<str>>),
+    Chain(Box<Expr>, Box<[Arc<str>]>),
     Pipe(Pipe),
 }
 
@@ -91,7 +90,10 @@ impl fmt::Display for Expr {
             ExprKind::Dot => f.write_str("."),
             ExprKind::Nil => f.write_str("nil"),
             ExprKind::Number(text, _) => f.write_str(text),
-            ExprKind::String { quoted, .. } => f.write_str(quoted),
+            ExprKind::String { written, text } => match written {
+                Some(written) => f.write_str(written),
+                None => f.write_str(&crate::literal::quote(text.bytes())),
+            },
             ExprKind::Field(names) => write_fields(f, names),
             ExprKind::Variable(names) => {
                 f.write_str(&names[0])?;
@@ -110,7 +112,7 @@ impl fmt::Display for Expr {
     }
 }
 
-fn write_fields(f: &mut fmt::Formatter<'_>, names: &[Rc<str>]) -> fmt::Result {
+fn write_fields(f: &mut fmt::Formatter<'_>, names: &[Arc<str>]) -> fmt::Result {
     names.iter().try_for_each(|name| write!(f, ".{name}"))
 }
 

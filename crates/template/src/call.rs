@@ -1,12 +1,13 @@
 //! Evaluates commands: fields, variables, constants, and calls with Go's checks of every argument.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::ast::{Command, Expr, ExprKind};
 use crate::error::Error;
 use crate::exec::{At, Frame, Operand};
 use crate::functions::{Args, Function, Type};
 use crate::literal::Number;
+use crate::output::{Read, path_of};
 use crate::value::{Map, MapKind, Value};
 
 type Evaluated = Result<Operand, Error>;
@@ -30,6 +31,50 @@ impl<'d> Given<'d, '_> {
     fn is_empty(&self) -> bool {
         self.args.is_empty() && self.last.is_none()
     }
+}
+
+/// Where a chain of fields begins, to say which value stopped it.
+enum Start {
+    Map(Map),
+    Read(Option<Arc<[Read]>>),
+}
+
+impl Start {
+    fn of(receiver: &Operand) -> Self {
+        match &receiver.value {
+            Value::Map(map) => Self::Map(map.clone()),
+            _ => Self::Read(receiver.reads.clone()),
+        }
+    }
+
+    /// Puts the path of the value a chain stopped at first, when it is one of the values.
+    fn blame(&self, mut error: Error, names: &[Arc<str>]) -> Error {
+        let found = match self {
+            Self::Read(reads) => reads.as_deref().and_then(|reads| reads.first()).cloned(),
+            Self::Map(map) => last_of_values(map, names),
+        };
+        if let Some(path) = found.as_ref().map(path_of) {
+            error.reads.retain(|other| *other != path);
+            error.reads.insert(0, path);
+        }
+        error
+    }
+}
+
+/// The last value of the values that a chain steps to from a map.
+fn last_of_values(map: &Map, names: &[Arc<str>]) -> Option<Read> {
+    let mut map = map.clone();
+    let mut last = None;
+    for name in names {
+        if let Some(path) = map.path() {
+            last = Some((Arc::clone(path), Arc::clone(name)));
+        }
+        match map.get(name.as_bytes()) {
+            Some(Value::Map(below)) => map = below,
+            _ => break,
+        }
+    }
+    last
 }
 
 impl<'t> Frame<'_, '_, 't> {
@@ -110,7 +155,7 @@ impl<'t> Frame<'_, '_, 't> {
     fn eval_variable(
         &mut self,
         expr: &'t Expr,
-        names: &'t [Rc<str>],
+        names: &'t [Arc<str>],
         given: Given<'_, 't>,
     ) -> Evaluated {
         self.at = At::Expr(expr);
@@ -127,22 +172,25 @@ impl<'t> Frame<'_, '_, 't> {
         &mut self,
         receiver: Operand,
         node: &'t Expr,
-        names: &'t [Rc<str>],
+        names: &'t [Arc<str>],
         given: Given<'_, 't>,
     ) -> Evaluated {
         let Some((name, before)) = names.split_last() else {
             return Ok(receiver);
         };
         let mut receiver = receiver;
+        let start = Start::of(&receiver);
         for name in before {
-            receiver = self.field(receiver, name, At::Expr(node), Given::nothing(given.dot))?;
+            let next = self.field(receiver, name, At::Expr(node), Given::nothing(given.dot));
+            receiver = next.map_err(|error| start.blame(error, names))?;
         }
         if let Value::Map(map) = &receiver.value
             && let Some(path) = map.path()
         {
             self.machine.read(path, name);
         }
-        self.field(receiver, name, At::Expr(node), given)
+        let value = self.field(receiver, name, At::Expr(node), given);
+        value.map_err(|error| start.blame(error, names))
     }
 
     fn field(
@@ -162,6 +210,10 @@ impl<'t> Frame<'_, '_, 't> {
             Value::Map(map) => {
                 if has_args {
                     return Err(self.fail(&format!("{name} is not a method but has arguments")));
+                }
+                let place = self.place();
+                if let Some(watch) = &mut self.machine.watch {
+                    watch.step(map, name, place);
                 }
                 return Ok(map_entry(map, name.as_bytes()));
             }
@@ -208,7 +260,11 @@ impl<'t> Frame<'_, '_, 't> {
         }
         let name = function.name;
         let types = (function.parameters, function.variadic);
-        let values = self.arguments(name, types, given)?;
+        let guards = self.machine.watch.is_some() && crate::watch::guards(name);
+        let values = self.guarded(guards, |frame| frame.arguments(name, types, given))?;
+        if let Some(watch) = &mut self.machine.watch {
+            watch.called(name, &values);
+        }
         (function.run)(self.machine, &Args::new(values))
             .map(|value| Operand::boxed(value, false))
             .map_err(|error| self.call_failed(node, name, error))
@@ -223,7 +279,8 @@ impl<'t> Frame<'_, '_, 't> {
         }
         let mut value = Operand::of(Value::Missing);
         for arg in given.args {
-            value = Operand::of(self.eval_arg(given.dot, Type::Reflect, arg)?);
+            let evaluate = |frame: &mut Self| frame.eval_arg(given.dot, Type::Reflect, arg);
+            value = Operand::of(self.guarded(true, evaluate)?);
             if value.value.truth() == (name == "or") {
                 return Ok(value);
             }

@@ -1,6 +1,6 @@
 //! Values from and to JSON, and JSON text with Go's bytes.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
@@ -23,6 +23,11 @@ impl Value {
         from_json(json, Some("".into()), MapKind::Values, true)
     }
 
+    /// The same for objects of a cluster: integers are `int64`.
+    pub(crate) fn from_object(json: &Json) -> Self {
+        from_json(json, None, MapKind::Any, true)
+    }
+
     /// The value as `encoding/json` would write it.
     ///
     /// # Errors
@@ -32,7 +37,7 @@ impl Value {
     }
 }
 
-fn from_json(json: &Json, path: Option<Rc<str>>, kind: MapKind, ints: bool) -> Value {
+fn from_json(json: &Json, path: Option<Arc<str>>, kind: MapKind, ints: bool) -> Value {
     match json {
         Json::Null => Value::Nil,
         Json::Bool(value) => Value::Bool(*value),
@@ -45,7 +50,7 @@ fn from_json(json: &Json, path: Option<Rc<str>>, kind: MapKind, ints: bool) -> V
             let items = items.iter().enumerate().map(|(index, item)| {
                 let path = path
                     .as_ref()
-                    .map(|path| Rc::from(format!("{path}[{index}]")));
+                    .map(|path| Arc::from(format!("{path}[{index}]")));
                 from_json(item, path, MapKind::Any, ints)
             });
             Value::list(items.collect())
@@ -54,8 +59,8 @@ fn from_json(json: &Json, path: Option<Rc<str>>, kind: MapKind, ints: bool) -> V
             let map = Map::with_path(kind, path.clone());
             for (key, item) in entries {
                 let path = path.as_ref().map(|path| match &**path {
-                    "" => Rc::from(key.as_str()),
-                    path => Rc::from(format!("{path}.{key}")),
+                    "" => Arc::from(key.as_str()),
+                    path => Arc::from(format!("{path}.{key}")),
                 });
                 map.insert(key, from_json(item, path, MapKind::Any, ints));
             }

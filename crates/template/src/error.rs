@@ -19,6 +19,9 @@ pub struct Error {
     pub chain: Vec<Trace>,
     /// Where the innermost problem is.
     pub place: Option<Place>,
+    /// Paths of the values that were read on the way to the innermost problem, such as `image.tag`;
+    /// the one it is about comes first when that is known.
+    pub reads: Vec<String>,
 }
 
 impl Error {
@@ -29,6 +32,7 @@ impl Error {
                 is_exec: false,
             }],
             place: None,
+            reads: Vec::new(),
         }
     }
 

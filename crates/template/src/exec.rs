@@ -8,14 +8,17 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use ahash::RandomState;
+
 use crate::ast::{Branch, Command, Expr, Node, NodeKind, Pipe, Tree};
 use crate::error::Error;
 use crate::format;
 use crate::literal::quote;
-use crate::output::{Buffer, Origin, Output, Piece};
-use crate::set::{Set, Source};
+use crate::output::{Buffer, Origin, Output, Read, path_of};
+use crate::set::{Definition, Definitions, Set, Source};
 use crate::text::Text;
 use crate::value::Value;
+use crate::watch::{Watch, Watched, guarded_by};
 
 /// What templates may ask of the world, given by the caller.
 pub trait Environment {
@@ -90,8 +93,6 @@ const INCLUDE_DEPTH_MAX: u32 = 1000;
 /// Values remembered for one piece of output.
 const READS_MAX: usize = 8;
 
-pub(crate) type Trees = HashMap<Rc<str>, Rc<Tree>>;
-
 /// One rendering: templates, limits and the state functions share.
 pub struct Machine<'e> {
     pub(crate) environment: &'e dyn Environment,
@@ -99,14 +100,20 @@ pub struct Machine<'e> {
     pub limits: Limits,
     /// What linting went past.
     pub notes: Vec<Note>,
-    trees: Rc<Trees>,
-    sources: Vec<Arc<Source>>,
+    definitions: Rc<Definitions>,
+    /// Files of the set; shared with every output.
+    files: Arc<[Arc<Source>]>,
+    /// Texts `tpl` was given; their indexes follow those of the files.
+    texts: Vec<Source>,
     absent: &'static [&'static str],
-    parsed: HashMap<Rc<[u8]>, Rc<Vec<Rc<Tree>>>>,
-    included: HashMap<Rc<str>, u32>,
+    parsed: HashMap<Arc<[u8]>, Rc<[Definition]>, RandomState>,
+    included: HashMap<Arc<str>, u32, RandomState>,
+    /// The name `$`.
+    root: Arc<str>,
     steps: u64,
     depth: u32,
     reads: Vec<Read>,
+    pub(crate) watch: Option<Box<Watch>>,
     pub(crate) patterns: HashMap<String, Rc<regex::bytes::Regex>>,
 }
 
@@ -117,16 +124,34 @@ impl<'e> Machine<'e> {
             environment,
             limits: Limits::default(),
             notes: Vec::new(),
-            trees: Rc::new(set.trees),
-            sources: set.sources,
+            definitions: Rc::new(set.definitions),
+            files: set.sources.into(),
+            texts: Vec::new(),
             absent: set.absent,
-            parsed: HashMap::new(),
-            included: HashMap::new(),
+            parsed: HashMap::default(),
+            included: HashMap::default(),
+            root: "$".into(),
             steps: 0,
             depth: 0,
             reads: Vec::new(),
+            watch: None,
             patterns: HashMap::new(),
         }
+    }
+
+    /// Records from now on what is executed and read.
+    pub fn watch(&mut self) {
+        self.watch = Some(Box::new(Watch::new(&self.definitions, &self.files)));
+    }
+
+    /// What was recorded since.
+    pub fn watched(&mut self) -> Option<Watched> {
+        let watch = self.watch.take()?;
+        let texts = self.texts.iter().cloned().map(Arc::new);
+        Some(Watched {
+            sources: self.files.iter().cloned().chain(texts).collect(),
+            ..watch.watched
+        })
     }
 
     /// Executes a template on a value. `<no value>` is removed from the output, as Helm does.
@@ -135,65 +160,76 @@ impl<'e> Machine<'e> {
     /// Go's text and the place; a limit reached.
     pub fn run(&mut self, name: &str, data: &Value) -> Result<Output, Error> {
         let buffer = self.execute_named(name, data)?.without_no_value();
-        let pieces = buffer.spans.into_iter().map(|span| Piece {
-            start: span.start,
-            source: span.origin.source,
-            offset: span.origin.offset,
-            literal: span.origin.literal,
-            reads: match span.origin.reads {
-                Some(reads) => reads.iter().map(ToString::to_string).collect(),
-                None => Vec::new(),
-            },
-        });
         Ok(Output {
-            pieces: pieces.collect(),
             bytes: buffer.bytes,
-            sources: self.sources.clone(),
+            spans: buffer.spans,
+            sources: Arc::clone(&self.files),
         })
     }
 
+    /// The text a tree was parsed from.
+    fn source(&self, index: u32) -> &Source {
+        let index = index as usize;
+        match self.files.get(index) {
+            Some(file) => file,
+            None => &self.texts[index - self.files.len()],
+        }
+    }
+
     fn execute_named(&mut self, name: &str, data: &Value) -> Result<Buffer, Error> {
-        let Some(tree) = self.trees.get(name).cloned() else {
+        let Some(definition) = self.definitions.get(name).cloned() else {
             let name = quote(name.as_bytes());
             return Err(Error::plain(format!(
                 "template: no template {name} associated with template \"gotpl\""
             )));
         };
-        self.execute(&tree, data)
+        self.execute(&definition, data)
     }
 
-    fn execute(&mut self, tree: &Rc<Tree>, data: &Value) -> Result<Buffer, Error> {
+    fn execute(&mut self, definition: &Definition, data: &Value) -> Result<Buffer, Error> {
         let mut out = Buffer::default();
         // A nil handed over is no value at all on the other side.
         let dot = Operand::of(data.clone()).unboxed();
-        self.execute_into(tree, &dot, &mut out)?;
+        self.execute_into(definition, &dot, &mut out)?;
         Ok(out)
     }
 
-    fn execute_into(&mut self, tree: &Tree, dot: &Operand, out: &mut Buffer) -> Result<(), Error> {
+    fn execute_into(
+        &mut self,
+        definition: &Definition,
+        dot: &Operand,
+        out: &mut Buffer,
+    ) -> Result<(), Error> {
         if self.depth >= self.limits.depth_max {
             let max = self.limits.depth_max;
             return Err(Error::plain(format!(
                 "exceeded maximum template depth ({max})"
             )));
         }
+        if let Some(watch) = &mut self.watch {
+            watch.enter(definition);
+        }
         self.depth += 1;
+        let root = Arc::clone(&self.root);
         let mut frame = Frame {
             machine: self,
-            tree,
-            variables: vec![("$".into(), dot.clone())],
+            tree: &definition.tree,
+            source: definition.source,
+            variables: vec![(root, dot.clone())],
             at: At::Nothing,
             out,
         };
-        let result = frame.walk_list(dot, &tree.root);
+        let result = frame.walk_list(dot, &definition.tree.root);
         self.depth -= 1;
         result.map(|_| ())
     }
 
     /// `include`: another template's output as a text that keeps its origins.
     pub(crate) fn include(&mut self, name: &Text, data: &Value) -> Result<Value, Error> {
-        let key: Rc<str> = name.lossy().as_ref().into();
-        let count = self.included.entry(Rc::clone(&key)).or_default();
+        let name = name.lossy();
+        let known = self.definitions.get_key_value(&*name);
+        let key = known.map_or_else(|| name.as_ref().into(), |(key, _)| Arc::clone(key));
+        let count = self.included.entry(Arc::clone(&key)).or_default();
         if *count > INCLUDE_DEPTH_MAX {
             let cause = Error::plain("unable to execute template");
             let text = format!(
@@ -222,31 +258,33 @@ impl<'e> Machine<'e> {
             let buffer = buffer.without_no_value();
             return Ok(Value::String(Text::with_spans(buffer.bytes, buffer.spans)));
         }
-        let shown = quote(text.bytes());
-        let trees = self.parse_tpl(text).map_err(|error| {
-            let whole = format!("cannot parse template {shown}: {}", error.text());
+        let shown = || quote(text.bytes());
+        let parsed = self.parse_tpl(text).map_err(|error| {
+            let whole = format!("cannot parse template {}: {}", shown(), error.text());
             error.wrapped(whole, false)
         })?;
-        let Some((main, defined)) = trees.split_last() else {
+        let Some((main, defined)) = parsed.split_last() else {
             return Ok(Value::text(""));
         };
-        let before = Rc::clone(&self.trees);
+        let before = Rc::clone(&self.definitions);
         if !defined.is_empty() {
-            let mut own = (*self.trees).clone();
-            for tree in defined {
-                if !tree.is_empty() || !own.contains_key(&tree.name) {
-                    own.insert(Rc::clone(&tree.name), Rc::clone(tree));
+            let mut own = (*self.definitions).clone();
+            for one in defined {
+                let name = &one.tree.name;
+                if !one.tree.is_empty() || !own.contains_key(name) {
+                    own.insert(Arc::clone(name), one.clone());
                 }
             }
-            self.trees = Rc::new(own);
+            self.definitions = Rc::new(own);
         }
         let reads = std::mem::take(&mut self.reads);
         let result = self.execute(main, data);
-        self.trees = before;
+        self.definitions = before;
         self.reads = reads;
         let buffer = result.map_err(|error| {
             let whole = format!(
-                "error during tpl function execution for {shown}: {}",
+                "error during tpl function execution for {}: {}",
+                shown(),
                 error.text()
             );
             error.wrapped(whole, false)
@@ -256,20 +294,25 @@ impl<'e> Machine<'e> {
         Ok(Value::text(buffer.without_no_value().bytes))
     }
 
-    fn parse_tpl(&mut self, text: &Text) -> Result<Rc<Vec<Rc<Tree>>>, Error> {
-        if let Some(trees) = self.parsed.get(text.bytes()) {
-            return Ok(Rc::clone(trees));
+    fn parse_tpl(&mut self, text: &Text) -> Result<Rc<[Definition]>, Error> {
+        if let Some(parsed) = self.parsed.get(text.bytes()) {
+            return Ok(Rc::clone(parsed));
         }
-        let source = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
         let lossy = text.lossy();
-        let trees = crate::parser::parse("gotpl", &lossy, source, self.absent)?;
-        self.sources.push(Arc::new(Source {
+        let trees = crate::parser::parse("gotpl", &lossy, self.absent)?;
+        let index = self.files.len() + self.texts.len();
+        let source = u32::try_from(index).unwrap_or(u32::MAX);
+        self.texts.push(Source {
             name: "gotpl".to_string(),
             text: lossy.into_owned(),
-        }));
-        let trees: Rc<Vec<Rc<Tree>>> = Rc::new(trees.into_iter().map(Rc::new).collect());
-        self.parsed.insert(text.shared(), Rc::clone(&trees));
-        Ok(trees)
+        });
+        let parsed = trees.into_iter().map(|tree| Definition {
+            tree: Arc::new(tree),
+            source,
+        });
+        let parsed: Rc<[Definition]> = parsed.collect();
+        self.parsed.insert(text.shared(), Rc::clone(&parsed));
+        Ok(parsed)
     }
 
     /// Refuses a string longer than the limit before it is made.
@@ -293,9 +336,9 @@ impl<'e> Machine<'e> {
         Ok(())
     }
 
-    pub(crate) fn read(&mut self, path: &Rc<str>, key: &Rc<str>) {
+    pub(crate) fn read(&mut self, path: &Arc<str>, key: &Arc<str>) {
         if self.reads.len() < READS_MAX {
-            self.reads.push((Rc::clone(path), Rc::clone(key)));
+            self.reads.push((Arc::clone(path), Arc::clone(key)));
         }
     }
 
@@ -309,7 +352,7 @@ impl<'e> Machine<'e> {
             }
             (None, Value::Map(map)) => {
                 if let Some(path) = map.path().filter(|path| !path.is_empty()) {
-                    self.read(&Rc::from(""), path);
+                    self.read(&Arc::from(""), path);
                 }
             }
             _ => {}
@@ -317,26 +360,19 @@ impl<'e> Machine<'e> {
     }
 
     /// What was read since `from`, to be kept with a value that outlives its action.
-    fn reads_since(&self, from: usize) -> Option<Rc<[Read]>> {
+    fn reads_since(&self, from: usize) -> Option<Arc<[Read]>> {
         let reads = self.reads.get(from..).filter(|reads| !reads.is_empty())?;
         Some(reads.iter().cloned().collect())
     }
 
-    /// The paths read since the last call.
-    fn take_reads(&mut self) -> Option<Rc<[Rc<str>]>> {
+    /// What was read since the last call.
+    fn take_reads(&mut self) -> Option<Arc<[Read]>> {
         if self.reads.is_empty() {
             return None;
         }
-        let paths = self.reads.drain(..).map(|(path, key)| match &*path {
-            "" => key,
-            path => Rc::from(format!("{path}.{key}")),
-        });
-        Some(paths.collect())
+        Some(self.reads.drain(..).collect())
     }
 }
-
-/// A value that was read: the path of its map, and its key.
-pub(crate) type Read = (Rc<str>, Rc<str>);
 
 /// A value and whether Go would hold it in an interface, which shows in messages.
 #[derive(Clone)]
@@ -344,7 +380,7 @@ pub(crate) struct Operand {
     pub(crate) value: Value,
     pub(crate) boxed: bool,
     /// What a variable, or the dot of a `with` or `range`, was made from.
-    pub(crate) reads: Option<Rc<[Read]>>,
+    pub(crate) reads: Option<Arc<[Read]>>,
 }
 
 impl Operand {
@@ -374,13 +410,13 @@ impl Operand {
     }
 
     /// What a member of this value was read from, when this value itself was read from one place.
-    fn member(&self, step: &str) -> Option<Rc<[Read]>> {
+    fn member(&self, step: &str) -> Option<Arc<[Read]>> {
         let [(path, key)] = self.reads.as_deref()? else {
             return None;
         };
-        Some(Rc::from([(
-            Rc::clone(path),
-            Rc::from(format!("{key}{step}")),
+        Some(Arc::from([(
+            Arc::clone(path),
+            Arc::from(format!("{key}{step}")),
         )]))
     }
 
@@ -435,7 +471,8 @@ enum Flow {
 pub(crate) struct Frame<'m, 'e, 't> {
     pub(crate) machine: &'m mut Machine<'e>,
     tree: &'t Tree,
-    variables: Vec<(Rc<str>, Operand)>,
+    source: u32,
+    variables: Vec<(Arc<str>, Operand)>,
     pub(crate) at: At<'t>,
     out: &'m mut Buffer,
 }
@@ -448,7 +485,7 @@ impl<'t> Frame<'_, '_, 't> {
 
     /// The same, caused by another error whose text ends `message`.
     pub(crate) fn fail_with(&self, message: &str, cause: Option<Error>) -> Error {
-        let source = &self.machine.sources[self.tree.source as usize];
+        let source = self.machine.source(self.source);
         let offset = self.at.pos() as usize;
         let (line, column) = source.line_and_column(offset);
         let name = quote(self.tree.name.as_bytes());
@@ -468,6 +505,9 @@ impl<'t> Frame<'_, '_, 't> {
         if error.place.is_none() {
             error.place = Some(source.place(offset));
         }
+        if error.reads.is_empty() {
+            error.reads = self.machine.reads.iter().map(path_of).collect();
+        }
         error
     }
 
@@ -484,6 +524,32 @@ impl<'t> Frame<'_, '_, 't> {
         Ok(())
     }
 
+    /// Evaluates something in which absent values are expected, or are not.
+    pub(crate) fn guarded<T>(&mut self, guard: bool, evaluate: impl FnOnce(&mut Self) -> T) -> T {
+        if self.machine.watch.is_none() {
+            return evaluate(self);
+        }
+        if let Some(watch) = &mut self.machine.watch {
+            watch.guard(guard);
+        }
+        let result = evaluate(self);
+        if let Some(watch) = &mut self.machine.watch {
+            watch.unguard();
+        }
+        result
+    }
+
+    fn branched(&mut self, branch: &Branch, first: bool) {
+        if let Some(watch) = &mut self.machine.watch {
+            watch.branch(self.source, branch, first);
+        }
+    }
+
+    /// Source and offset of the node being looked at.
+    pub(crate) fn place(&self) -> (u32, u32) {
+        (self.source, self.at.pos())
+    }
+
     fn walk_list(&mut self, dot: &Operand, list: &'t [Node]) -> Result<Flow, Error> {
         for node in list {
             let flow = self.walk(dot, node)?;
@@ -497,6 +563,9 @@ impl<'t> Frame<'_, '_, 't> {
     fn walk(&mut self, dot: &Operand, node: &'t Node) -> Result<Flow, Error> {
         self.at = At::Node(node);
         self.step()?;
+        if let Some(watch) = &mut self.machine.watch {
+            watch.statement(self.source, node);
+        }
         match &node.kind {
             NodeKind::Text(text) => {
                 let mut origin = self.origin(node.pos, None);
@@ -513,16 +582,16 @@ impl<'t> Frame<'_, '_, 't> {
             NodeKind::If(branch) => return self.walk_if(dot, branch, false),
             NodeKind::With(branch) => return self.walk_if(dot, branch, true),
             NodeKind::Range(branch) => return self.walk_range(dot, node, branch),
-            NodeKind::Template(name, pipe) => self.walk_template(dot, name, pipe.as_ref())?,
+            NodeKind::Template(name, pipe) => self.walk_template(dot, name, pipe.as_deref())?,
             NodeKind::Break => return Ok(Flow::Break),
             NodeKind::Continue => return Ok(Flow::Continue),
         }
         Ok(Flow::Next)
     }
 
-    fn origin(&self, offset: u32, reads: Option<Rc<[Rc<str>]>>) -> Origin {
+    fn origin(&self, offset: u32, reads: Option<Arc<[Read]>>) -> Origin {
         Origin {
-            source: self.tree.source,
+            source: self.source,
             offset,
             literal: false,
             reads,
@@ -530,6 +599,9 @@ impl<'t> Frame<'_, '_, 't> {
     }
 
     fn print(&mut self, node: &Node, value: &Value) {
+        if let Some(watch) = &mut self.machine.watch {
+            watch.printed(value);
+        }
         let reads = self.machine.take_reads();
         let origin = self.origin(node.pos, reads);
         match value {
@@ -542,7 +614,8 @@ impl<'t> Frame<'_, '_, 't> {
     fn walk_if(&mut self, dot: &Operand, branch: &'t Branch, with: bool) -> Result<Flow, Error> {
         let mark = self.variables.len();
         self.machine.reads.clear();
-        let mut value = self.eval_pipeline(dot, &branch.pipe)?;
+        let mut value = self.guarded(true, |frame| frame.eval_pipeline(dot, &branch.pipe))?;
+        self.branched(branch, value.value.truth());
         if with {
             value.reads = self.machine.reads_since(0);
         }
@@ -567,10 +640,16 @@ impl<'t> Frame<'_, '_, 't> {
         self.at = At::Node(node);
         let mark = self.variables.len();
         self.machine.reads.clear();
-        let mut value = self.eval_pipeline(dot, &branch.pipe)?;
+        let mut value = self.guarded(true, |frame| frame.eval_pipeline(dot, &branch.pipe))?;
+        if let Some(watch) = &mut self.machine.watch {
+            watch.ranged(&value.value);
+        }
         value.reads = self.machine.reads_since(0);
         let inner = self.variables.len();
         let flow = self.range_over(branch, &value, inner);
+        if let Ok(any) = &flow {
+            self.branched(branch, *any);
+        }
         self.variables.truncate(mark);
         match flow? {
             true => Ok(Flow::Next),
@@ -661,7 +740,7 @@ impl<'t> Frame<'_, '_, 't> {
         self.step()?;
         let declares = &branch.pipe.declares;
         if branch.pipe.assigns {
-            match declares.as_slice() {
+            match &**declares {
                 [one] => self.set_variable(one, item.clone())?,
                 [first, second, ..] => {
                     self.set_variable(first, key)?;
@@ -683,10 +762,10 @@ impl<'t> Frame<'_, '_, 't> {
     fn walk_template(
         &mut self,
         dot: &Operand,
-        name: &Rc<str>,
+        name: &Arc<str>,
         pipe: Option<&'t Pipe>,
     ) -> Result<(), Error> {
-        let Some(tree) = self.machine.trees.get(name).cloned() else {
+        let Some(definition) = self.machine.definitions.get(name).cloned() else {
             let name = quote(name.as_bytes());
             return Err(self.fail(&format!("template {name} not defined")));
         };
@@ -695,10 +774,10 @@ impl<'t> Frame<'_, '_, 't> {
             return Err(self.fail(&format!("exceeded maximum template depth ({max})")));
         }
         let dot = match pipe {
-            Some(pipe) => self.eval_pipeline(dot, pipe)?,
+            Some(pipe) => self.guarded(true, |frame| frame.eval_pipeline(dot, pipe))?,
             None => Operand::of(Value::Missing),
         };
-        self.machine.execute_into(&tree, &dot, self.out)
+        self.machine.execute_into(&definition, &dot, self.out)
     }
 
     pub(crate) fn set_variable(&mut self, name: &str, value: Operand) -> Result<(), Error> {
@@ -728,9 +807,16 @@ impl<'t> Frame<'_, '_, 't> {
         self.at = At::Pipe(pipe);
         let from = self.machine.reads.len();
         let mut value: Option<Operand> = None;
-        for command in &pipe.commands {
+        let kept = !pipe.declares.is_empty();
+        for (index, command) in pipe.commands.iter().enumerate() {
             self.step()?;
-            value = Some(self.eval_command(dot, command, value)?.unboxed());
+            let evaluated = match self.machine.watch {
+                Some(_) if kept || guarded_by(&pipe.commands[index + 1..]) => {
+                    self.guarded(true, |frame| frame.eval_command(dot, command, value))
+                }
+                _ => self.eval_command(dot, command, value),
+            };
+            value = Some(evaluated?.unboxed());
         }
         let mut value = value.unwrap_or_else(|| Operand::of(Value::Missing));
         if !pipe.declares.is_empty() {
@@ -740,7 +826,7 @@ impl<'t> Frame<'_, '_, 't> {
             if pipe.assigns {
                 self.set_variable(name, value.clone())?;
             } else {
-                self.variables.push((Rc::clone(name), value.clone()));
+                self.variables.push((Arc::clone(name), value.clone()));
             }
         }
         Ok(value)

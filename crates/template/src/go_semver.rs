@@ -11,9 +11,10 @@ use regex::Regex;
 /// Longest version or constraint read, in bytes.
 const LENGTH_MAX: usize = 1024;
 
-/// A version.
+/// A version, compared by precedence: build metadata does not count.
 #[derive(Debug, Clone)]
-pub(crate) struct Version {
+#[cfg_attr(test, derive(PartialEq))]
+pub struct Version {
     pub(crate) major: u64,
     pub(crate) minor: u64,
     pub(crate) patch: u64,
@@ -36,7 +37,11 @@ impl std::fmt::Display for Version {
 }
 
 impl Version {
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// Reads a version as charts write them: a leading `v` and missing parts are fine.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let invalid = || "invalid semantic version".to_string();
         if text.len() > LENGTH_MAX {
             return Err("version string is too long".to_string());
@@ -83,7 +88,18 @@ impl Version {
         })
     }
 
-    fn compare(&self, other: &Self) -> Ordering {
+    /// The text it was read from.
+    pub fn original(&self) -> &str {
+        &self.original
+    }
+
+    /// Whether it was written in full: three numbers, no leading `v`, no leading zeros.
+    pub fn is_strict(&self) -> bool {
+        self.to_string() == self.original
+    }
+
+    /// Which of two comes first.
+    pub fn compare(&self, other: &Self) -> Ordering {
         let numbers = (self.major, self.minor, self.patch);
         numbers
             .cmp(&(other.major, other.minor, other.patch))
@@ -128,6 +144,8 @@ fn compare_prerelease(a: &str, b: &str) -> Ordering {
     }
 }
 
+#[derive(Debug)]
+#[cfg_attr(test, derive(PartialEq))]
 struct Test {
     operator: String,
     version: Version,
@@ -136,8 +154,10 @@ struct Test {
     open: bool,
 }
 
-/// Groups of tests: one group must hold entirely.
-pub(crate) struct Constraint {
+/// What a version must satisfy: groups of tests, of which one must hold entirely.
+#[derive(Debug)]
+#[cfg_attr(test, derive(PartialEq))]
+pub struct Constraint {
     groups: Vec<Vec<Test>>,
 }
 
@@ -169,10 +189,23 @@ fn patterns() -> Option<&'static Patterns> {
 }
 
 impl Constraint {
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// Reads a constraint such as `^1.2` or `>=1.0.0-0, <3`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
         if text.len() > LENGTH_MAX {
             return Err("constraint string is too long".to_string());
         }
+        let plain: Option<Vec<Vec<Test>>> = text.split("||").map(plain_group).collect();
+        match plain {
+            Some(groups) => Ok(Self { groups }),
+            None => Self::parse_any(text),
+        }
+    }
+
+    /// What [`Constraint::parse`] gives, by the library's own patterns, which take long to build.
+    fn parse_any(text: &str) -> Result<Self, String> {
         let patterns = patterns().ok_or("constraint parser error")?;
         let text = patterns.range.replace_all(text, ">= $1, <= $11 ");
         let mut groups = Vec::new();
@@ -191,13 +224,63 @@ impl Constraint {
         Ok(Self { groups })
     }
 
-    pub(crate) fn check(&self, version: &Version) -> bool {
+    /// Whether a version satisfies it.
+    pub fn check(&self, version: &Version) -> bool {
         self.groups.iter().any(|group| {
             let prereleases = group.iter().any(|test| !test.version.prerelease.is_empty());
             let considered = version.prerelease.is_empty() || prereleases;
             considered && group.iter().all(|test| test.holds(version))
         })
     }
+}
+
+/// The tests of a group of operators and numbers, as nearly all are; nothing where a wildcard, a
+/// range or a mistake may be.
+fn plain_group(group: &str) -> Option<Vec<Test>> {
+    let mut tests = Vec::new();
+    let mut rest = group.trim_matches(' ');
+    while !rest.is_empty() || tests.is_empty() {
+        let operator = rest.bytes().take_while(|byte| b"=!<>~^".contains(byte));
+        let (operator, after) = rest.split_at(operator.count());
+        let known = [
+            "", "=", "!=", ">", "<", ">=", "=>", "<=", "=<", "~", "~>", "^",
+        ];
+        if !known.contains(&operator) {
+            return None;
+        }
+        let after = after.trim_start_matches(' ');
+        let end = after.find([' ', ',']).unwrap_or(after.len());
+        tests.push(plain_test(operator, &after[..end])?);
+        rest = after[end..].trim_start_matches(' ');
+        if let Some(next) = rest.strip_prefix(',') {
+            rest = next.trim_start_matches(' ');
+            if rest.is_empty() {
+                return None;
+            }
+        }
+    }
+    Some(tests)
+}
+
+fn plain_test(operator: &str, text: &str) -> Option<Test> {
+    let bare = text.strip_prefix('v').unwrap_or(text);
+    let (numbers, prerelease) = split_once_or(bare, '-');
+    let parts: Vec<&str> = numbers.split('.').collect();
+    let digits = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if parts.len() > 3 || !parts.iter().all(digits) || bare.contains('+') {
+        return None;
+    }
+    let tail = prerelease
+        .map(|text| format!("-{text}"))
+        .unwrap_or_default();
+    let zeros = &".0.0"[..2 * (3 - parts.len())];
+    Some(Test {
+        operator: operator.to_string(),
+        version: Version::parse(&format!("{numbers}{zeros}{tail}")).ok()?,
+        minor_open: parts.len() < 2,
+        patch_open: parts.len() == 2,
+        open: parts.len() < 3,
+    })
 }
 
 fn test(patterns: &Patterns, text: &str) -> Result<Test, String> {
@@ -349,5 +432,58 @@ mod tests {
         }
         assert!(Constraint::parse("latest").is_err());
         assert!(Version::parse("1.2.3.4").is_err());
+    }
+
+    /// A partial version keeps the text it was completed to, which nothing reads.
+    fn without_text(parsed: Result<Constraint, String>) -> Result<Constraint, String> {
+        let mut parsed = parsed?;
+        let tests = parsed.groups.iter_mut().flatten();
+        tests.for_each(|test| test.version.original.clear());
+        Ok(parsed)
+    }
+
+    #[test]
+    fn plain_constraints_are_read_as_the_patterns_read_them() {
+        let words = [
+            ">=",
+            "=>",
+            "<",
+            "~>",
+            "^",
+            "!=",
+            "=",
+            "~",
+            " ",
+            ",",
+            ", ",
+            "||",
+            " - ",
+            "1.2",
+            "1",
+            "1.2.3",
+            "v1.20.0",
+            "1.2.3-0",
+            "1.4-alpha.1",
+            "x",
+            "1.x",
+            "*",
+            "0.01",
+            "+meta",
+            "-",
+            "1.2.3.4",
+            "",
+        ];
+        for first in words {
+            for second in words {
+                for third in words {
+                    for fourth in words {
+                        let text = [first, second, third, fourth].concat();
+                        let quick = Constraint::parse(&text);
+                        let slow = Constraint::parse_any(&text);
+                        assert_eq!(without_text(quick), without_text(slow), "{text:?}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -3,6 +3,10 @@
 //! Spaces are tokens, because `$x .y` and `$x.y` differ. Trim markers are applied here, so the
 //! parser never sees them; comments disappear here too.
 
+use std::borrow::Cow;
+
+use memchr::memmem;
+
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -61,16 +65,16 @@ impl Kind {
     }
 }
 
-/// A token: where it begins and what it says.
+/// A token: where it begins and what it says. Only messages own their text.
 #[derive(Clone, Debug)]
-pub(crate) struct Token {
+pub(crate) struct Token<'a> {
     pub(crate) kind: Kind,
     pub(crate) pos: u32,
     pub(crate) line: u32,
-    pub(crate) text: String,
+    pub(crate) text: Cow<'a, str>,
 }
 
-impl std::fmt::Display for Token {
+impl std::fmt::Display for Token<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.kind {
             Kind::Eof => f.write_str("EOF"),
@@ -114,7 +118,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The next token; after the end or an error, the end forever.
-    pub(crate) fn token(&mut self) -> Token {
+    pub(crate) fn token(&mut self) -> Token<'a> {
         if self.failed {
             return self.emit(Kind::Eof);
         }
@@ -130,7 +134,10 @@ impl<'a> Lexer<'a> {
     }
 
     fn peek(&self) -> Option<char> {
-        self.rest().chars().next()
+        match self.input.as_bytes().get(self.pos) {
+            Some(byte) if byte.is_ascii() => Some(char::from(*byte)),
+            _ => self.rest().chars().next(),
+        }
     }
 
     fn bump(&mut self) -> Option<char> {
@@ -139,12 +146,12 @@ impl<'a> Lexer<'a> {
         Some(c)
     }
 
-    fn emit(&mut self, kind: Kind) -> Token {
+    fn emit(&mut self, kind: Kind) -> Token<'a> {
         let token = Token {
             kind,
             pos: u32::try_from(self.start).unwrap_or(u32::MAX),
             line: self.start_line,
-            text: self.input[self.start..self.pos].to_string(),
+            text: Cow::Borrowed(&self.input[self.start..self.pos]),
         };
         self.advance();
         token
@@ -152,26 +159,29 @@ impl<'a> Lexer<'a> {
 
     /// Forgets the pending input.
     fn advance(&mut self) {
-        let pending = &self.input[self.start..self.pos];
-        let lines = pending.bytes().filter(|b| *b == b'\n').count();
+        let pending = &self.input.as_bytes()[self.start..self.pos];
+        let lines = match self.inside {
+            true => pending.iter().filter(|byte| **byte == b'\n').count(),
+            false => memchr::memchr_iter(b'\n', pending).count(),
+        };
         self.line += u32::try_from(lines).unwrap_or(0);
         self.start = self.pos;
         self.start_line = self.line;
     }
 
-    fn fail(&mut self, message: impl Into<String>) -> Token {
+    fn fail(&mut self, message: impl Into<String>) -> Token<'a> {
         self.failed = true;
         Token {
             kind: Kind::Error,
             pos: u32::try_from(self.start).unwrap_or(u32::MAX),
             line: self.start_line,
-            text: message.into(),
+            text: Cow::Owned(message.into()),
         }
     }
 
-    fn text(&mut self) -> Token {
+    fn text(&mut self) -> Token<'a> {
         loop {
-            let Some(found) = self.rest().find(LEFT) else {
+            let Some(found) = memmem::find(self.rest().as_bytes(), LEFT.as_bytes()) else {
                 self.pos = self.input.len();
                 let kind = if self.pos > self.start {
                     Kind::Text
@@ -203,7 +213,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The delimiter, or nothing after a comment.
-    fn left_delimiter(&mut self) -> Option<Token> {
+    fn left_delimiter(&mut self) -> Option<Token<'a>> {
         self.pos += LEFT.len();
         let marker = if trims_left(self.rest()) { 2 } else { 0 };
         if self.input[self.pos + marker..].starts_with("/*") {
@@ -219,7 +229,7 @@ impl<'a> Lexer<'a> {
         Some(token)
     }
 
-    fn comment(&mut self) -> Option<Token> {
+    fn comment(&mut self) -> Option<Token<'a>> {
         let Some(end) = self.input[self.pos + 2..].find("*/") else {
             return Some(self.fail("unclosed comment"));
         };
@@ -251,7 +261,7 @@ impl<'a> Lexer<'a> {
         (rest.starts_with(RIGHT), false)
     }
 
-    fn right_delimiter(&mut self, trims: bool) -> Token {
+    fn right_delimiter(&mut self, trims: bool) -> Token<'a> {
         if trims {
             self.pos += 2;
             self.advance();
@@ -266,7 +276,7 @@ impl<'a> Lexer<'a> {
         token
     }
 
-    fn action(&mut self) -> Token {
+    fn action(&mut self) -> Token<'a> {
         let (closes, trims) = self.at_right();
         if closes {
             if self.parens == 0 {
@@ -314,7 +324,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn spaces(&mut self) -> Token {
+    fn spaces(&mut self) -> Token<'a> {
         let mut last = self.pos - 1;
         while self.peek().is_some_and(is_space) {
             last = self.pos;
@@ -331,7 +341,7 @@ impl<'a> Lexer<'a> {
         self.emit(Kind::Space)
     }
 
-    fn identifier(&mut self) -> Token {
+    fn identifier(&mut self) -> Token<'a> {
         while self.peek().is_some_and(is_alphanumeric) {
             self.bump();
         }
@@ -357,7 +367,7 @@ impl<'a> Lexer<'a> {
         self.emit(kind)
     }
 
-    fn field_or_variable(&mut self, kind: Kind) -> Token {
+    fn field_or_variable(&mut self, kind: Kind) -> Token<'a> {
         if self.at_terminator() {
             return self.emit(if kind == Kind::Field { Kind::Dot } else { kind });
         }
@@ -378,7 +388,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn quoted(&mut self, quote: char, kind: Kind, message: &str) -> Token {
+    fn quoted(&mut self, quote: char, kind: Kind, message: &str) -> Token<'a> {
         loop {
             match self.bump() {
                 Some('\\') if self.peek().is_some_and(|c| c != '\n') => {
@@ -391,7 +401,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn raw(&mut self) -> Token {
+    fn raw(&mut self) -> Token<'a> {
         match self.rest().find('`') {
             Some(end) => {
                 self.pos += end + 1;
@@ -401,7 +411,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn number(&mut self) -> Token {
+    fn number(&mut self) -> Token<'a> {
         let mut kind = Kind::Number;
         let mut good = self.scan_number();
         if good && matches!(self.peek(), Some('+' | '-')) {

@@ -38,15 +38,18 @@ mod parser;
 mod set;
 mod text;
 mod value;
+mod watch;
 
 pub use convert::json_text;
 pub use error::{Error, Trace};
 pub use exec::{Environment, Limits, Machine, NoEnvironment, Note};
-pub use functions::function_names;
+pub use functions::{Pattern, function_names};
+pub use go_semver::{Constraint, Version};
 pub use output::{Output, Piece, Place};
-pub use set::{Set, Source};
+pub use set::{Parsed, Set, Source};
 pub use text::Text;
 pub use value::{Call, List, ListKind, Map, MapKind, Method, Object, Value};
+pub use watch::{Point, PointKind, Watched};
 
 /// A value as Go's `%v` prints it.
 pub fn go_text(value: &Value) -> String {

@@ -1,6 +1,7 @@
 //! Rendered text as a sequence of pieces that know where they came from.
 
-use std::rc::Rc;
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::set::Source;
 use crate::text::Text;
@@ -12,8 +13,19 @@ pub(crate) struct Origin {
     pub(crate) offset: u32,
     /// The bytes stand in the template as they are, so the offset moves with them.
     pub(crate) literal: bool,
-    /// Paths of the values that were read to produce it.
-    pub(crate) reads: Option<Rc<[Rc<str>]>>,
+    /// The values that were read to produce it.
+    pub(crate) reads: Option<Arc<[Read]>>,
+}
+
+/// A value that was read: the path of its map, and its key.
+pub(crate) type Read = (Arc<str>, Arc<str>);
+
+/// The path of a value that was read.
+pub(crate) fn path_of((map, key): &Read) -> String {
+    match &**map {
+        "" => key.to_string(),
+        map => format!("{map}.{key}"),
+    }
 }
 
 impl Origin {
@@ -104,12 +116,7 @@ impl Buffer {
 }
 
 pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    if needle.is_empty() {
-        return Some(0);
-    }
-    haystack
-        .windows(needle.len())
-        .position(|window| window == needle)
+    memchr::memmem::find(haystack, needle)
 }
 
 /// A place in a template.
@@ -143,33 +150,51 @@ pub struct Piece {
 pub struct Output {
     /// The bytes.
     pub bytes: Vec<u8>,
-    /// The pieces, by increasing start.
-    pub pieces: Vec<Piece>,
     /// The templates the pieces come from.
-    pub sources: Vec<std::sync::Arc<Source>>,
+    pub sources: Arc<[Arc<Source>]>,
+    pub(crate) spans: Vec<Span>,
 }
 
 impl Output {
+    /// A text that no template of ours made: its origins are lost.
+    pub fn foreign(text: String) -> Self {
+        Self {
+            bytes: text.into_bytes(),
+            ..Self::default()
+        }
+    }
+
     /// The text, invalid UTF-8 replaced.
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes).into_owned()
+    pub fn text(&self) -> Cow<'_, str> {
+        match std::str::from_utf8(&self.bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(&self.bytes),
+        }
     }
 
     /// The piece that holds a byte.
-    pub fn piece(&self, offset: usize) -> Option<&Piece> {
-        let next = self.pieces.partition_point(|piece| piece.start <= offset);
-        self.pieces.get(next.checked_sub(1)?)
+    pub fn piece(&self, offset: usize) -> Option<Piece> {
+        let Span { start, origin } = self.span(offset)?;
+        let reads = origin.reads.as_deref().unwrap_or_default();
+        Some(Piece {
+            start: *start,
+            source: origin.source,
+            offset: origin.offset,
+            literal: origin.literal,
+            reads: reads.iter().map(path_of).collect(),
+        })
     }
 
     /// Where in its template a byte comes from. Inside literal text the place moves with the byte.
     pub fn position(&self, offset: usize) -> Option<Place> {
-        let piece = self.piece(offset)?;
-        let source = self.sources.get(piece.source as usize)?;
-        let further = if piece.literal {
-            offset - piece.start
-        } else {
-            0
-        };
-        Some(source.place(piece.offset as usize + further))
+        let Span { start, origin } = self.span(offset)?;
+        let source = self.sources.get(origin.source as usize)?;
+        let further = if origin.literal { offset - start } else { 0 };
+        Some(source.place(origin.offset as usize + further))
+    }
+
+    fn span(&self, offset: usize) -> Option<&Span> {
+        let next = self.spans.partition_point(|span| span.start <= offset);
+        self.spans.get(next.checked_sub(1)?)
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! Go reports the line of the last token read, so the look-ahead buffer has the same three places.
 
-use std::rc::Rc;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use ahash::RandomState;
 
 use crate::ast::{Branch, Command, Expr, ExprKind, Node, NodeKind, Pipe, Tree};
 use crate::error::Error;
@@ -18,20 +21,17 @@ pub(crate) const NESTING_MAX: u32 = 250;
 /// Parses a file: its own tree last, the templates it defines before.
 ///
 /// `absent` names functions that do not exist here.
-pub(crate) fn parse(
-    name: &str,
-    text: &str,
-    source: u32,
-    absent: &[&str],
-) -> Result<Vec<Tree>, Error> {
+pub(crate) fn parse(name: &str, text: &str, absent: &[&str]) -> Result<Vec<Tree>, Error> {
     let mut parser = Parser {
         absent,
         lexer: Lexer::new(text),
         name,
-        source,
         tokens: Vec::new(),
         last_line: 1,
         variables: vec!["$".into()],
+        names: HashSet::default(),
+        commands: Vec::new(),
+        args: Vec::new(),
         range_depth: 0,
         nesting: 0,
         action_line: 0,
@@ -42,16 +42,27 @@ pub(crate) fn parse(
     Ok(parser.trees)
 }
 
+/// Variables a pipeline declares or assigns.
+#[derive(Default)]
+struct Declared {
+    names: Vec<Arc<str>>,
+    assigns: bool,
+}
+
 struct Parser<'a> {
     lexer: Lexer<'a>,
     name: &'a str,
-    source: u32,
     absent: &'a [&'a str],
     /// Tokens given back, the next one last.
-    tokens: Vec<Token>,
+    tokens: Vec<Token<'a>>,
     /// Line of the last token the lexer gave.
     last_line: u32,
-    variables: Vec<Rc<str>>,
+    variables: Vec<Arc<str>>,
+    names: HashSet<Arc<str>, RandomState>,
+    /// Commands and arguments of what is being read, so that each list is allocated once, in its
+    /// final size.
+    commands: Vec<Command>,
+    args: Vec<Expr>,
     range_depth: u32,
     nesting: u32,
     action_line: u32,
@@ -70,8 +81,8 @@ enum Item {
 
 type Parsed<T> = Result<T, Error>;
 
-impl Parser<'_> {
-    fn next(&mut self) -> Token {
+impl<'a> Parser<'a> {
+    fn next(&mut self) -> Token<'a> {
         match self.tokens.pop() {
             Some(token) => token,
             None => {
@@ -82,7 +93,7 @@ impl Parser<'_> {
         }
     }
 
-    fn back(&mut self, token: Token) {
+    fn back(&mut self, token: Token<'a>) {
         self.tokens.push(token);
     }
 
@@ -93,7 +104,7 @@ impl Parser<'_> {
         kind
     }
 
-    fn next_non_space(&mut self) -> Token {
+    fn next_non_space(&mut self) -> Token<'a> {
         loop {
             let token = self.next();
             if token.kind != Kind::Space {
@@ -120,7 +131,7 @@ impl Parser<'_> {
         error
     }
 
-    fn unexpected(&self, token: &Token, context: &str) -> Error {
+    fn unexpected(&self, token: &Token<'_>, context: &str) -> Error {
         if token.kind != Kind::Error {
             return self.error(format!("unexpected {token} in {context}"));
         }
@@ -134,7 +145,7 @@ impl Parser<'_> {
         self.error(format!("{token}{extra}"))
     }
 
-    fn expect(&mut self, kinds: &[Kind], context: &str) -> Parsed<Token> {
+    fn expect(&mut self, kinds: &[Kind], context: &str) -> Parsed<Token<'a>> {
         let token = self.next_non_space();
         if kinds.contains(&token.kind) {
             Ok(token)
@@ -143,11 +154,10 @@ impl Parser<'_> {
         }
     }
 
-    fn add(&mut self, name: Rc<str>, root: Vec<Node>) -> Parsed<()> {
+    fn add(&mut self, name: Arc<str>, root: Vec<Node>) -> Parsed<()> {
         let tree = Tree {
             name,
-            source: self.source,
-            root,
+            root: root.into(),
         };
         match self.trees.iter_mut().find(|other| other.name == tree.name) {
             None => self.trees.push(tree),
@@ -275,7 +285,7 @@ impl Parser<'_> {
         pos
     }
 
-    fn jump(&mut self, word: &Token) -> Parsed<Node> {
+    fn jump(&mut self, word: &Token<'_>) -> Parsed<Node> {
         let shown = format!("{{{{{}}}}}", word.text);
         let token = self.next_non_space();
         if token.kind != Kind::RightDelim {
@@ -313,14 +323,14 @@ impl Parser<'_> {
         self.range_depth -= u32::from(word == "range");
         let otherwise = match end {
             End::End => None,
-            End::Else => Some(self.else_list(word)?),
+            End::Else => Some(self.else_list(word)?.into()),
         };
         self.variables.truncate(outer);
-        let branch = Branch {
+        let branch = Box::new(Branch {
             pipe,
-            list,
+            list: list.into(),
             otherwise,
-        };
+        });
         let kind = match word {
             "if" => NodeKind::If(branch),
             "with" => NodeKind::With(branch),
@@ -352,10 +362,10 @@ impl Parser<'_> {
         let (pos, name) = self.template_name(context)?;
         let pipe = self.pipeline(context, Kind::RightDelim)?;
         let root = self.body(context)?;
-        self.add(Rc::clone(&name), root)?;
+        self.add(Arc::clone(&name), root)?;
         Ok(Node {
             pos,
-            kind: NodeKind::Template(name, Some(pipe)),
+            kind: NodeKind::Template(name, Some(Box::new(pipe))),
         })
     }
 
@@ -366,7 +376,7 @@ impl Parser<'_> {
         let mut pipe = None;
         if token.kind != Kind::RightDelim {
             self.back(token);
-            pipe = Some(self.pipeline(context, Kind::RightDelim)?);
+            pipe = Some(Box::new(self.pipeline(context, Kind::RightDelim)?));
         }
         Ok(Node {
             pos,
@@ -374,25 +384,21 @@ impl Parser<'_> {
         })
     }
 
-    fn template_name(&mut self, context: &str) -> Parsed<(u32, Rc<str>)> {
+    fn template_name(&mut self, context: &str) -> Parsed<(u32, Arc<str>)> {
         let token = self.expect(&[Kind::String, Kind::RawString], context)?;
         let name = self.unquote(&token)?;
         Ok((token.pos, name.lossy().as_ref().into()))
     }
 
-    fn unquote(&self, token: &Token) -> Parsed<Text> {
+    fn unquote(&self, token: &Token<'_>) -> Parsed<Text> {
         literal::unquote(&token.text).ok_or_else(|| self.error("invalid syntax"))
     }
 
     fn pipeline(&mut self, context: &str, end: Kind) -> Parsed<Pipe> {
         let (_, pos) = self.peek_non_space();
-        let mut pipe = Pipe {
-            pos,
-            assigns: false,
-            declares: Vec::new(),
-            commands: Vec::new(),
-        };
-        while self.declaration(&mut pipe, context)? {}
+        let mut declared = Declared::default();
+        while self.declaration(&mut declared, context)? {}
+        let first = self.commands.len();
         loop {
             let token = self.next_non_space();
             match token.kind {
@@ -411,17 +417,22 @@ impl Parser<'_> {
                 | Kind::LeftParen => {
                     self.back(token);
                     let command = self.command()?;
-                    pipe.commands.push(command);
+                    self.commands.push(command);
                 }
                 _ => return Err(self.unexpected(&token, context)),
             }
         }
-        self.check(&pipe, context)?;
-        Ok(pipe)
+        self.check(&self.commands[first..], context)?;
+        Ok(Pipe {
+            pos,
+            assigns: declared.assigns,
+            declares: declared.names.into(),
+            commands: self.commands.drain(first..).collect(),
+        })
     }
 
     /// Reads one variable being declared or assigned; true when a second one must follow.
-    fn declaration(&mut self, pipe: &mut Pipe, context: &str) -> Parsed<bool> {
+    fn declaration(&mut self, declared: &mut Declared, context: &str) -> Parsed<bool> {
         let variable = self.next_non_space();
         if variable.kind != Kind::Variable {
             self.back(variable);
@@ -433,18 +444,15 @@ impl Parser<'_> {
         } else {
             after.clone()
         };
-        let name: Rc<str> = variable.text.as_str().into();
         match next.kind {
             Kind::Assign | Kind::Declare => {
-                pipe.assigns = next.kind == Kind::Assign;
-                pipe.declares.push(Rc::clone(&name));
-                self.variables.push(name);
+                declared.assigns = next.kind == Kind::Assign;
+                self.declare(&variable, declared);
                 Ok(false)
             }
             Kind::Char if next.text == "," => {
-                pipe.declares.push(Rc::clone(&name));
-                self.variables.push(name);
-                if context == "range" && pipe.declares.len() < 2 {
+                self.declare(&variable, declared);
+                if context == "range" && declared.names.len() < 2 {
                     return match self.peek_non_space().0 {
                         Kind::Variable | Kind::RightDelim | Kind::RightParen => Ok(true),
                         _ => Err(self.error("range can only initialize variables")),
@@ -464,11 +472,27 @@ impl Parser<'_> {
         }
     }
 
-    fn check(&self, pipe: &Pipe, context: &str) -> Parsed<()> {
-        if pipe.commands.is_empty() {
+    fn declare(&mut self, variable: &Token<'_>, declared: &mut Declared) {
+        let name = self.name_of(&variable.text);
+        declared.names.push(Arc::clone(&name));
+        self.variables.push(name);
+    }
+
+    /// One shared copy of a name for the whole file.
+    fn name_of(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.names.get(text) {
+            return Arc::clone(known);
+        }
+        let name: Arc<str> = text.into();
+        self.names.insert(Arc::clone(&name));
+        name
+    }
+
+    fn check(&self, commands: &[Command], context: &str) -> Parsed<()> {
+        if commands.is_empty() {
             return Err(self.error(format!("missing value for {context}")));
         }
-        for (index, command) in pipe.commands.iter().enumerate().skip(1) {
+        for (index, command) in commands.iter().enumerate().skip(1) {
             let constant = matches!(
                 command.args[0].kind,
                 ExprKind::Bool(_)
@@ -488,11 +512,11 @@ impl Parser<'_> {
 
     fn command(&mut self) -> Parsed<Command> {
         let (_, pos) = self.peek_non_space();
-        let mut args = Vec::new();
+        let first = self.args.len();
         loop {
             self.peek_non_space();
             if let Some(operand) = self.operand()? {
-                args.push(operand);
+                self.args.push(operand);
             }
             let token = self.next();
             match token.kind {
@@ -505,10 +529,13 @@ impl Parser<'_> {
                 _ => return Err(self.unexpected(&token, "operand")),
             }
         }
-        if args.is_empty() {
+        if self.args.len() == first {
             return Err(self.error("empty command"));
         }
-        Ok(Command { pos, args })
+        Ok(Command {
+            pos,
+            args: self.args.drain(first..).collect(),
+        })
     }
 
     fn operand(&mut self) -> Parsed<Option<Expr>> {
@@ -522,17 +549,16 @@ impl Parser<'_> {
         let mut fields = Vec::new();
         while self.peek() == Kind::Field {
             let token = self.next();
-            fields.push(token.text[1..].into());
+            fields.push(self.name_of(&token.text[1..]));
         }
+        let joined = |names: Box<[Arc<str>]>, fields| {
+            let mut names = names.into_vec();
+            names.extend::<Vec<Arc<str>>>(fields);
+            names.into_boxed_slice()
+        };
         let kind = match term.kind {
-            ExprKind::Field(mut names) => {
-                names.extend(fields);
-                ExprKind::Field(names)
-            }
-            ExprKind::Variable(mut names) => {
-                names.extend(fields);
-                ExprKind::Variable(names)
-            }
+            ExprKind::Field(names) => ExprKind::Field(joined(names, fields)),
+            ExprKind::Variable(names) => ExprKind::Variable(joined(names, fields)),
             ExprKind::Bool(_)
             | ExprKind::String { .. }
             | ExprKind::Number(..)
@@ -541,7 +567,7 @@ impl Parser<'_> {
                 let shown = literal::quote(term.to_string().as_bytes());
                 return Err(self.error(format!("unexpected . after term {shown}")));
             }
-            _ => ExprKind::Chain(Box::new(term), fields),
+            _ => ExprKind::Chain(Box::new(term), fields.into()),
         };
         Ok(Some(Expr { pos, kind }))
     }
@@ -565,13 +591,13 @@ impl Parser<'_> {
                     let name = literal::quote(token.text.as_bytes());
                     return Err(self.error(format!("undefined variable {name}")));
                 }
-                ExprKind::Variable(vec![token.text.as_str().into()])
+                ExprKind::Variable(Box::new([self.name_of(&token.text)]))
             }
-            Kind::Field => ExprKind::Field(vec![token.text[1..].into()]),
+            Kind::Field => ExprKind::Field(Box::new([self.name_of(&token.text[1..])])),
             Kind::Bool => ExprKind::Bool(token.text == "true"),
             Kind::CharConstant | Kind::Complex | Kind::Number => {
                 let number = literal::number(&token.text).map_err(|e| self.error(e))?;
-                ExprKind::Number(token.text.clone(), number)
+                ExprKind::Number(token.text.into(), number)
             }
             Kind::LeftParen => {
                 self.nesting += 1;
@@ -587,8 +613,10 @@ impl Parser<'_> {
             }
             Kind::String | Kind::RawString => {
                 let text = self.unquote(&token)?;
+                let plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'\\';
+                let usual = token.kind == Kind::String && token.text.bytes().all(plain);
                 ExprKind::String {
-                    quoted: token.text.clone(),
+                    written: (!usual).then(|| token.text.into()),
                     text,
                 }
             }

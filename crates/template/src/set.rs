@@ -1,8 +1,9 @@
 //! The templates that can call one another, by name.
 
 use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::Arc;
+
+use ahash::RandomState;
 
 use crate::ast::Tree;
 use crate::error::Error;
@@ -40,10 +41,58 @@ impl Source {
     }
 }
 
+/// One parsed file: what it defines, to be put into any number of sets. Cloning shares the trees.
+#[derive(Clone)]
+pub struct Parsed {
+    source: Arc<Source>,
+    absent: &'static [&'static str],
+    trees: Vec<Arc<Tree>>,
+}
+
+impl Parsed {
+    /// Parses a file that cannot name some functions.
+    ///
+    /// # Errors
+    /// Go's text: `template: name:line: message`.
+    pub fn parse(name: &str, text: &str, absent: &'static [&'static str]) -> Result<Self, Error> {
+        let trees = parser::parse(name, text, absent)?;
+        let source = Source {
+            name: name.to_string(),
+            text: text.to_string(),
+        };
+        Ok(Self {
+            source: Arc::new(source),
+            absent,
+            trees: trees.into_iter().map(Arc::new).collect(),
+        })
+    }
+
+    /// Whether parsing under this name, without these functions, gives the same.
+    pub fn is(&self, name: &str, absent: &'static [&'static str]) -> bool {
+        self.source.name == name && self.absent == absent
+    }
+}
+
+impl std::fmt::Debug for Parsed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Parsed").field(&self.source.name).finish()
+    }
+}
+
+/// A tree and the file it stands in.
+#[derive(Clone)]
+pub(crate) struct Definition {
+    pub(crate) tree: Arc<Tree>,
+    pub(crate) source: u32,
+}
+
+/// Definitions by name.
+pub(crate) type Definitions = HashMap<Arc<str>, Definition, RandomState>;
+
 /// Parsed templates by name. Cloning is cheap: trees are shared.
 #[derive(Clone, Default)]
 pub struct Set {
-    pub(crate) trees: HashMap<Rc<str>, Rc<Tree>>,
+    pub(crate) definitions: Definitions,
     pub(crate) sources: Vec<Arc<Source>>,
     pub(crate) absent: &'static [&'static str],
 }
@@ -67,25 +116,31 @@ impl Set {
     /// # Errors
     /// Go's text: `template: name:line: message`.
     pub fn add(&mut self, name: &str, text: &str) -> Result<(), Error> {
+        self.put(&Parsed::parse(name, text, self.absent)?);
+        Ok(())
+    }
+
+    /// Adds what a file defines, as [`Set::add`] does.
+    pub fn put(&mut self, file: &Parsed) {
         let source = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
-        self.sources.push(Arc::new(Source {
-            name: name.to_string(),
-            text: text.to_string(),
-        }));
-        for tree in parser::parse(name, text, source, self.absent)? {
-            let replace = match self.trees.get(&tree.name) {
+        self.sources.push(Arc::clone(&file.source));
+        for tree in &file.trees {
+            let replace = match self.definitions.get(&tree.name) {
                 Some(_) => !tree.is_empty(),
                 None => true,
             };
             if replace {
-                self.trees.insert(Rc::clone(&tree.name), Rc::new(tree));
+                let definition = Definition {
+                    tree: Arc::clone(tree),
+                    source,
+                };
+                self.definitions.insert(Arc::clone(&tree.name), definition);
             }
         }
-        Ok(())
     }
 
     /// Whether a template of this name exists.
     pub fn contains(&self, name: &str) -> bool {
-        self.trees.contains_key(name)
+        self.definitions.contains_key(name)
     }
 }

@@ -5,30 +5,38 @@
 //! `trim…`).
 
 use std::borrow::Cow;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::output::Span;
 
 /// An immutable byte string, cheap to clone.
 #[derive(Clone)]
 pub struct Text {
-    bytes: Rc<[u8]>,
-    spans: Option<Rc<Vec<Span>>>,
+    bytes: Arc<[u8]>,
+    spans: Option<Arc<Vec<Span>>>,
 }
 
 impl Text {
     /// A text without origins.
     pub fn new(bytes: impl AsRef<[u8]>) -> Self {
         Self {
-            bytes: Rc::from(bytes.as_ref()),
+            bytes: Arc::from(bytes.as_ref()),
+            spans: None,
+        }
+    }
+
+    /// A text that shares its bytes.
+    pub(crate) fn shared_from(bytes: &Arc<[u8]>) -> Self {
+        Self {
+            bytes: Arc::clone(bytes),
             spans: None,
         }
     }
 
     pub(crate) fn with_spans(bytes: Vec<u8>, spans: Vec<Span>) -> Self {
         Self {
-            bytes: Rc::from(bytes),
-            spans: (!spans.is_empty()).then(|| Rc::new(spans)),
+            bytes: Arc::from(bytes),
+            spans: (!spans.is_empty()).then(|| Arc::new(spans)),
         }
     }
 
@@ -37,8 +45,8 @@ impl Text {
         &self.bytes
     }
 
-    pub(crate) fn shared(&self) -> Rc<[u8]> {
-        Rc::clone(&self.bytes)
+    pub(crate) fn shared(&self) -> Arc<[u8]> {
+        Arc::clone(&self.bytes)
     }
 
     /// The text, invalid UTF-8 replaced.

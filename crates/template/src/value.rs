@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::error::Error;
 use crate::text::Text;
@@ -124,8 +125,8 @@ pub enum MapKind {
 
 struct MapData {
     kind: MapKind,
-    path: Option<Rc<str>>,
-    entries: RefCell<BTreeMap<Rc<[u8]>, Value>>,
+    path: Option<Arc<str>>,
+    entries: RefCell<BTreeMap<Arc<[u8]>, Value>>,
 }
 
 /// A map handle.
@@ -144,7 +145,7 @@ impl Map {
     }
 
     /// An empty map that stands at a path of the values; the empty path is their root.
-    pub fn with_path(kind: MapKind, path: Option<Rc<str>>) -> Self {
+    pub fn with_path(kind: MapKind, path: Option<Arc<str>>) -> Self {
         Self(Rc::new(MapData {
             kind,
             path,
@@ -167,7 +168,7 @@ impl Map {
     }
 
     /// Its path in the values, if it comes from there.
-    pub fn path(&self) -> Option<&Rc<str>> {
+    pub fn path(&self) -> Option<&Arc<str>> {
         self.0.path.as_ref()
     }
 
@@ -183,7 +184,7 @@ impl Map {
 
     /// Sets a key, seen through every alias.
     pub fn insert(&self, key: impl AsRef<[u8]>, value: Value) {
-        let key: Rc<[u8]> = Rc::from(key.as_ref());
+        let key: Arc<[u8]> = Arc::from(key.as_ref());
         self.0.entries.borrow_mut().insert(key, value);
     }
 
@@ -205,7 +206,9 @@ impl Map {
     /// Keys and values now, by key bytes; later changes are not seen.
     pub fn entries(&self) -> Vec<(Text, Value)> {
         let entries = self.0.entries.borrow();
-        let pairs = entries.iter().map(|(k, v)| (Text::new(k), v.clone()));
+        let pairs = entries
+            .iter()
+            .map(|(k, v)| (Text::shared_from(k), v.clone()));
         pairs.collect()
     }
 

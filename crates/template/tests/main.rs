@@ -14,7 +14,7 @@ fn run(text: &str) -> Result<String, String> {
     machine.limits.depth_max = 20;
     let output = machine.run("t", &data);
     output
-        .map(|output| output.text())
+        .map(|output| output.text().into_owned())
         .map_err(|error| error.to_string())
 }
 

@@ -11,8 +11,8 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use pilotis_oci::{Descriptor, Digest, Hasher, Index, MANIFEST_BYTES_MAX, media};
 
-use crate::login::{Challenge, Tokens};
-use crate::{Credential, Endpoint, Error, Source};
+use crate::login::{Challenge, Login, Tokens};
+use crate::{Credential, Endpoint, Error, Latitude, Source};
 
 /// Most pages of a list that are read.
 const PAGES_MAX: usize = 1000;
@@ -25,6 +25,7 @@ pub struct Client {
     endpoint: Arc<Endpoint>,
     http: reqwest::Client,
     tokens: Arc<Tokens>,
+    trusts_realm: bool,
 }
 
 /// A request that can be sent again with a token.
@@ -52,12 +53,30 @@ impl Client {
     /// # Errors
     /// [`Error::Setup`] when the authority's certificate is unusable.
     pub fn new(endpoint: Endpoint) -> Result<Self, Error> {
-        let http = endpoint.http()?;
+        Self::with(endpoint, &Latitude::default())
+    }
+
+    /// A client that may do more. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when a certificate or key is unusable.
+    pub fn with(endpoint: Endpoint, latitude: &Latitude) -> Result<Self, Error> {
+        let http = endpoint.http(latitude)?;
         Ok(Self {
             endpoint: Arc::new(endpoint),
             http,
             tokens: Arc::default(),
+            trusts_realm: latitude.trusts_realm,
         })
+    }
+
+    /// Asks whether this is a registry that lets us in.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it does not.
+    pub async fn ping(&self) -> Result<(), Error> {
+        let ask = Ask::new(Method::GET, "/v2/".to_owned());
+        expect(self.send("", &ask).await?, "/v2/").await.map(|_| ())
     }
 
     /// The registry's name in image references.
@@ -71,15 +90,18 @@ impl Client {
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
-        let header = response.headers().get(WWW_AUTHENTICATE);
-        let challenge = header.and_then(|value| Challenge::parse(value.to_str().ok()?));
-        let Some(challenge) = challenge else {
+        let headers = response.headers().get_all(WWW_AUTHENTICATE);
+        let mut challenges = headers.iter().filter_map(|value| value.to_str().ok());
+        let Some(challenge) = challenges.find_map(Challenge::parse) else {
             return Ok(response);
         };
-        let logged_in = self
-            .tokens
-            .log_in(&self.http, &self.endpoint, repository, &challenge)
-            .await?;
+        let login = Login {
+            http: &self.http,
+            endpoint: &self.endpoint,
+            repository,
+            trusts_realm: self.trusts_realm,
+        };
+        let logged_in = self.tokens.log_in(&login, &challenge).await?;
         if logged_in {
             self.send_once(repository, ask).await
         } else {
@@ -91,7 +113,7 @@ impl Client {
         let url = format!(
             "{}://{}{}",
             self.endpoint.scheme(),
-            self.endpoint.name,
+            self.endpoint.host(),
             ask.path
         );
         let mut request = self.http.request(ask.method.clone(), url);
@@ -248,7 +270,7 @@ impl Client {
 
     /// The path of a location, when it stays on this registry.
     fn own_path(&self, location: &str) -> Option<String> {
-        let origin = format!("{}://{}", self.endpoint.scheme(), self.endpoint.name);
+        let origin = format!("{}://{}", self.endpoint.scheme(), self.endpoint.host());
         let path = location.strip_prefix(&origin).unwrap_or(location);
         path.starts_with('/').then(|| path.to_owned())
     }

@@ -6,12 +6,14 @@
 //! `hosts.toml`. It stores nothing and knows no image: layers are bytes.
 
 mod client;
+mod credentials;
 mod endpoint;
 mod login;
 mod sending;
 
 pub use client::Client;
-pub use endpoint::{Credential, Endpoint};
+pub use credentials::{CredentialsError, CredentialsFile};
+pub use endpoint::{Credential, Endpoint, Latitude, REDIRECTS_MAX};
 pub use sending::Source;
 
 /// Why a transfer failed.

@@ -36,6 +36,20 @@ pub fn emit(value: &Value, flavour: Flavour) -> String {
     emitter.out
 }
 
+/// A text between `"`, on one line.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut emitter = Emitter {
+        out: String::new(),
+        flavour: Flavour::GoV3,
+        indent: 0,
+        column: 0,
+        whitespace: true,
+        indention: false,
+    };
+    emitter.double_quoted(text, false);
+    emitter.out
+}
+
 /// Column after which a space folds a line, in version 2.
 const BEST_WIDTH: i32 = 80;
 /// Longest key written without `?`, in bytes.

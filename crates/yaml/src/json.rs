@@ -2,6 +2,8 @@
 //!
 //! Numbers come out as JSON text would carry them: an integral float such as `1e3` is an integer.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Number, Value};
 
 use crate::{Content, Error, Node, Resolved, number};
@@ -35,6 +37,33 @@ pub fn to_json_strict(node: &Node) -> Result<Value, Error> {
     }
 }
 
+/// Fails where [`to_json`] fails, without making the value.
+///
+/// # Errors
+/// As [`to_json`].
+pub fn check_json(node: &Node) -> Result<(), Error> {
+    match &node.content {
+        Content::Scalar(..) => match node.resolve()? {
+            Resolved::Float(value) => float_at(value, node).map(|_| ()),
+            _ => Ok(()),
+        },
+        Content::Sequence(items) => items.iter().try_for_each(check_json),
+        Content::Mapping(pairs) => check_pairs(pairs),
+    }
+}
+
+fn check_pairs(pairs: &[(Node, Node)]) -> Result<(), Error> {
+    pairs.iter().try_for_each(|(name, node)| {
+        if name.is_merge() {
+            let sources: Vec<&Node> = node.merge_sources().collect();
+            let mut sources = sources.into_iter().rev();
+            return sources.try_for_each(|source| check_pairs(source.pairs()));
+        }
+        key(name, node)?;
+        check_json(node)
+    })
+}
+
 #[derive(Default)]
 struct Converter {
     duplicates: Vec<(crate::Mark, String)>,
@@ -66,7 +95,7 @@ impl Converter {
                 }
                 continue;
             }
-            let name = key(name, node)?;
+            let name = key(name, node)?.into_owned();
             let value = self.value(node)?;
             if map.contains_key(&name) {
                 let line = node.start.line;
@@ -85,15 +114,19 @@ fn scalar(node: &Node, text: &str) -> Result<Value, Error> {
         Resolved::Bool(value) => Value::Bool(value),
         Resolved::Int(value) => value.into(),
         Resolved::Uint(value) => value.into(),
-        Resolved::Float(value) => float(value).ok_or_else(|| {
-            let message = format!("json: unsupported value: {}", number::format_g(value));
-            Error {
-                message,
-                line: node.start.line,
-                column: node.start.column,
-            }
-        })?,
+        Resolved::Float(value) => float_at(value, node)?,
         Resolved::Timestamp | Resolved::String => Value::String(text.to_string()),
+    })
+}
+
+fn float_at(value: f64, node: &Node) -> Result<Value, Error> {
+    float(value).ok_or_else(|| {
+        let message = format!("json: unsupported value: {}", number::format_g(value));
+        Error {
+            message,
+            line: node.start.line,
+            column: node.start.column,
+        }
     })
 }
 
@@ -108,21 +141,21 @@ fn float(value: f64) -> Option<Value> {
     Number::from_f64(value).map(Value::Number)
 }
 
-fn key(node: &Node, value: &Node) -> Result<String, Error> {
+fn key<'n>(node: &'n Node, value: &Node) -> Result<Cow<'n, str>, Error> {
     let Content::Scalar(text, _) = &node.content else {
         let message = format!("invalid map key: {}", go_syntax(node));
         return Err(Error::at(node.start, message));
     };
     Ok(match node.resolve()? {
-        Resolved::Bool(value) => value.to_string(),
-        Resolved::Int(value) => value.to_string(),
+        Resolved::Bool(value) => value.to_string().into(),
+        Resolved::Int(value) => value.to_string().into(),
         Resolved::Float(value) => match number::format_g32(value).as_str() {
-            "+Inf" => ".inf".to_string(),
-            "-Inf" => "-.inf".to_string(),
-            "NaN" => ".nan".to_string(),
-            other => other.to_string(),
+            "+Inf" => ".inf".into(),
+            "-Inf" => "-.inf".into(),
+            "NaN" => ".nan".into(),
+            other => other.to_string().into(),
         },
-        Resolved::Timestamp | Resolved::String => text.clone(),
+        Resolved::Timestamp | Resolved::String => text.as_str().into(),
         Resolved::Null => {
             let value = go_syntax(value);
             let message =

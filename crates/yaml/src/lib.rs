@@ -8,7 +8,7 @@
 //! **Invariant:** any text is accepted or refused with one [`Error`]; nothing here panics, and
 //! depth, size and alias expansion are bounded ([`DEPTH_MAX`], [`SIZE_MAX`], [`ALIAS_NODES_MAX`]).
 //!
-//! It does not keep comments and does not rewrite files in place.
+//! It does not rewrite files in place; [`Written`] writes a document again with its comments.
 //!
 //! ```
 //! let node = pilotis_yaml::parse_first("spec:\n  replicas: 0x10\n").unwrap().unwrap();
@@ -17,6 +17,7 @@
 //! assert_eq!(pilotis_yaml::to_json(&node).unwrap()["spec"]["replicas"], 16);
 //! ```
 
+mod block;
 mod emit;
 mod error;
 mod json;
@@ -24,14 +25,16 @@ mod node;
 pub mod number;
 mod parse;
 mod resolve;
+mod rewrite;
 mod scalar;
 
 pub use emit::{Flavour, emit};
 pub use error::Error;
-pub use json::{to_json, to_json_strict};
+pub use json::{check_json, to_json, to_json_strict};
 pub use node::{Content, Document, Mark, Node, Style};
 pub use parse::{ALIAS_NODES_MAX, DEPTH_MAX, SIZE_MAX, parse, parse_first};
 pub use resolve::{Resolved, resolve_plain};
+pub use rewrite::Written;
 
 use serde_json::Value;
 

@@ -34,11 +34,20 @@ pub fn parse_first(text: &str) -> Result<Option<Node>, Error> {
 }
 
 fn read(text: &str, documents_max: usize) -> Result<Vec<Document>, Error> {
-    let origin = Mark { line: 1, column: 1 };
     if text.len() > SIZE_MAX {
+        let origin = Mark { line: 1, column: 1 };
         let message = format!("document is larger than {SIZE_MAX} bytes");
         return Err(Error::at(origin, message));
     }
+    match crate::block::documents(text, documents_max) {
+        Some(documents) => Ok(documents),
+        None => read_any(text, documents_max),
+    }
+}
+
+/// What [`read`] gives, by libyaml alone.
+pub(crate) fn read_any(text: &str, documents_max: usize) -> Result<Vec<Document>, Error> {
+    let origin = Mark { line: 1, column: 1 };
     // libyaml-safer gives up when a block scalar ends with the text and not with a line.
     let ended = (!text.ends_with('\n')).then(|| format!("{text}\n"));
     let read = ended.as_deref().unwrap_or(text).as_bytes();

@@ -83,21 +83,8 @@ fn judge(tree: &Path) -> Result<(f64, f64)> {
             .stderr(Stdio::null())
             .spawn()
             .context("cannot run pilotis")?;
-        let process = Process(child.id());
-        let status = loop {
-            // The kernel forgets the peak with the process, so it is asked while it runs.
-            if let Ok(now) = process.peak() {
-                peak = peak.max(now);
-            }
-            match child.try_wait()? {
-                Some(status) => break status,
-                None => std::thread::yield_now(),
-            }
-        };
+        peak = peak.max(Process(child.id()).peak_until_end(&mut child)?);
         seconds.push(start.elapsed().as_secs_f64());
-        if !status.success() {
-            bail!("pilotis check ended with {status}");
-        }
     }
     seconds.sort_by(f64::total_cmp);
     Ok((seconds[RUNS / 2], peak))

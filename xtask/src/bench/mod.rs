@@ -6,6 +6,7 @@
 //! machine it was and how busy.
 
 mod api;
+mod chart;
 mod check;
 mod delivery;
 mod gitops;
@@ -26,11 +27,12 @@ use table::Table;
 /// A part that can be measured alone.
 type Area = (&'static str, fn(&mut Bench) -> Result<()>);
 
-const AREAS: [Area; 5] = [
+const AREAS: [Area; 6] = [
     ("start", start::measure),
     ("api", api::measure),
     ("delivery", delivery::measure),
     ("gitops", gitops::measure),
+    ("chart", chart::measure),
     ("check", check::measure),
 ];
 
@@ -90,7 +92,7 @@ mod tests {
         let error = wanted(&["apii".to_owned()]).err().unwrap().to_string();
         assert_eq!(
             error,
-            "no area `apii`; there are: start, api, delivery, gitops, check"
+            "no area `apii`; there are: start, api, delivery, gitops, chart, check"
         );
         assert_eq!(wanted(&[]).unwrap().len(), AREAS.len());
     }

@@ -1,8 +1,9 @@
 //! What the kernel says of a process: memory and processor time.
 
 use std::fs;
+use std::process::Child;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 /// Clock ticks a second in `/proc`, a constant of the kernel's interface.
 const TICKS: f64 = 100.0;
@@ -27,6 +28,25 @@ impl Process {
     /// When the process has ended.
     pub fn peak(self) -> Result<f64> {
         self.status("VmHWM:")
+    }
+
+    /// The most resident memory of a child, in MB, asked again and again until it ends: the kernel
+    /// forgets it with the process.
+    ///
+    /// # Errors
+    /// When the child cannot be waited for, or fails.
+    pub fn peak_until_end(self, child: &mut Child) -> Result<f64> {
+        let mut most: f64 = 0.0;
+        loop {
+            if let Ok(now) = self.peak() {
+                most = most.max(now);
+            }
+            match child.try_wait()? {
+                Some(status) if status.success() => return Ok(most),
+                Some(status) => bail!("process {} ended with {status}", self.0),
+                None => std::thread::yield_now(),
+            }
+        }
     }
 
     /// Processor time of the process so far, in seconds; of its children when they have ended.

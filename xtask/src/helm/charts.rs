@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Result, bail};
 
+use super::chart_list::Locked;
 use super::program::{Program, Ran};
 use super::{VERSIONS, values};
 use crate::run::target_dir;
@@ -73,6 +74,17 @@ pub fn compare(folder: &Path, rest: &[&str]) -> Result<()> {
     });
     let rows = rows.into_inner().unwrap_or_default();
     summary(version, &rows);
+    let locked = Locked::read()?;
+    let charts = named(folder)?
+        .into_iter()
+        .filter(|(name, _)| name.contains(filter));
+    let known = charts
+        .filter(|(name, chart)| locked.knows(name, chart))
+        .count();
+    println!(
+        "charts as charts.lock names them: {known} of {}",
+        locked.len()
+    );
     Ok(())
 }
 
@@ -235,21 +247,14 @@ fn difference(wanted: &str, found: &str) -> String {
 }
 
 fn cases(folder: &Path, filter: &str) -> Result<Vec<Case>> {
-    let mut charts = Vec::new();
-    find(folder, &mut charts)?;
-    charts.sort();
-    let pool = pool(&charts);
     let mut cases = Vec::new();
-    for chart in charts {
-        let name = chart.strip_prefix(folder).unwrap_or(&chart);
-        let name = name.display().to_string();
+    for (name, chart) in prepared(folder)? {
         if !name.contains(filter) {
             continue;
         }
-        let prepared = prepare(&chart, &name, &pool)?;
-        for (set, arguments) in values::sets(&prepared).into_iter().enumerate() {
+        for (set, arguments) in values::sets(&chart).into_iter().enumerate() {
             cases.push(Case {
-                chart: prepared.clone(),
+                chart: chart.clone(),
                 name: name.clone(),
                 set,
                 arguments,
@@ -257,6 +262,28 @@ fn cases(folder: &Path, filter: &str) -> Result<Vec<Case>> {
         }
     }
     Ok(cases)
+}
+
+/// Names and places of every chart below a folder, with what can be had of their dependencies.
+pub fn prepared(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let charts = named(folder)?;
+    let pool = pool(charts.iter().map(|(_, chart)| chart));
+    charts
+        .iter()
+        .map(|(name, chart)| Ok((name.clone(), prepare(chart, name, &pool)?)))
+        .collect()
+}
+
+/// Names and places of every chart below a folder, as they lie there.
+pub fn named(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let mut charts = Vec::new();
+    find(folder, &mut charts)?;
+    charts.sort();
+    let named = charts.into_iter().map(|chart| {
+        let name = chart.strip_prefix(folder).unwrap_or(&chart);
+        (name.display().to_string(), chart)
+    });
+    Ok(named.collect())
 }
 
 /// Folders with a `Chart.yaml` that lie in no other.
@@ -274,7 +301,7 @@ fn find(folder: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-fn pool(charts: &[PathBuf]) -> BTreeMap<String, PathBuf> {
+fn pool<'a>(charts: impl Iterator<Item = &'a PathBuf>) -> BTreeMap<String, PathBuf> {
     let mut pool = BTreeMap::new();
     for chart in charts {
         let text = fs::read_to_string(chart.join("Chart.yaml")).unwrap_or_default();

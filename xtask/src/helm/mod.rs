@@ -5,6 +5,7 @@
 //! public charts that lie on this machine with both programs and prints a table. Nothing of a
 //! public chart is kept; no expected output is written by hand.
 
+mod chart_list;
 mod charts;
 mod emitter;
 mod program;
@@ -12,6 +13,8 @@ mod values;
 mod vectors;
 
 use anyhow::{Result, bail};
+
+pub use charts::prepared;
 
 /// The versions compared, the default profile first. The first is a required judge.
 const VERSIONS: [&str; 3] = ["4.2.4", "4.3.1", "3.21.4"];
@@ -22,6 +25,16 @@ const VERSIONS: [&str; 3] = ["4.2.4", "4.3.1", "3.21.4"];
 /// When it answers otherwise than stored.
 pub fn sample() -> Result<()> {
     vectors::sample(None)
+}
+
+/// Lets a stock Argo CD repo-server render with our program in Helm's place.
+fn argocd() -> Result<()> {
+    crate::packages::install(&[
+        ("redis-server", "redis-server"),
+        ("docker-registry", "docker-registry"),
+    ])?;
+    crate::judges::argocd()?;
+    crate::test::ignored("charts::argocd")
 }
 
 /// Runs one of the comparisons.
@@ -37,10 +50,12 @@ pub fn main(arguments: &[String]) -> Result<()> {
         ["sample", seed] => vectors::sample(Some(seed.parse()?)),
         ["emitter"] => emitter::compare(10_000),
         ["emitter", count] => emitter::compare(count.parse()?),
+        ["lock", folder] => chart_list::write(folder.as_ref(), &charts::named(folder.as_ref())?),
         ["charts", folder, rest @ ..] => charts::compare(folder.as_ref(), rest),
+        ["argocd"] => argocd(),
         _ => bail!(
-            "usage: cargo xtask helm judges | vectors | sample [SEED] | emitter [COUNT] | charts \
-             FOLDER [FILTER] [VERSION]"
+            "usage: cargo xtask helm judges | vectors | sample [SEED] | emitter [COUNT] | lock \
+             FOLDER | charts FOLDER [FILTER] [VERSION] | argocd"
         ),
     }
 }

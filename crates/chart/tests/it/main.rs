@@ -3,6 +3,7 @@
 
 mod cases;
 mod failures;
+mod mistakes;
 mod origins;
 mod vectors;
 

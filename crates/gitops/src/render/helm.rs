@@ -5,7 +5,7 @@
 //! values come from a secret seed and the application's name. So a chart that generates a password
 //! keeps it, and no rendering differs from the one before for no reason.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use pilotis_chart::{Capabilities, Chart, Compat, Input, Options, Release, Values};
 use pilotis_git::File;
@@ -18,8 +18,8 @@ use super::{RenderError, relative};
 
 /// A rendering, everything read.
 pub(super) struct Job {
-    /// Files of the chart, and where it lies.
-    pub(super) files: Vec<File>,
+    pub(super) chart: Arc<Chart>,
+    /// Where it lies.
     pub(super) root: String,
     /// Values files in order: name and text.
     pub(super) values_files: Vec<(String, String)>,
@@ -37,21 +37,26 @@ pub(super) struct Job {
     pub(super) seed: Vec<u8>,
 }
 
+/// Reads a chart.
+pub(super) fn load(files: &[File], root: &str) -> Result<Chart, RenderError> {
+    let files = files
+        .iter()
+        .map(|file| pilotis_chart::File::new(relative(file, root), file.bytes.clone()));
+    Chart::load(files.collect()).map_err(|error| refused(root, error))
+}
+
+/// Points at the template, or at the chart as a whole.
+fn refused(root: &str, error: pilotis_chart::Error) -> RenderError {
+    let place = error.position.map(|position| position.file);
+    RenderError::Manifest {
+        path: place.unwrap_or_else(|| format!("{root}/Chart.yaml")),
+        message: error.message,
+    }
+}
+
 /// The objects a chart makes, definitions of kinds first, hooks last.
 pub(super) fn objects(job: Job) -> Result<Vec<Value>, RenderError> {
-    let path = format!("{}/Chart.yaml", job.root);
-    let failed = |error: pilotis_chart::Error| RenderError::Manifest {
-        path: error
-            .position
-            .as_ref()
-            .map_or(path.clone(), |position| position.file.clone()),
-        message: error.message,
-    };
-    let files = job
-        .files
-        .iter()
-        .map(|file| pilotis_chart::File::new(relative(file, &job.root), file.bytes.clone()));
-    let chart = Chart::load(files.collect()).map_err(failed)?;
+    let failed = |error| refused(&job.root, error);
     let values = Values::merge(&inputs(&job)).map_err(failed)?;
     let compat = Compat::default();
     let kube_version = job
@@ -78,7 +83,7 @@ pub(super) fn objects(job: Job) -> Result<Vec<Value>, RenderError> {
     };
     let run: (&Options, &(dyn Environment + Sync)) = (&options, &fixed);
     let rendered =
-        pilotis_chart::render(&chart, &values, &release, &capabilities, run).map_err(failed)?;
+        pilotis_chart::render(&job.chart, &values, &release, &capabilities, run).map_err(failed)?;
     let mut objects = Vec::new();
     for definition in rendered.crds.iter().filter(|_| !job.helm.skip_crds) {
         let invalid = |message: String| RenderError::Manifest {

@@ -115,7 +115,7 @@ pub enum Command {
     Doctor(Doctor),
     /// Judge a source tree against the State's technical framework
     Check(Box<check::Check>),
-    /// Work with Helm charts, offline
+    /// Work with Helm charts and their repositories
     #[command(subcommand)]
     Chart(chart::Chart),
     /// Take a Helm command line unchanged, in Helm's place

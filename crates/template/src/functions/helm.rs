@@ -115,7 +115,7 @@ fn lookup(machine: &mut Machine<'_>, args: &Args) -> Outcome {
     let words: Vec<String> = (0..4).map(|index| args.string(index)).collect();
     let query = [&*words[0], &*words[1], &*words[2], &*words[3]];
     let found = machine.environment.lookup(query)?;
-    Ok(Value::from_json(&found))
+    Ok(Value::from_object(&found))
 }
 
 fn yaml(machine: &mut Machine<'_>, args: &Args) -> Result<Result<Value, String>, Error> {

@@ -20,8 +20,12 @@ mod strings;
 mod toml_in;
 mod versions;
 
+pub use patterns::Pattern;
+
 use std::collections::HashMap;
 use std::sync::OnceLock;
+
+use ahash::RandomState;
 
 use crate::error::Error;
 use crate::exec::Machine;
@@ -181,8 +185,11 @@ const TABLES: &[&[Function]] = &[
     secrets::TABLE,
 ];
 
-fn index() -> &'static HashMap<&'static str, &'static Function> {
-    static INDEX: OnceLock<HashMap<&'static str, &'static Function>> = OnceLock::new();
+/// Functions by name.
+type Index = HashMap<&'static str, &'static Function, RandomState>;
+
+fn index() -> &'static Index {
+    static INDEX: OnceLock<Index> = OnceLock::new();
     INDEX.get_or_init(|| {
         let all = TABLES.iter().flat_map(|table| table.iter());
         all.map(|function| (function.name, function)).collect()

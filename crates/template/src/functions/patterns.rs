@@ -83,22 +83,41 @@ fn compile(machine: &mut Machine<'_>, pattern: &str) -> Result<Rc<Regex>, Error>
     if let Some(found) = machine.patterns.get(pattern) {
         return Ok(Rc::clone(found));
     }
-    if let Some(reason) = first_mistake(pattern) {
-        return Err(Error::plain(complaint(&reason)));
-    }
-    let built = RegexBuilder::new(&to_rust(pattern))
-        .size_limit(PATTERN_BYTES_MAX)
-        .build();
-    let regex = Rc::new(
-        built
-            .map_err(|_| Error::plain(complaint(&format!("expression too large: `{pattern}`"))))?,
-    );
+    let regex = Rc::new(built(pattern).map_err(Error::plain)?);
     if machine.patterns.len() < PATTERNS_MAX {
         machine
             .patterns
             .insert(pattern.to_string(), Rc::clone(&regex));
     }
     Ok(regex)
+}
+
+fn built(pattern: &str) -> Result<Regex, String> {
+    if let Some(reason) = first_mistake(pattern) {
+        return Err(complaint(&reason));
+    }
+    RegexBuilder::new(&to_rust(pattern))
+        .size_limit(PATTERN_BYTES_MAX)
+        .build()
+        .map_err(|_| complaint(&format!("expression too large: `{pattern}`")))
+}
+
+/// A regular expression in Go's syntax, with Go's meaning.
+pub struct Pattern(Regex);
+
+impl Pattern {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// In Go's words.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        built(text).map(Self)
+    }
+
+    /// Where the first match starts, in bytes.
+    pub fn find(&self, text: &str) -> Option<usize> {
+        self.0.find(text.as_bytes()).map(|found| found.start())
+    }
 }
 
 /// As `regexp.MustCompile`: the message names the whole pattern.

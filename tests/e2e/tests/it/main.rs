@@ -5,6 +5,7 @@
 mod instance;
 
 mod api;
+mod charts;
 mod check;
 mod console;
 mod crash;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args, ValueEnum};
 use pilotis_chart::{Compat, Error, Input};
+pub use pilotis_chart_repository::go_io;
 
 /// A switch written as Helm's are: `--flag` or `--flag=true`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -106,13 +107,13 @@ pub struct Cluster {
     pub color: Option<String>,
     #[arg(long, hide = true)]
     pub colour: Option<String>,
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, env = "HELM_REGISTRY_CONFIG")]
     pub registry_config: Option<PathBuf>,
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, env = "HELM_REPOSITORY_CONFIG")]
     pub repository_config: Option<PathBuf>,
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, env = "HELM_REPOSITORY_CACHE")]
     pub repository_cache: Option<PathBuf>,
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, env = "HELM_CONTENT_CACHE")]
     pub content_cache: Option<PathBuf>,
 }
 
@@ -179,20 +180,11 @@ fn read_values(name: &str) -> Result<String, Error> {
         std::io::Read::read_to_end(&mut std::io::stdin(), &mut text)
             .map(|_| text)
             .map_err(|error| Error::new(go_io(&error)))?
+    } else if pilotis_chart_repository::is_remote(name) {
+        super::network::wait(pilotis_chart_repository::fetch_values(name))?
     } else {
         std::fs::read(Path::new(name))
             .map_err(|error| Error::new(format!("open {name}: {}", go_io(&error))))?
     };
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// An I/O error in Go's words.
-pub fn go_io(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    let words = text.split(" (os error").next().unwrap_or_default();
-    let mut chars = words.chars();
-    match chars.next() {
-        Some(first) => first.to_lowercase().chain(chars).collect(),
-        None => String::new(),
-    }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, Parser};
+use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 
 use super::{Chart, Outcome};
 
@@ -19,6 +19,10 @@ pub struct Helm {
     pub arguments: Vec<String>,
 }
 
+/// `helm test` runs the test hooks of a release.
+const NO_RELEASES: &str = "no release is stored here: what runs is described by Applications; \
+                           `pilotis chart test CHART` runs the tests of a chart";
+
 #[derive(Debug, Parser)]
 #[command(name = "helm", version = "v4.2.4", disable_help_subcommand = true)]
 struct Line {
@@ -31,13 +35,28 @@ struct Line {
 /// # Errors
 /// When the command itself cannot go on.
 pub fn run(helm: &Helm) -> Result<Outcome> {
+    if helm
+        .arguments
+        .iter()
+        .find(|word| !word.starts_with('-'))
+        .is_some_and(|word| word == "test")
+    {
+        eprintln!("Error: {NO_RELEASES}");
+        return Ok(Outcome::Findings);
+    }
     let words = std::iter::once("helm").chain(helm.arguments.iter().map(String::as_str));
-    match Line::try_parse_from(words) {
-        Ok(line) => super::run(line.command),
+    let matches = in_helms_words(Line::command()).try_get_matches_from(words);
+    match matches.and_then(|matches| Line::from_arg_matches(&matches)) {
+        Ok(line) => Ok(match super::run(line.command)? {
+            Outcome::Usage => Outcome::Findings,
+            other => other,
+        }),
         Err(error)
             if matches!(
                 error.kind(),
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+                ErrorKind::DisplayHelp
+                    | ErrorKind::DisplayVersion
+                    | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
             ) =>
         {
             print!("{error}");
@@ -48,6 +67,29 @@ pub fn run(helm: &Helm) -> Result<Outcome> {
             Ok(Outcome::Findings)
         }
     }
+}
+
+/// Every command with Helm's words alone for what goes wrong, unless told otherwise.
+fn in_helms_words(command: Command) -> Command {
+    let has_errors = command
+        .get_arguments()
+        .any(|flag| flag.get_id() == "errors");
+    let command = match has_errors {
+        true => command.mut_arg("errors", |flag| flag.default_value("helm")),
+        false => command,
+    };
+    command.mut_subcommands(in_helms_words)
+}
+
+/// The letter of a flag, wherever it is.
+fn short(command: &Command, long: &str) -> Option<char> {
+    let own = command.get_arguments();
+    let own = own.into_iter().find(|flag| flag.get_long() == Some(long));
+    own.and_then(clap::Arg::get_short).or_else(|| {
+        command
+            .get_subcommands()
+            .find_map(|inner| short(inner, long))
+    })
 }
 
 fn wording(error: &clap::Error) -> String {
@@ -62,6 +104,24 @@ fn wording(error: &clap::Error) -> String {
         (ErrorKind::UnknownArgument, Some(flag)) => {
             let letter = flag.trim_start_matches('-').chars().next().unwrap_or('-');
             format!("unknown shorthand flag: '{letter}' in {flag}")
+        }
+        (ErrorKind::ValueValidation, Some(flag)) => {
+            let value = word(ContextKind::InvalidValue).unwrap_or_default();
+            let long = flag.split(' ').next().unwrap_or_default();
+            let shown = match short(&Line::command(), long.trim_start_matches("--")) {
+                Some(short) => format!("-{short}, {long}"),
+                None => long.to_owned(),
+            };
+            let reason = std::error::Error::source(error);
+            let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
+            format!("invalid argument {value:?} for {shown:?} flag{reason}")
+        }
+        (ErrorKind::InvalidSubcommand, _) => {
+            let word = match error.get(ContextKind::InvalidSubcommand) {
+                Some(ContextValue::String(word)) => word.as_str(),
+                _ => "",
+            };
+            format!("unknown command {word:?} for \"helm\"\nRun 'helm --help' for usage.")
         }
         _ => {
             let text = error.to_string();

@@ -1,11 +1,13 @@
-//! A chart named on the command line to its files.
+//! A chart named on the command line to its files, fetched first when it is elsewhere.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pilotis_chart::{Error, File, read_dir, unpack};
+use pilotis_chart_repository::{Reach, Verify};
 
-use super::flags::Switch;
+use super::flags::{Common, Switch};
+use super::network::{self, Aloud, Remote};
 
 /// Where a chart that is no path comes from, with Helm's flags.
 #[derive(Debug, Clone, Args)]
@@ -17,53 +19,92 @@ pub struct Source {
     /// Address of the chart repository
     #[arg(long, value_name = "URL")]
     pub repo: Option<String>,
-    #[arg(long, hide = true)]
-    pub username: Option<String>,
-    #[arg(long, hide = true)]
-    pub password: Option<String>,
-    #[arg(long, hide = true)]
-    pub ca_file: Option<PathBuf>,
-    #[arg(long, hide = true)]
-    pub cert_file: Option<PathBuf>,
-    #[arg(long, hide = true)]
-    pub key_file: Option<PathBuf>,
-    #[arg(long, hide = true)]
+    /// Who we are there.
+    #[command(flatten)]
+    pub remote: Remote,
+    /// File of public keys to verify with
+    #[arg(long, value_name = "FILE")]
     pub keyring: Option<PathBuf>,
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-          default_value = "false")]
+    /// Verify the chart's signed statement
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false", hide_default_value = true)]
     pub verify: Switch,
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-          default_value = "false")]
+    /// Prereleases too
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false", hide_default_value = true)]
     pub devel: Switch,
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-          default_value = "false")]
-    pub insecure_skip_tls_verify: Switch,
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-          default_value = "false")]
-    pub plain_http: Switch,
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-          default_value = "false")]
+    /// Send the password to any host the index names
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false", hide_default_value = true)]
     pub pass_credentials: Switch,
 }
 
-/// The path of a chart.
+impl Source {
+    /// The constraint on the version.
+    pub fn wanted_version(&self) -> String {
+        match (&self.version, self.devel.0) {
+            (Some(version), _) if !version.is_empty() => version.trim().to_owned(),
+            (_, true) => ">0.0.0-0".to_owned(),
+            (_, false) => String::new(),
+        }
+    }
+
+    /// How to reach the chart.
+    ///
+    /// # Errors
+    /// When no profile has the name asked for.
+    pub fn reach(&self, common: &Common, verify: Verify) -> Result<Reach, Error> {
+        let mut access = self.remote.access();
+        access.pass_credentials = self.pass_credentials.0;
+        let mut reach = network::reach(common, access, verify)?;
+        if let Some(keyring) = &self.keyring {
+            reach.places.keyring.clone_from(keyring);
+        }
+        Ok(reach)
+    }
+}
+
+/// The path of a chart, which is fetched when it is elsewhere.
 ///
 /// # Errors
 /// Nothing there, in Helm's words.
-pub fn chart(reference: &str, source: &Source) -> Result<PathBuf, Error> {
+pub fn chart(reference: &str, source: &Source, common: &Common) -> Result<PathBuf, Error> {
     let reference = reference.trim();
     let path = Path::new(reference);
-    if source.repo.is_none() {
+    let repository = source.repo.as_deref().filter(|url| !url.is_empty());
+    let verify = match source.verify.0 {
+        true => Verify::Always,
+        false => Verify::Never,
+    };
+    let reach = source.reach(common, verify)?;
+    if repository.is_none() {
         if path.exists() {
+            if source.verify.0 {
+                let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+                let beside = super::verify::beside(&absolute);
+                pilotis_chart_repository::verify(&absolute, &beside, &reach.places.keyring)?;
+            }
             return Ok(path.to_owned());
         }
         if path.is_absolute() || reference.starts_with('.') {
             return Err(Error::new(format!("path {reference:?} not found")));
         }
     }
-    Err(Error::new(format!(
-        "non-absolute URLs should be in form of repo_name/path_to_chart, got: {reference}"
-    )))
+    let version = source.wanted_version();
+    let wanted = (reference, version.as_str());
+    network::wait(reach.download_to_cache(wanted, repository, &mut Aloud::rendering(common)))
+}
+
+/// The path of a chart that lies on this machine.
+///
+/// # Errors
+/// Nothing there, in Helm's words.
+pub fn path(reference: &str) -> Result<PathBuf, Error> {
+    let path = Path::new(reference);
+    match path.exists() {
+        true => Ok(path.to_owned()),
+        false => Err(Error::new(format!("path {reference:?} not found"))),
+    }
 }
 
 /// The files of a chart directory or archive.
@@ -78,5 +119,6 @@ pub fn files(path: &Path) -> Result<Vec<File>, Error> {
         let reason = super::flags::go_io(&error);
         Error::new(format!("open {}: {reason}", path.display()))
     })?;
+    pilotis_chart_repository::ensure_archive(path, &bytes)?;
     unpack(&bytes)
 }

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use clap::Args;
-use pilotis_chart::Error;
+use pilotis_chart::{Error, File, Objects, read_dir};
 use pilotis_template::Environment;
 use rand::{RngCore, SeedableRng};
 
@@ -16,6 +16,9 @@ pub struct Flags {
     /// Fix the clock at this time, such as `2026-01-31T12:00:00Z`
     #[arg(long, value_name = "TIME")]
     pub now: Option<String>,
+    /// File or folder of objects that `lookup` finds
+    #[arg(long, value_name = "PATH")]
+    pub lookup_from: Option<std::path::PathBuf>,
 }
 
 /// Clock and randomness of this machine, or fixed ones.
@@ -23,6 +26,7 @@ pub struct Machine {
     seeded: Option<Mutex<rand::rngs::StdRng>>,
     now: Option<jiff::Timestamp>,
     lints: bool,
+    objects: Option<Objects>,
 }
 
 impl Machine {
@@ -32,6 +36,7 @@ impl Machine {
             seeded: None,
             now: None,
             lints: true,
+            objects: None,
         }
     }
 
@@ -52,11 +57,32 @@ impl Machine {
             seeded: seeded.map(Mutex::new),
             now,
             lints: false,
+            objects: flags.lookup_from.as_deref().map(objects).transpose()?,
         })
     }
 }
 
+/// The objects of a file or of every file below a folder.
+fn objects(path: &std::path::Path) -> Result<Objects, Error> {
+    let shown = path.display();
+    let about = |reason: String| Error::new(format!("cannot read objects of {shown}: {reason}"));
+    let files = match path.is_dir() {
+        true => read_dir(path).map_err(|error| about(error.message))?,
+        false => {
+            let data = std::fs::read(path).map_err(|error| about(super::flags::go_io(&error)))?;
+            // Whatever its name, the one file that was named is read.
+            vec![File::new("objects.yaml", data)]
+        }
+    };
+    Objects::read(&files).map_err(|error| about(error.message))
+}
+
 impl Environment for Machine {
+    fn lookup(&self, query: [&str; 4]) -> Result<serde_json::Value, String> {
+        let found = self.objects.as_ref().map(|objects| objects.find(query));
+        Ok(found.unwrap_or_else(|| serde_json::json!({})))
+    }
+
     fn is_lint(&self) -> bool {
         self.lints
     }

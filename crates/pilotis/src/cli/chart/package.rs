@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use pilotis_chart::{Chart, Error, pack};
+use pilotis_chart_repository::{Dependencies, Verify};
+use pilotis_template::Version;
 
-use super::flags::{Common, ValuesFlags, go_io};
-use super::{Outcome, locate, tell};
+use super::flags::{Common, Switch, ValuesFlags, go_io};
+use super::network::{self, Muttering};
+use super::{Outcome, locate, signing, tell};
 
 /// What to pack.
 #[derive(Debug, Args)]
@@ -30,6 +33,16 @@ pub struct Package {
     /// Taken and not used, as in Helm.
     #[command(flatten)]
     pub values: ValuesFlags,
+    /// Update dependencies first
+    #[arg(short = 'u', long, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", default_value = "false", hide_default_value = true)]
+    pub dependency_update: Switch,
+    /// How the archive is signed.
+    #[command(flatten)]
+    pub signing: signing::Flags,
+    /// Who we are where dependencies come from.
+    #[command(flatten)]
+    pub remote: network::Remote,
 }
 
 /// Runs `chart package`.
@@ -49,12 +62,16 @@ fn write_all(arguments: &Package, out: &mut String) -> Result<(), Error> {
             "need at least one argument, the path to the chart",
         ));
     }
+    let mut signer = signing::Signing::new(&arguments.signing, &arguments.common)?;
     for path in &arguments.charts {
         if !Path::new(path).exists() {
             let text = format!("stat {path}: no such file or directory");
             return Err(Error::new(text));
         }
-        let saved = write_one(arguments, Path::new(path))?;
+        if arguments.dependency_update.0 {
+            update(arguments, Path::new(path))?;
+        }
+        let saved = write_one(arguments, Path::new(path), signer.as_mut())?;
         out.push_str(&format!(
             "Successfully packaged chart and saved it to: {}\n",
             saved.display()
@@ -63,12 +80,38 @@ fn write_all(arguments: &Package, out: &mut String) -> Result<(), Error> {
     Ok(())
 }
 
-fn write_one(arguments: &Package, path: &Path) -> Result<PathBuf, Error> {
+/// Fetches the newest versions of a chart's dependencies, without a word.
+fn update(arguments: &Package, path: &Path) -> Result<(), Error> {
+    let access = arguments.remote.access();
+    let reach = network::reach(&arguments.common, access, Verify::Never)?;
+    let dependencies = Dependencies {
+        reach: &reach,
+        folder: path,
+        skip_refresh: false,
+        debug: false,
+    };
+    network::wait(dependencies.update(&mut Muttering))
+}
+
+fn write_one(
+    arguments: &Package,
+    path: &Path,
+    signing: Option<&mut signing::Signing>,
+) -> Result<PathBuf, Error> {
     let compat = arguments.common.profile()?;
+    let about = path.join("Chart.yaml");
+    if path.is_dir() && !about.exists() {
+        let absolute = std::path::absolute(&about).unwrap_or(about);
+        let shown = absolute.display();
+        return Err(Error::new(format!(
+            "unable to detect chart at {shown}: open {shown}: no such file or directory"
+        )));
+    }
     let mut chart = Chart::load_for(locate::files(path)?, &compat)?;
     if let Some(version) = &arguments.version {
         chart.metadata.version.clone_from(version);
     }
+    Version::parse(&chart.metadata.version).map_err(Error::new)?;
     if let Some(version) = &arguments.app_version {
         chart.metadata.app_version.clone_from(version);
     }
@@ -86,6 +129,9 @@ fn write_one(arguments: &Package, path: &Path) -> Result<PathBuf, Error> {
     };
     std::fs::create_dir_all(&folder).map_err(failed)?;
     let target = folder.join(name);
-    std::fs::write(&target, bytes).map_err(failed)?;
+    std::fs::write(&target, &bytes).map_err(failed)?;
+    if let Some(signing) = signing {
+        signing.sign(&target, &bytes)?;
+    }
     Ok(target)
 }

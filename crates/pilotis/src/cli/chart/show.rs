@@ -52,7 +52,7 @@ pub fn run(command: &Show) -> Result<Outcome> {
 }
 
 fn text(part: Part, one: &One) -> Result<String, Error> {
-    let path = locate::chart(&one.chart, &one.source)?;
+    let path = locate::chart(&one.chart, &one.source, &one.common)?;
     let chart = Chart::load_for(locate::files(&path)?, &one.common.profile()?)?;
     Ok(show(&chart, part))
 }

@@ -43,6 +43,33 @@ pub fn outcome(result: std::result::Result<String, Error>, common: &Common) -> R
     }
 }
 
+/// The same of commands that speak to others: the machine's state is to blame, not a chart.
+pub fn remote_outcome(
+    result: std::result::Result<String, Error>,
+    common: &Common,
+) -> Result<Outcome> {
+    let Err(error) = &result else {
+        return outcome(result, common);
+    };
+    data_error(error);
+    Ok(match common.errors {
+        Errors::Explained => {
+            warnings(&[format!("hint: {REMOTE_HINT}")]);
+            Outcome::Usage
+        }
+        Errors::Helm => Outcome::Findings,
+    })
+}
+
+fn data_error(error: &Error) {
+    let _ = writeln!(std::io::stderr().lock(), "Error: {}", error.printed());
+}
+
+/// What to do when something elsewhere is not as it should be.
+const REMOTE_HINT: &str = "`pilotis chart repo list` shows the repositories that have a name, \
+                           `pilotis chart env` where their files are; `--help` shows the flags \
+                           for passwords and certificates";
+
 /// An error in Helm's words, then in ours unless only Helm's are wanted.
 pub fn failure(error: &Error, common: &Common) {
     let mut text = format!("Error: {}\n", error.printed());

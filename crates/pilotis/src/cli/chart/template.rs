@@ -70,6 +70,9 @@ pub struct Template {
     /// Randomness and clock.
     #[command(flatten)]
     pub machine: super::machine::Flags,
+    /// What changes the manifests.
+    #[command(flatten)]
+    pub post_render: super::post_render::PostRender,
     /// Where a chart that is no path comes from.
     #[command(flatten)]
     pub source: locate::Source,
@@ -134,6 +137,7 @@ pub fn run(arguments: &Template) -> Result<Outcome> {
 
 fn render(arguments: &Template) -> Result<String, Error> {
     let compat = arguments.common.profile()?;
+    let post_renderer = arguments.post_render.renderer(&compat)?;
     if arguments.install.dry_run.as_deref() == Some("server") {
         return Err(Error::new(
             "`--dry-run=server` asks a cluster, and rendering asks none",
@@ -141,7 +145,7 @@ fn render(arguments: &Template) -> Result<String, Error> {
     }
     let machine = Machine::new(&arguments.machine)?;
     let (name, reference) = name_and_chart(arguments)?;
-    let path = locate::chart(&reference, &arguments.source)?;
+    let path = locate::chart(&reference, &arguments.source, &arguments.common)?;
     let inputs = arguments.values.inputs()?;
     let request = TemplateRequest {
         release: Release {
@@ -162,13 +166,18 @@ fn render(arguments: &Template) -> Result<String, Error> {
         options: Options {
             compat,
             skip_schema: arguments.skip_schema_validation.0,
+            post_renderer,
+            watch: false,
+            only: None,
             limits: None,
         },
         as_files: arguments.output_dir.is_some(),
         release_folder: arguments.release_name.0,
     };
     request.check()?;
+    // The process ends with the rendering: freeing a chart piece by piece would only delay that.
     let chart = Chart::load_for(locate::files(&path)?, &request.options.compat)?;
+    let chart = std::mem::ManuallyDrop::new(chart);
     let printed = template(&chart, &request, &machine);
     tell::warnings(&printed.warnings);
     if let Some(folder) = &arguments.output_dir {

@@ -17,6 +17,10 @@ pub struct Version {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
           default_value = "false")]
     pub short: Switch,
+    /// Taken and not used: there is only a client
+    #[arg(short, long, hide = true, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", default_value = "false")]
+    pub client: Switch,
     /// Template of the output
     #[arg(long, value_name = "TEMPLATE")]
     pub template: Option<String>,

@@ -39,7 +39,7 @@ pub(super) fn tree(path: &Path) -> Result<Tree> {
             .with_context(|| format!("cannot unpack {}", path.display()))?;
         return Ok(files
             .into_iter()
-            .map(|file| (file.path, file.data))
+            .map(|file| (file.path, file.data.into()))
             .collect());
     }
     tree.insert(name.into_owned(), contents(path)?);

@@ -1,0 +1,96 @@
+//! The chart commands as a user runs them, beside the real programs where there are any: every
+//! profile's Helm, helm-unittest, and the readers of LCOV.
+
+mod coverage;
+mod create;
+mod diff;
+mod post_render;
+mod suites;
+mod values;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What a command did.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// A folder of its own, in which commands run.
+pub(crate) struct World {
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+        let world = Self {
+            folder: tempfile::tempdir().expect("a temporary directory"),
+        };
+        for (path, text) in files {
+            world.write(path, text);
+        }
+        world
+    }
+
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
+        self.folder.path().join(below)
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        std::fs::write(path, text).expect("a file");
+    }
+
+    pub(crate) fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.path(path)).expect(path)
+    }
+
+    /// Runs our own program.
+    pub(crate) fn pilotis(&self, words: &[&str]) -> Ran {
+        self.run(Path::new(env!("CARGO_BIN_EXE_pilotis")), words)
+    }
+
+    /// Runs a program in the folder, with nothing of this machine but where programs are.
+    pub(crate) fn run(&self, program: &Path, words: &[&str]) -> Ran {
+        let output = Command::new(program)
+            .args(words)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.path("home"))
+            .env("HELM_PLUGINS", self.path("plugins"))
+            .output()
+            .expect("the program runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ran {
+            code: output.status.code().unwrap_or(-1),
+            out: text(&output.stdout),
+            err: text(&output.stderr),
+        }
+    }
+}
+
+/// A real program; a machine without it fails.
+pub(crate) fn judge(name: &str) -> PathBuf {
+    let home = std::env::var("HOME").expect("HOME is set");
+    let path = Path::new(&home)
+        .join(".cache/pilotis-judges/bin")
+        .join(name);
+    assert!(
+        path.exists(),
+        "the judge {} is missing: install it",
+        path.display()
+    );
+    path
+}
+
+/// A real program that only some machines have.
+pub(crate) fn installed(name: &str) -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let mut paths = std::env::split_paths(&folders).map(|folder| folder.join(name));
+    paths.find(|path| path.exists())
+}
