@@ -1,4 +1,4 @@
-//! Hostile inputs for the chart engine: templates, YAML, `--set` words, archives, whole charts.
+//! Hostile inputs for the chart engine and for the verdict.
 //!
 //! `cargo run -p pilotis-fuzz -- TARGET SECONDS [SEED]` changes seeds at random and feeds them to
 //! one target until the time is over; a panic or an input that takes too long is printed with the
@@ -8,6 +8,7 @@
 
 mod seeds;
 mod targets;
+mod verdict;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
