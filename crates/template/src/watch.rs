@@ -102,8 +102,9 @@ pub(crate) fn guards(function: &str, arguments: &[Expr]) -> Option<bool> {
 
 /// Whether something later in a pipeline minds an absent value.
 pub(crate) fn guarded_by(later: &[Command]) -> bool {
-    later.iter().any(|command| {
-        matches!(&command.args[0].kind, ExprKind::Function(function) if GUARDS.contains(&function.name))
+    later.iter().any(|command| match &command.args[0].kind {
+        ExprKind::Function(function) => GUARDS.contains(&function.name),
+        _ => false,
     })
 }
 
