@@ -226,6 +226,14 @@ impl<'t> Frame<'_, '_, 't> {
                         .map(|value| Operand::boxed(value, false))
                         .map_err(|error| self.call_failed(node, name, error));
                 }
+                if let Some(call) = object.version_method(name) {
+                    let values = self.arguments(name, (&[Type::Version], None), given)?;
+                    let value = match values.first() {
+                        Some(Value::Object(other)) => call(other.as_ref()),
+                        _ => Value::Nil,
+                    };
+                    return Ok(Operand::boxed(value, false));
+                }
                 if let Some(value) = object.field(name) {
                     if has_args {
                         let reason = match object.kind() {

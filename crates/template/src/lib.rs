@@ -48,7 +48,7 @@ pub use go_semver::{Constraint, Version};
 pub use output::{Output, Piece, Place};
 pub use set::{Parsed, Set, Source};
 pub use text::Text;
-pub use value::{Call, List, ListKind, Map, MapKind, Method, Object, Value};
+pub use value::{Call, List, ListKind, Map, MapKind, Method, Object, Value, VersionCall};
 pub use watch::{Point, PointKind, Watched};
 
 /// A value as Go's `%v` prints it.

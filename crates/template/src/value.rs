@@ -48,6 +48,9 @@ pub struct Method {
 /// What a method does with its arguments.
 pub type Call = Box<dyn Fn(&[Text]) -> Result<Value, Error>>;
 
+/// What a method does with the version it is given.
+pub type VersionCall = Box<dyn Fn(&dyn Object) -> Value>;
+
 /// A Go struct, or anything else with methods, as a template sees it.
 pub trait Object {
     /// Type as `%T` prints it, such as `*common.Capabilities`.
@@ -63,6 +66,11 @@ pub trait Object {
     }
     /// A method.
     fn method(&self, name: &str) -> Option<Method> {
+        let _ = name;
+        None
+    }
+    /// A method whose one argument is another version; only versions have some.
+    fn version_method(&self, name: &str) -> Option<VersionCall> {
         let _ = name;
         None
     }

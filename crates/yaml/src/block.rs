@@ -531,10 +531,11 @@ impl<'a> Reader<'a> {
         };
         let mut text = rest[..length].to_string();
         let mut end = line.at + length;
-        while !ended {
-            let Some((next, skipped)) = self.continuation(parent)? else {
-                break;
-            };
+        // A comment ends a plain scalar for good.
+        while let Some((next, skipped)) = match ended {
+            true => None,
+            false => self.continuation(parent)?,
+        } {
             match skipped {
                 0 => text.push(' '),
                 blank => text.extend(std::iter::repeat_n('\n', blank)),
@@ -596,10 +597,7 @@ impl<'a> Reader<'a> {
         let mut indent = None;
         // Line feeds not yet known to stand between lines.
         let mut blank = 0;
-        loop {
-            let Some((begin, end)) = self.raw(self.next) else {
-                break;
-            };
+        while let Some((begin, end)) = self.raw(self.next) {
             let line = &self.text[begin..end];
             let spaces = leading_spaces(line);
             let is_blank = spaces == line.len() && indent.is_none_or(|indent| spaces <= indent);

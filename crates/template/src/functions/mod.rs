@@ -49,6 +49,7 @@ pub(crate) enum Type {
     List,
     Uint32,
     Certificate,
+    Version,
 }
 
 impl Type {
@@ -65,6 +66,7 @@ impl Type {
             Type::List => "[]interface {}",
             Type::Uint32 => "uint32",
             Type::Certificate => secrets::CERTIFICATE,
+            Type::Version => versions::VERSION,
         }
     }
 
@@ -77,7 +79,7 @@ impl Type {
             | (Type::Float, Value::Float(_))
             | (Type::Bool, Value::Bool(_)) => true,
             (Type::Map, Value::Map(map)) => !map.kind().holds_strings(),
-            (Type::Time | Type::Certificate, Value::Object(object)) => {
+            (Type::Time | Type::Certificate | Type::Version, Value::Object(object)) => {
                 object.type_name() == self.go_name()
             }
             (Type::List, Value::List(list)) => list.kind == crate::ListKind::Any,

@@ -1,10 +1,11 @@
 //! Semantic versions, by the rules of the library Helm uses.
 
+use std::cmp::Ordering;
 use std::rc::Rc;
 
 use super::{Function, Type, fixed};
 use crate::go_semver::{Constraint, Version};
-use crate::value::{Method, Object, Value};
+use crate::value::{Method, Object, Value, VersionCall};
 
 pub(super) const TABLE: &[Function] = &[
     fixed("semver", &[Type::String], |_, a| {
@@ -18,6 +19,9 @@ pub(super) const TABLE: &[Function] = &[
     }),
 ];
 
+/// The Go type.
+pub(super) const VERSION: &str = "*semver.Version";
+
 fn raised([major, minor, patch]: [u64; 3]) -> Value {
     match Version::parse(&format!("{major}.{minor}.{patch}")) {
         Ok(version) => Value::Object(Rc::new(version)),
@@ -27,7 +31,7 @@ fn raised([major, minor, patch]: [u64; 3]) -> Value {
 
 impl Object for Version {
     fn type_name(&self) -> String {
-        "*semver.Version".to_string()
+        VERSION.to_string()
     }
 
     fn kind(&self) -> &'static str {
@@ -57,6 +61,23 @@ impl Object for Version {
             parameters: 0,
             call: Box::new(move |_| Ok(value.clone())),
         })
+    }
+
+    fn version_method(&self, name: &str) -> Option<VersionCall> {
+        let decide: fn(Ordering) -> Value = match name {
+            "Compare" => |order| Value::Int(order as i64),
+            "Equal" => |order| Value::Bool(order.is_eq()),
+            "LessThan" => |order| Value::Bool(order.is_lt()),
+            "LessThanEqual" => |order| Value::Bool(order.is_le()),
+            "GreaterThan" => |order| Value::Bool(order.is_gt()),
+            "GreaterThanEqual" => |order| Value::Bool(order.is_ge()),
+            _ => return None,
+        };
+        let own = self.clone();
+        Some(Box::new(move |other| {
+            let other = other.as_any().downcast_ref::<Self>();
+            decide(other.map_or(Ordering::Equal, |other| own.compare(other)))
+        }))
     }
 
     fn string(&self) -> Option<String> {
