@@ -1,12 +1,14 @@
-//! Hostile inputs for the chart engine: templates, YAML, `--set` words, archives, whole charts.
+//! Hostile inputs for the chart engine and for the verdict.
 //!
 //! `cargo run -p pilotis-fuzz -- TARGET SECONDS [SEED]` changes seeds at random and feeds them to
 //! one target until the time is over; a panic or an input that takes too long is printed with the
 //! input and ends the run. It needs no special compiler. Tests run a fixed number of inputs from a
-//! fixed seed, so that they say the same each time.
+//! fixed seed, so that they say the same each time. `cargo xtask fuzz` runs the same targets under
+//! libFuzzer, from the seeds that `pilotis-fuzz seeds FOLDER` writes.
 
 mod seeds;
 mod targets;
+mod verdict;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -22,6 +24,17 @@ const INPUT_BYTES_MAX: usize = 4096;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [word, folder] = arguments.as_slice()
+        && word == "seeds"
+    {
+        return match write_seeds(folder.as_ref()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("cannot write seeds to {folder}: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let (name, seconds) = match arguments.as_slice() {
         [name, seconds, ..] => (name.as_str(), seconds.parse::<u64>().ok()),
         _ => ("", None),
@@ -46,6 +59,19 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A folder of seeds for each target.
+fn write_seeds(folder: &std::path::Path) -> std::io::Result<()> {
+    for target in &TARGETS {
+        let own = folder.join(target.name);
+        std::fs::create_dir_all(&own)?;
+        for (index, seed) in (target.seeds)().iter().enumerate() {
+            std::fs::write(own.join(format!("seed-{index}")), seed)?;
+        }
+        println!("{}", target.name);
+    }
+    Ok(())
 }
 
 /// Feeds inputs while `goes_on` says so; gives their number, or the first that failed.

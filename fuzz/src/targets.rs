@@ -7,7 +7,7 @@ use pilotis_provenance::{Keyring, Statement};
 use pilotis_template::{Limits, Machine, NoEnvironment, Set, Value};
 use pilotis_yaml::Flavour;
 
-use crate::seeds;
+use crate::{seeds, verdict};
 
 /// One engine that takes bytes nobody checked.
 pub struct Target {
@@ -20,7 +20,7 @@ pub struct Target {
 }
 
 /// The targets.
-pub static TARGETS: [Target; 7] = [
+pub static TARGETS: [Target; 11] = [
     Target {
         name: "template",
         seeds: seeds::templates,
@@ -55,6 +55,26 @@ pub static TARGETS: [Target; 7] = [
         name: "provenance",
         seeds: seeds::statements,
         run: provenance,
+    },
+    Target {
+        name: "repository",
+        seeds: verdict::repositories,
+        run: verdict::repository,
+    },
+    Target {
+        name: "report",
+        seeds: verdict::reports,
+        run: verdict::report,
+    },
+    Target {
+        name: "layer",
+        seeds: seeds::archives,
+        run: verdict::layer,
+    },
+    Target {
+        name: "decision",
+        seeds: verdict::decisions,
+        run: verdict::decision,
     },
 ];
 

@@ -6,6 +6,7 @@ mod bench;
 mod browser;
 mod conformance;
 mod demo;
+mod fuzz;
 mod helm;
 mod judges;
 mod kinds;
@@ -25,7 +26,7 @@ type Command = (
     fn(&[String]) -> anyhow::Result<()>,
 );
 
-const COMMANDS: [Command; 10] = [
+const COMMANDS: [Command; 11] = [
     (
         "demo",
         "[--until N | --broken]",
@@ -40,9 +41,15 @@ const COMMANDS: [Command; 10] = [
     ),
     (
         "bench",
-        "[start|api|delivery|gitops]",
+        "[start|api|delivery|gitops|chart|check]",
         "measure the release binary, beside real peers",
         bench::main,
+    ),
+    (
+        "fuzz",
+        "[SECONDS [TARGET]]",
+        "feed hostile inputs to everything that parses, under libFuzzer",
+        fuzz::main,
     ),
     ("check", "", "format, lints, tidy and tests", test::check),
     (

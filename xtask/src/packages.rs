@@ -19,7 +19,7 @@ pub const PLATFORM: [Package; 4] = [
 ];
 
 /// What tests use beside it.
-pub const TESTS: [Package; 10] = [
+pub const TESTS: [Package; 11] = [
     ("buildah", "buildah"),
     ("busybox-static", "busybox"),
     ("skopeo", "skopeo"),
@@ -27,6 +27,7 @@ pub const TESTS: [Package; 10] = [
     ("nodejs", "node"),
     ("npm", "npm"),
     ("gcc", "gcc"),
+    ("g++", "g++"),
     ("curl", "curl"),
     ("docker-registry", "docker-registry"),
     ("gnupg", "gpg"),

@@ -34,6 +34,7 @@ pub fn main(arguments: &[String]) -> Result<()> {
     if arguments.is_empty() {
         let what = "the seam: the same tests on the embedded cluster";
         total.add(&step(what, || counted(&mut seam()))?);
+        crate::fuzz::main(&[])?;
     }
     println!("{} passed, {} failed", total.passed, total.failed);
     if total.ended_well {

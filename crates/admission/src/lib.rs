@@ -4,14 +4,14 @@
 //! labelled `pilotis.dev/policy=enforce` no new image runs unless it is pinned by digest, comes
 //! from the platform's registry under the namespace's own project or `base/`, and is signed by a
 //! trusted key; when that cannot be found out, the answer is no. It completes a pod that comes with
-//! what profile `restricted` asks and the manifest must not say, changes nothing else, and knows the
-//! rules about manifests only as a [`Verdict`] the binary passes.
+//! what profile `restricted` asks and the manifest must not say, changes nothing else, and knows
+//! the rules about manifests only as a [`Verdict`] the binary passes.
 //!
 //! Trusted keys are PEM public keys in the values of ConfigMap
 //! `pilotis-system/pilotis-trusted-keys`, which tenants cannot write. Reading order: `images` (what
 //! an object would run) → `policy` (may it, as far as its name tells) → `signatures` (is it signed)
-//! → `completion` (what a pod
-//! lacks) → `review` (the answer) → `install` (how the API server finds us).
+//! → `completion` (what a pod lacks) → `review` (the answer) → `install` (how the API server finds
+//! us).
 
 mod completion;
 mod images;

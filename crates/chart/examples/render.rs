@@ -1,7 +1,8 @@
-//! Times one chart in process: `cargo run --release -p pilotis-chart --example render CHART [RUNS]`.
+//! Times one chart in process.
 //!
-//! Prints three numbers of milliseconds: loading, the first rendering, and the median of the
-//! following ones; what `cargo xtask bench chart` calls load, cold and warm.
+//! `cargo run --release -p pilotis-chart --example render CHART [RUNS]` prints three numbers of
+//! milliseconds: loading, the first rendering, and the median of the following ones, as `cargo
+//! xtask bench chart` shows them.
 
 use std::path::PathBuf;
 use std::time::Instant;

@@ -171,23 +171,26 @@ fn clear(node: &mut Node) {
     let Content::Mapping(pairs) = &mut node.content else {
         return;
     };
-    let Some(metadata) = pairs
+    for (_, metadata) in pairs
         .iter_mut()
-        .find(|(key, _)| key.text() == Some("metadata"))
-    else {
-        return;
-    };
-    let Content::Mapping(inside) = &mut metadata.1.content else {
-        return;
-    };
-    for (key, value) in inside.iter_mut() {
-        if let (Some("annotations"), Content::Mapping(annotations)) =
-            (key.text(), &mut value.content)
+        .filter(|(key, _)| key.text() == Some("metadata"))
+    {
+        let Content::Mapping(inside) = &mut metadata.content else {
+            continue;
+        };
+        for (_, value) in inside
+            .iter_mut()
+            .filter(|(key, _)| key.text() == Some("annotations"))
         {
-            annotations.retain(|(name, _)| name.text() != Some(FILE));
+            if let Content::Mapping(annotations) = &mut value.content {
+                annotations.retain(|(name, _)| name.text() != Some(FILE));
+            }
         }
+        inside.retain(|(key, value)| key.text() != Some("annotations") || !is_empty(value));
     }
-    inside.retain(|(key, value)| {
-        key.text() != Some("annotations") || !value.pairs().is_empty() || value.text().is_some()
-    });
+    pairs.retain(|(key, value)| key.text() != Some("metadata") || !is_empty(value));
+}
+
+fn is_empty(node: &Node) -> bool {
+    matches!(&node.content, Content::Mapping(pairs) if pairs.is_empty())
 }

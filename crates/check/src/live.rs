@@ -16,8 +16,8 @@ use crate::manifests;
 const RESTARTS_MANY: i64 = 5;
 /// How long ago a container may have ended for its restarts to count.
 const RECENT: SignedDuration = SignedDuration::from_hours(24);
-/// How long a planned backup may take.
-const BACKUP_TIME: SignedDuration = SignedDuration::from_hours(1);
+/// How long a planned job may take.
+const PLANNED_TIME: SignedDuration = SignedDuration::from_hours(1);
 /// Marks that GitOps leaves on what it deploys.
 const TRACKED: [&str; 2] = ["argocd.argoproj.io/tracking-id", "pilotis.dev/application"];
 /// Kinds a team deploys.
@@ -248,28 +248,50 @@ fn same_image(collector: &mut Collector<'_>, pods: &[&Value]) {
     }
 }
 
-/// The last planned backup ended well, once it had the time to.
+/// The last planned backup, and the last planned trial of a restoration, ended well once they had
+/// the time to.
 fn backups(collector: &mut Collector<'_>, objects: &[Value], now: Timestamp) {
-    let rule = "live-backup-late";
-    let planned = objects
-        .iter()
-        .filter(|object| object["kind"] == "CronJob" && crate::params::plans_backup(object));
-    for job in planned {
-        collector.looked([rule]);
-        if job["spec"]["suspend"] == true {
-            let texts = ("la sauvegarde est suspendue", "the backup is suspended");
-            breach(collector, rule, job, (texts.0.into(), texts.1.into()));
-            continue;
+    for job in objects.iter().filter(|object| object["kind"] == "CronJob") {
+        let name = job["metadata"]["name"].as_str().unwrap_or_default();
+        let restores = ["restore", "restauration"]
+            .iter()
+            .any(|word| name.contains(word));
+        if restores {
+            let words = ("l'essai de restauration", "the trial of a restoration");
+            planned(collector, "live-restore-late", (job, now), words);
+        } else if crate::params::plans_backup(job) {
+            planned(
+                collector,
+                "live-backup-late",
+                (job, now),
+                ("la sauvegarde", "the backup"),
+            );
         }
-        let Some(last) = time(&job["status"]["lastScheduleTime"]) else {
-            continue;
-        };
-        let done = time(&job["status"]["lastSuccessfulTime"]).is_some_and(|done| done >= last);
-        if !done && now.duration_since(last) > BACKUP_TIME {
-            let fr = format!("la sauvegarde prévue le {last} n'a pas réussi");
-            let en = format!("the backup planned at {last} did not succeed");
-            breach(collector, rule, job, (fr, en));
-        }
+    }
+}
+
+fn planned(
+    collector: &mut Collector<'_>,
+    rule: &str,
+    (job, now): (&Value, Timestamp),
+    (fr, en): (&str, &str),
+) {
+    collector.looked([rule]);
+    if job["spec"]["suspend"] == true {
+        let texts = (
+            format!("{fr} ne se fait plus : la tâche est suspendue"),
+            format!("{en} no longer takes place: the job is suspended"),
+        );
+        return breach(collector, rule, job, texts);
+    }
+    let Some(last) = time(&job["status"]["lastScheduleTime"]) else {
+        return;
+    };
+    let done = time(&job["status"]["lastSuccessfulTime"]).is_some_and(|done| done >= last);
+    if !done && now.duration_since(last) > PLANNED_TIME {
+        let fr = format!("{fr} du {last} n'a pas réussi");
+        let en = format!("{en} of {last} did not succeed");
+        breach(collector, rule, job, (fr, en));
     }
 }
 

@@ -123,7 +123,44 @@ pub(crate) fn states(
         _ => State::NotEvaluated,
     };
     let all = referential.requirements.iter();
-    all.map(|r| (r.id.clone(), state(&r.id))).collect()
+    let mut states: Vec<(String, State)> = all.map(|r| (r.id.clone(), state(&r.id))).collect();
+    compose(&mut states);
+    states
+}
+
+/// The requirement of the twelve factors, and those that judge its factors one by one.
+pub(crate) const COMPOSITE: &str = "EXI-ARCH-25";
+/// Dependencies, configuration, build and release, processes, port and privilege, disposability,
+/// logs. The other factors have no requirement a machine judges.
+pub(crate) const FACTORS: [&str; 7] = [
+    "EXI-ARCH-5",
+    "EXI-ARCH-9",
+    "EXI-ARCH-18",
+    "EXI-ARCH-19",
+    "EXI-ARCH-20",
+    "EXI-ARCH-22",
+    "EXI-ARCH-23",
+];
+
+/// The twelve factors hold when every factor was judged and holds; one that does not is enough.
+fn compose(states: &mut [(String, State)]) {
+    let of = |id: &str| {
+        states
+            .iter()
+            .find(|(own, _)| own == id)
+            .map(|(_, state)| *state)
+    };
+    let factors: Vec<State> = FACTORS.iter().filter_map(|id| of(id)).collect();
+    let any = |wanted: State| factors.contains(&wanted);
+    let composed = match () {
+        () if any(State::Failed) => State::Failed,
+        () if any(State::NotEvaluated) => return,
+        () if any(State::Derogated) => State::Derogated,
+        () => State::Passed,
+    };
+    if let Some((_, state)) = states.iter_mut().find(|(id, _)| id == COMPOSITE) {
+        *state = composed;
+    }
 }
 
 impl Score {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use pilotis_policy::{Plane, Rule};
 
 use crate::referential::{EDITION, Referential, plane_letter};
+use crate::report::{COMPOSITE, FACTORS};
 
 /// The planes, in the order of the columns.
 const PLANES: [(char, &str); 5] = [
@@ -22,26 +23,14 @@ const OTHERWISE: [(&str, &str); 9] = [
         "add-velero-label",
         "non repris : la sauvegarde est celle de la plateforme",
     ),
-    (
-        "add-netpol-deny",
-        "à créer dans chaque espace par la plateforme (non jugé ici)",
-    ),
-    (
-        "add-netpol-allowsame-ns",
-        "à créer par la plateforme (non jugé ici)",
-    ),
-    (
-        "add-netpol-ingress",
-        "à créer par la plateforme (non jugé ici)",
-    ),
+    ("add-netpol-deny", CLOSED),
+    ("add-netpol-allowsame-ns", CLOSED),
+    ("add-netpol-ingress", CLOSED),
     (
         "add-netpol-logging",
-        "à créer par la plateforme (non jugé ici)",
+        "sans objet : la sortie standard est lue par la machine, personne n'entre dans le pod",
     ),
-    (
-        "add-netpol-monitoring",
-        "à créer par la plateforme (non jugé ici)",
-    ),
+    ("add-netpol-monitoring", CLOSED),
     (
         "disallow-exec",
         "par les droits : un projet n'a aucun droit hors de ses espaces",
@@ -55,6 +44,8 @@ const OTHERWISE: [(&str, &str); 9] = [
         "webhook d'admission : image signée par une clé de la plateforme",
     ),
 ];
+/// What closes an environment.
+const CLOSED: &str = "créée dans chaque environnement : NetworkPolicy `pilotis-closed`";
 
 /// The page `docs/check/requirements.md`.
 pub fn table(referential: &Referential) -> String {
@@ -63,7 +54,8 @@ pub fn table(referential: &Referential) -> String {
          test compares. -->\n\n55 exigences, édition du {EDITION}. Une case nomme les règles qui jugent \
          l'exigence sur ce plan ; *non évalué* : le plan pourrait la juger, rien ne le fait encore ; \
          « — » : ce plan n'y peut rien. Ce qui n'est pas évalué n'est jamais compté conforme et sort du \
-         score. La source emploie deux fois EXI-ORG-16 et EXI-ORG-17 (ici a et b) et n'a ni EXI-ORG-4 ni \
+         score. Une règle suivie de † ne peut que révéler un manquement : son silence ne vaut pas conformité, et ne compte \
+         pas. Sur le plan (d), les règles de (c) jugent aussi les objets en marche. La source emploie deux fois EXI-ORG-16 et EXI-ORG-17 (ici a et b) et n'a ni EXI-ORG-4 ni \
          EXI-ORG-5.\n\n| Exigence | Niveau | Intitulé |"
     );
     for (letter, name) in PLANES {
@@ -83,12 +75,14 @@ pub fn table(referential: &Referential) -> String {
             let own = rules
                 .iter()
                 .filter(|rule| plane_letter(rule.plane) == letter);
-            let names: Vec<String> = own.map(|rule| format!("`{}`", rule.id)).collect();
+            let names: Vec<String> = own.map(|rule| named(rule)).collect();
+            let composed = requirement.id == COMPOSITE && letter == 'a';
             let cell = match (
                 names.is_empty(),
                 requirement.planes.contains(&letter),
                 letter,
             ) {
+                _ if composed => format!("composée de {}", FACTORS.join(", ")),
                 (false, ..) => names.join(", "),
                 (true, true, 'e') => "attestation signée".to_owned(),
                 (true, true, _) => "*non évalué*".to_owned(),
@@ -111,6 +105,11 @@ pub fn table(referential: &Referential) -> String {
     );
     platform(&mut out, referential);
     out
+}
+
+fn named(rule: &Rule) -> String {
+    let mark = if rule.reveals { "†" } else { "" };
+    format!("`{}`{mark}", rule.id)
 }
 
 fn platform(out: &mut String, referential: &Referential) {

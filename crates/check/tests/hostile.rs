@@ -76,3 +76,99 @@ fn ten_thousand_documents_are_judged_and_a_huge_file_is_named() {
     assert_eq!(report.skipped[0].path, "huge.bin");
     assert!(report.skipped[1].reason.starts_with("1 constats au-delà"));
 }
+
+/// Objects whose fields have every type but their own.
+#[test]
+fn objects_of_the_wrong_types_are_findings_and_not_panics() {
+    let kinds = [
+        ("v1", "Pod"),
+        ("v1", "Service"),
+        ("v1", "ConfigMap"),
+        ("v1", "Secret"),
+        ("v1", "List"),
+        ("apps/v1", "Deployment"),
+        ("apps/v1", "StatefulSet"),
+        ("batch/v1", "CronJob"),
+        ("networking.k8s.io/v1", "Ingress"),
+        ("networking.k8s.io/v1", "NetworkPolicy"),
+        ("policy/v1", "PodDisruptionBudget"),
+        ("rbac.authorization.k8s.io/v1", "Role"),
+        ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+        ("monitoring.coreos.com/v1", "ServiceMonitor"),
+        ("monitoring.coreos.com/v1alpha1", "AlertmanagerConfig"),
+        ("argoproj.io/v1alpha1", "Application"),
+        ("autoscaling/v2", "HorizontalPodAutoscaler"),
+    ];
+    let bodies = [
+        "spec: 1",
+        "spec: []",
+        "spec: null",
+        "spec: {template: [], selector: x, rules: {a: 1}, ingress: 3, replicas: many}",
+        "spec: {template: {spec: {containers: {a: 1}, volumes: x, topologySpreadConstraints: [1]}}}",
+        "spec: {containers: [null, 1, {name: [a], image: {b: c}, env: x, ports: [x]}]}",
+        "spec: {selector: {matchLabels: [a]}, endpoints: {}, receivers: [x], source: x, sources: [1]}",
+        "spec: {rules: [null, {host: 1, http: {paths: x}}], tls: 1, type: [x]}",
+        "data: [1]\nrules: x\nsubjects: {a: b}\nroleRef: 3\nitems: {a: 1}",
+        "metadata: [x]\nspec: {jobTemplate: {spec: {template: {spec: {hostAliases: [1]}}}}}",
+    ];
+    for (version, kind) in kinds {
+        for body in bodies {
+            let text = format!("apiVersion: {version}\nkind: {kind}\n{body}\n");
+            run(&tree(&[("a.yaml", &text)]), &Options::default()).unwrap();
+            let object: serde_json::Value = serde_json::json!({
+                "apiVersion": version, "kind": kind, "spec": [1], "status": "x", "metadata": 3,
+            });
+            let now = "2026-01-01T00:00:00Z".parse().unwrap();
+            pilotis_check::live(&[object], (None, now), &Options::default()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn reports_and_descriptions_that_lie_about_their_form_are_passed_over() {
+    let deep = "[".repeat(2_000);
+    for text in [
+        "",
+        "{",
+        "[]",
+        "3",
+        "\u{feff}{}",
+        "{\"runs\": 1}",
+        "{\"Results\": [1]}",
+        "openapi: 3.0.0\npaths: [a]\n",
+        "openapi: 3.0.0\ninfo: 1\npaths: {/a: {get: []}}\n",
+        "asyncapi: 3\nchannels: 1\n",
+        &deep,
+    ] {
+        let names = [
+            "trivy.json",
+            "a.sarif",
+            "openapi.yaml",
+            "openapi.json",
+            "package.json",
+            "composer.json",
+            "pom.xml",
+            "db/migration/V1__a.sql",
+            "people.csv",
+            "logback.xml",
+            "index.html",
+            "junit.xml",
+            ".nvmrc",
+            "global.json",
+        ];
+        let files: Vec<(&str, &str)> = names.iter().map(|name| (*name, text)).collect();
+        run(&tree(&files), &Options::default()).unwrap();
+    }
+}
+
+#[test]
+fn an_expression_that_would_run_long_is_bounded_by_the_object() {
+    let path = "      - {path: /admin}\n".repeat(2_000);
+    let text = format!(
+        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {{name: a}}\nspec:\n  rules:\n  - http:\n      paths:\n{path}"
+    );
+    let start = std::time::Instant::now();
+    let report = run(&tree(&[("a.yaml", &text)]), &Options::default()).unwrap();
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+    assert!(report.findings.is_empty(), "every path is of one flow");
+}

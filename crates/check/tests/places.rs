@@ -224,3 +224,60 @@ fn rules_of_the_platform_s_own_judge_beside_the_others() {
     let report = run(&files, &options).unwrap();
     assert!(report.findings.iter().any(|f| f.rule == "team-label"));
 }
+
+#[test]
+fn a_key_whose_value_is_null_is_a_key_that_is_absent() {
+    let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n  annotations:\nspec:\n  replicas: null\n  template:\n    spec:\n      securityContext: null\n      containers:\n      - name: web\n        image: ghcr.io/etat/web:1\n        imagePullPolicy: null\n        securityContext: null\n        livenessProbe: null\n        ports:\n";
+    let report = judge(&tree(&[("web.yaml", text)]));
+    let unexpected = |message: &str| message.contains("valeur inattendue");
+    assert!(
+        !report.findings.iter().any(|f| unexpected(&f.message)),
+        "{report:?}"
+    );
+    let files = tree(&[("web.yaml", text)]);
+    assert_eq!(places(&files, "container-image-pull-policy"), [""; 0]);
+    assert_eq!(places(&files, "container-probes").len(), 1);
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata:\n  a: null\n  tls.crt: TUlJ\n  tls.key: TUlJ\n";
+    assert_eq!(
+        places(&tree(&[("s.yaml", secret)]), "secret-in-clear"),
+        ["s.yaml:7:12"]
+    );
+}
+
+#[test]
+fn what_documentation_shows_of_a_secret_is_none() {
+    let header = ["-----BEGIN RSA", " PRIVATE KEY-----"].concat();
+    let body = "MIIEowIBAAKCAQEA7v1yqk3mX0Yb2s9Q";
+    let cases = [
+        (
+            "values.yaml",
+            format!("# begins with {header}, then the key\na: 1\n"),
+            0,
+        ),
+        ("doc.yaml", format!("help: |\n  {header}\n  ...\n"), 0),
+        ("key.txt", format!("{header}\n{body}\n"), 1),
+        (
+            "key.json",
+            format!("{{\"key\": \"{header}\\n{body}\"}}\n"),
+            1,
+        ),
+        (
+            "a.yaml",
+            format!("token: {}{}\n", "glpat-", "x".repeat(20)),
+            0,
+        ),
+        (
+            "values-example.yaml",
+            "db:\n  password: _PASSWORD_\n".to_owned(),
+            0,
+        ),
+    ];
+    for (path, text, wanted) in cases {
+        let report = judge(&tree(&[(path, &text)]));
+        let found = report
+            .findings
+            .iter()
+            .filter(|f| f.requirement.as_deref() == Some("EXI-ARCH-22"));
+        assert_eq!(found.count(), wanted, "{path}: {text}");
+    }
+}

@@ -112,7 +112,7 @@ impl Settings {
             let wanted = wanted.into_iter().flatten().find(|port| *port != 0);
             let port = match wanted.or(field_of(&kept, field)) {
                 Some(port) => port,
-                None => free_port(bind)?,
+                None => free_port(bind, &ports)?,
             };
             ports.insert(name, port);
         }
@@ -238,7 +238,21 @@ fn create_private_dir(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn free_port(bind: Ipv4Addr) -> Result<u16> {
+/// Ports an instance chooses from: the machine gives none of them to a connection that goes out, so
+/// one that is kept is still free when it is needed again. NodePorts begin where they end.
+const CHOSEN_PORTS: std::ops::Range<u16> = 10_240..30_000;
+/// Ports tried before another program's choice is taken.
+const TRIES: u32 = 100;
+
+fn free_port(bind: Ipv4Addr, taken: &BTreeMap<&str, u16>) -> Result<u16> {
+    let size = CHOSEN_PORTS.end - CHOSEN_PORTS.start;
+    for _ in 0..TRIES {
+        let port = CHOSEN_PORTS.start + rand::random::<u16>() % size;
+        let is_taken = taken.values().any(|other| *other == port);
+        if !is_taken && TcpListener::bind((bind, port)).is_ok() {
+            return Ok(port);
+        }
+    }
     let listener = TcpListener::bind((bind, 0)).context("no free port")?;
     Ok(listener.local_addr()?.port())
 }

@@ -11,6 +11,7 @@ use cel::objects::{Key, Map};
 use cel::{Context, Env, Program};
 use serde_json::Value;
 
+use crate::patterns;
 use crate::place::{self, Path, Place, Places};
 use crate::rule::{Part, Plane, Rule, Rules, Text, Validation};
 use crate::subject::{Subject, pod_path};
@@ -182,6 +183,7 @@ pub(crate) fn language() -> Result<Env, Error> {
         .map_err(Error::Language)?;
     env.add_extension(cel::extensions::lists)
         .map_err(Error::Language)?;
+    patterns::extension(&mut env).map_err(Error::Language)?;
     Ok(env)
 }
 
@@ -212,7 +214,8 @@ fn compile(env: &Env, rule: &Rule) -> Result<Compiled, Error> {
         if expression.len() > EXPRESSION_BYTES_MAX {
             return Err(Error::TooLong(rule.id.clone()));
         }
-        env.compile(expression).map_err(|source| Error::Expression {
+        let rewritten = patterns::rewritten(expression);
+        env.compile(&rewritten).map_err(|source| Error::Expression {
             rule: rule.id.clone(),
             expression: expression.to_owned(),
             source,

@@ -54,7 +54,8 @@ impl Language {
         if expression.len() > EXPRESSION_BYTES_MAX {
             return Err("expression of more than 4 KiB".into());
         }
-        let program = self.0.compile(expression).map_err(|e| e.to_string())?;
+        let rewritten = crate::patterns::rewritten(expression);
+        let program = self.0.compile(&rewritten).map_err(|e| e.to_string())?;
         Ok(Expression(program))
     }
 

@@ -32,6 +32,7 @@ mod admission_policy;
 mod completion;
 mod engine;
 mod expression;
+mod patterns;
 mod place;
 pub mod pod_security;
 mod rule;

@@ -260,7 +260,10 @@ impl<'t> Frame<'_, '_, 't> {
         }
         let name = function.name;
         let types = (function.parameters, function.variadic);
-        let guards = self.machine.watch.is_some() && crate::watch::guards(name);
+        let guards = match self.machine.watch {
+            Some(_) => crate::watch::guards(name, given.args),
+            None => None,
+        };
         let values = self.guarded(guards, |frame| frame.arguments(name, types, given))?;
         if let Some(watch) = &mut self.machine.watch {
             watch.called(name, &values);
@@ -280,7 +283,7 @@ impl<'t> Frame<'_, '_, 't> {
         let mut value = Operand::of(Value::Missing);
         for arg in given.args {
             let evaluate = |frame: &mut Self| frame.eval_arg(given.dot, Type::Reflect, arg);
-            value = Operand::of(self.guarded(true, evaluate)?);
+            value = Operand::of(self.guarded(Some(true), evaluate)?);
             if value.value.truth() == (name == "or") {
                 return Ok(value);
             }

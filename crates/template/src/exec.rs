@@ -525,7 +525,11 @@ impl<'t> Frame<'_, '_, 't> {
     }
 
     /// Evaluates something in which absent values are expected, or are not.
-    pub(crate) fn guarded<T>(&mut self, guard: bool, evaluate: impl FnOnce(&mut Self) -> T) -> T {
+    pub(crate) fn guarded<T>(
+        &mut self,
+        guard: Option<bool>,
+        evaluate: impl FnOnce(&mut Self) -> T,
+    ) -> T {
         if self.machine.watch.is_none() {
             return evaluate(self);
         }
@@ -614,7 +618,7 @@ impl<'t> Frame<'_, '_, 't> {
     fn walk_if(&mut self, dot: &Operand, branch: &'t Branch, with: bool) -> Result<Flow, Error> {
         let mark = self.variables.len();
         self.machine.reads.clear();
-        let mut value = self.guarded(true, |frame| frame.eval_pipeline(dot, &branch.pipe))?;
+        let mut value = self.guarded(Some(true), |frame| frame.eval_pipeline(dot, &branch.pipe))?;
         self.branched(branch, value.value.truth());
         if with {
             value.reads = self.machine.reads_since(0);
@@ -640,7 +644,7 @@ impl<'t> Frame<'_, '_, 't> {
         self.at = At::Node(node);
         let mark = self.variables.len();
         self.machine.reads.clear();
-        let mut value = self.guarded(true, |frame| frame.eval_pipeline(dot, &branch.pipe))?;
+        let mut value = self.guarded(Some(true), |frame| frame.eval_pipeline(dot, &branch.pipe))?;
         if let Some(watch) = &mut self.machine.watch {
             watch.ranged(&value.value);
         }
@@ -774,7 +778,7 @@ impl<'t> Frame<'_, '_, 't> {
             return Err(self.fail(&format!("exceeded maximum template depth ({max})")));
         }
         let dot = match pipe {
-            Some(pipe) => self.guarded(true, |frame| frame.eval_pipeline(dot, pipe))?,
+            Some(pipe) => self.guarded(Some(true), |frame| frame.eval_pipeline(dot, pipe))?,
             None => Operand::of(Value::Missing),
         };
         self.machine.execute_into(&definition, &dot, self.out)
@@ -812,7 +816,7 @@ impl<'t> Frame<'_, '_, 't> {
             self.step()?;
             let evaluated = match self.machine.watch {
                 Some(_) if kept || guarded_by(&pipe.commands[index + 1..]) => {
-                    self.guarded(true, |frame| frame.eval_command(dot, command, value))
+                    self.guarded(Some(true), |frame| frame.eval_command(dot, command, value))
                 }
                 _ => self.eval_command(dot, command, value),
             };

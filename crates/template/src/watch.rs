@@ -60,9 +60,10 @@ pub enum PointKind {
 }
 
 /// Functions whose arguments may be absent.
-const GUARDS: [&str; 20] = [
-    "and", "or", "not", "default", "coalesce", "empty", "hasKey", "dig", "get", "required",
-    "include", "tpl", "list", "dict", "ternary", "kindIs", "kindOf", "typeIs", "typeOf", "fail",
+const GUARDS: [&str; 21] = [
+    "toString", "and", "or", "not", "default", "coalesce", "empty", "hasKey", "dig", "get",
+    "required", "include", "tpl", "list", "dict", "ternary", "kindIs", "kindOf", "typeIs",
+    "typeOf", "fail",
 ];
 /// Functions that hand maps on, or look at one key of them.
 const HANDS_ON: [&str; 26] = [
@@ -85,15 +86,25 @@ const COMBINES: [&str; 9] = [
 /// Deepest nesting looked into.
 const DEPTH_MAX: u32 = 16;
 
-/// Whether arguments of a function may be absent.
-pub(crate) fn guards(function: &str) -> bool {
-    GUARDS.contains(&function)
+/// Functions that take anything: what is expected around them is expected in them.
+const TAKES_ANYTHING: [&str; 3] = ["quote", "squote", "has"];
+
+/// Whether arguments of a function may be absent; none when what surrounds it decides.
+pub(crate) fn guards(function: &str, arguments: &[Expr]) -> Option<bool> {
+    let asks_for_nil = arguments
+        .iter()
+        .any(|argument| matches!(argument.kind, ExprKind::Nil));
+    if asks_for_nil || GUARDS.contains(&function) {
+        return Some(true);
+    }
+    (!TAKES_ANYTHING.contains(&function)).then_some(false)
 }
 
 /// Whether something later in a pipeline minds an absent value.
 pub(crate) fn guarded_by(later: &[Command]) -> bool {
-    later.iter().any(|command| {
-        matches!(&command.args[0].kind, ExprKind::Function(function) if guards(function.name))
+    later.iter().any(|command| match &command.args[0].kind {
+        ExprKind::Function(function) => GUARDS.contains(&function.name),
+        _ => false,
     })
 }
 
@@ -112,8 +123,10 @@ impl Watch {
         watch
     }
 
-    pub(crate) fn guard(&mut self, guard: bool) {
-        self.guards.push(guard);
+    /// Expects absent values from now on, or does not, or goes on as before.
+    pub(crate) fn guard(&mut self, guard: Option<bool>) {
+        let before = self.guards.last().copied().unwrap_or(false);
+        self.guards.push(guard.unwrap_or(before));
     }
 
     pub(crate) fn unguard(&mut self) {

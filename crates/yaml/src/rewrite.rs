@@ -7,7 +7,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::scalar::is_printable;
 use crate::{Content, Error, Mark, Node, Style, emit};
+
+/// Whether a block of text may hold a character.
+fn is_plain(c: char) -> bool {
+    c == '\n' || c == '\t' || is_printable(c)
+}
 
 /// A document and what is needed to write it again.
 #[derive(Debug, Clone)]
@@ -100,10 +106,10 @@ impl Written {
             out: String::new(),
             comments: &self.comments,
             next: 0,
-            indent_before: 0,
+            trail: Vec::new(),
         };
         match writer.is_block(&self.node) {
-            true => writer.block(&self.node, 0),
+            true => writer.block(&self.node, 0, 0),
             false => {
                 writer.inline(&self.node, 0);
                 writer.end_line(self.node.end.line);
@@ -128,7 +134,6 @@ impl Comments {
                 continue;
             };
             let text: String = line[column..].iter().collect();
-            let text = text.trim_end().to_string();
             let before = &line[..column];
             if before.iter().all(|c| c.is_whitespace()) {
                 let next = lines.get(index + 1);
@@ -193,13 +198,22 @@ fn comment_in(line: &[char], number: u32, covered: &[(Mark, Mark)]) -> Option<us
     })
 }
 
+/// A block that is being written, or was the last to be.
+struct Level {
+    /// Where it stood.
+    column: u32,
+    indent: usize,
+    /// Whether it is a sequence whose last item is a block of its own.
+    nests: bool,
+}
+
 struct Writer<'a> {
     out: String,
     comments: &'a Comments,
     /// The first comment not yet written.
     next: usize,
-    /// Indent of the entry before.
-    indent_before: usize,
+    /// The blocks that lead to the entry before.
+    trail: Vec<Level>,
 }
 
 impl Writer<'_> {
@@ -212,22 +226,23 @@ impl Writer<'_> {
         holds && !self.comments.flow.contains(&node.start)
     }
 
-    fn block(&mut self, node: &Node, indent: usize) {
+    fn block(&mut self, node: &Node, indent: usize, depth: usize) {
         match &node.content {
             Content::Mapping(pairs) => {
                 for (index, (key, value)) in pairs.iter().enumerate() {
-                    self.enter(key.start, indent);
+                    self.enter((node, key.start.line), indent, depth);
                     self.lead(indent, index);
-                    self.pair(key, value, indent);
+                    self.pair((key, value), indent, depth);
                 }
             }
             Content::Sequence(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    self.enter(item.start, indent);
+                    self.enter((node, item.start.line), indent, depth);
                     self.lead(indent, index);
                     self.out.push_str("- ");
                     if self.is_block(item) {
-                        self.block(item, indent + 2);
+                        self.trail[depth].nests = true;
+                        self.block(item, indent + 2, depth + 1);
                     } else {
                         self.value(item, indent);
                     }
@@ -242,10 +257,9 @@ impl Writer<'_> {
         if index > 0 || self.out.is_empty() || self.out.ends_with('\n') {
             self.out.push_str(&" ".repeat(indent));
         }
-        self.indent_before = indent;
     }
 
-    fn pair(&mut self, key: &Node, value: &Node, indent: usize) {
+    fn pair(&mut self, (key, value): (&Node, &Node), indent: usize, depth: usize) {
         self.inline(key, indent);
         self.out.push(':');
         if !self.is_block(value) {
@@ -261,7 +275,7 @@ impl Writer<'_> {
             Content::Sequence(_) => indent,
             _ => indent + 2,
         };
-        self.block(value, inner);
+        self.block(value, inner, depth + 1);
     }
 
     fn value(&mut self, value: &Node, indent: usize) {
@@ -280,21 +294,49 @@ impl Writer<'_> {
         self.out.push('\n');
     }
 
-    /// Writes the comments before an entry.
-    fn enter(&mut self, entry: Mark, indent: usize) {
+    /// Writes the comments before an entry of a block, and notes that it is being written.
+    fn enter(&mut self, (block, line): (&Node, u32), indent: usize, depth: usize) {
+        let column = block.start.column;
         while let Some(comment) = self.comments.alone.get(self.next) {
-            if entry.line == 0 || comment.at.line >= entry.line {
-                return;
+            if line == 0 || comment.at.line >= line {
+                break;
             }
             self.next += 1;
-            let first = self.out.is_empty() || comment.at.line == 1;
-            let before = comment.at.column > entry.column && !first;
-            let at = if before { self.indent_before } else { indent };
+            let first = self.out.is_empty() || self.no_entry_yet();
+            let deeper = comment.at.column > column && !first;
+            let at = if deeper { self.behind(comment) } else { indent };
             self.comment(comment, at);
-            if comment.blank_after && (first || self.no_entry_yet()) {
+            let following = self.comments.alone.get(self.next);
+            let goes_on = following.is_some_and(|next| next.at.line == comment.at.line + 1);
+            // What stands after an entry is set off from the next one, where both are as deep.
+            let is_behind = deeper || comment.blank_after;
+            if is_behind && at == indent && !goes_on {
                 self.out.push('\n');
             }
         }
+        self.trail.truncate(depth);
+        self.trail.push(Level {
+            column,
+            indent,
+            nests: false,
+        });
+    }
+
+    /// The indent of a comment that belongs to an entry before it.
+    fn behind(&self, comment: &Alone) -> usize {
+        let holds = |level: &&Level| level.column <= comment.at.column;
+        let nearest = self
+            .trail
+            .iter()
+            .filter(holds)
+            .map(|level| level.column)
+            .max();
+        // A sequence may stand as deep as its key, to which the comment belongs then.
+        let level = self
+            .trail
+            .iter()
+            .find(|level| Some(level.column) == nearest);
+        level.map_or(0, |level| level.indent + if level.nests { 2 } else { 0 })
     }
 
     fn no_entry_yet(&self) -> bool {
@@ -318,12 +360,14 @@ impl Writer<'_> {
     fn leave(&mut self) {
         while let Some(comment) = self.comments.alone.get(self.next) {
             self.next += 1;
-            let indent = if comment.at.column == 1 {
-                0
-            } else {
-                self.indent_before
+            let indent = match comment.at.column {
+                1 => 0,
+                _ => self.behind(comment),
             };
             self.comment(comment, indent);
+            if comment.blank_after && self.next < self.comments.alone.len() {
+                self.out.push('\n');
+            }
         }
     }
 
@@ -368,6 +412,10 @@ impl Writer<'_> {
             Style::SingleQuoted if !text.contains('\n') => {
                 self.out
                     .push_str(&format!("'{}'", text.replace('\'', "''")));
+            }
+            // What a block cannot hold is quoted.
+            _ if text.contains(" \n") || !text.chars().all(is_plain) => {
+                self.out.push_str(&emit::quoted(text));
             }
             Style::SingleQuoted | Style::DoubleQuoted => self.out.push_str(&emit::quoted(text)),
             Style::Plain | Style::Literal => self.lines(text, '|', indent + 2),
@@ -428,6 +476,24 @@ mod tests {
             again("a:\n  b: 1\n  # foot\nc: 2\n"),
             "a:\n  b: 1\n  # foot\nc: 2\n"
         );
+    }
+
+    #[test]
+    fn a_comment_behind_everything_stands_where_its_block_does() {
+        let text = "s:\n    c:\n      - n: f\n        p:\n          - a: 3\n        # one\n        # two\n";
+        let expected = "s:\n  c:\n  - n: f\n    p:\n    - a: 3\n    # one\n    # two\n";
+        assert_eq!(again(text), expected);
+        assert_eq!(again(expected), expected);
+        let text = "a:\n  b:\n    - 1\n    # foot\n  c: 2\n  # more\n\n  # head\n  d: 3\n";
+        let expected = "a:\n  b:\n  - 1\n  # foot\n\n  c: 2\n  # more\n\n  # head\n  d: 3\n";
+        assert_eq!(again(text), expected);
+        let text = "r:\n  - v:\n    - u\n    # foot\n  - v: w\n";
+        assert_eq!(again(text), "r:\n- v:\n  - u\n  # foot\n- v: w\n");
+    }
+
+    #[test]
+    fn a_text_no_block_can_hold_is_quoted() {
+        assert_eq!(again("a: |\n  b \n  c\n"), "a: \"b \\nc\\n\"\n");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The public charts compared with: which repository, which commit, which bytes.
 //!
 //! `charts.lock` names them; none of their text is here. A folder with the same charts gives the
-//! same comparison; a chart that has changed since, or that the list does not know, is counted apart.
+//! same comparison; a chart that has changed since, or that the list does not know, is counted
+//! apart.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -2,10 +2,12 @@
 
 use kube::ResourceExt;
 use kube::api::ListParams;
+use pilotis_check::Built;
 use pilotis_kinds::names::check_environment;
 use pilotis_kinds::pilotis::{DeliveryStatus, GateName};
 use pilotis_kinds::reason::Reason;
 use pilotis_oci::{Image, Manifest};
+use pilotis_report::{Finding, Level};
 
 use crate::Context;
 use crate::api::{self, Error};
@@ -57,19 +59,35 @@ async fn image(
         .map_err(Error::registry("read the image's configuration"))?;
     let image: Image =
         serde_json::from_slice(&config).map_err(|_| Error::Malformed("image configuration"))?;
-    let user = image.config.user.clone().unwrap_or_default();
-    let name = user.split(':').next().unwrap_or_default();
-    if matches!(name, "" | "0" | "root") {
-        let mut outcome = Outcome::failed(Reason::ImageRunsAsRoot);
-        if let Outcome::Failed { blocked, .. } = &mut outcome {
-            blocked.requirement = Some("EXI-ARCH-18".to_owned());
-            blocked.title = inspect::title(Some("EXI-ARCH-18"));
-            blocked.rule = Some("image-root-user".to_owned());
-            blocked.file = Some(commit.repository.spec.dockerfile.clone());
-        }
-        return Ok(Some(outcome));
+    let options = inspect::options(commit, &commit.files()?, context).await?;
+    let built = Built {
+        name: commit.image_path(),
+        config: image,
+        // Layers are not fetched again: what went into them was judged in the sources.
+        layers: &mut std::iter::empty(),
+    };
+    let report = pilotis_check::image(built, &options).map_err(Error::git("load the rules"))?;
+    let root = |f: &&Finding| f.rule == "image-root-user" && f.derogation.is_none();
+    if report.findings.iter().any(|finding| root(&finding)) {
+        return Ok(Some(runs_as_root(commit)));
     }
-    Ok(None)
+    match report.fails(Level::P) {
+        true => Ok(Some(
+            inspect::judged(commit, context, GateName::Verify, &report).await?,
+        )),
+        false => Ok(None),
+    }
+}
+
+fn runs_as_root(commit: &Commit) -> Outcome {
+    let mut outcome = Outcome::failed(Reason::ImageRunsAsRoot);
+    if let Outcome::Failed { blocked, .. } = &mut outcome {
+        blocked.requirement = Some("EXI-ARCH-18".to_owned());
+        blocked.title = inspect::title(Some("EXI-ARCH-18"));
+        blocked.rule = Some("image-root-user".to_owned());
+        blocked.file = Some(commit.repository.spec.dockerfile.clone());
+    }
+    outcome
 }
 
 /// The digest part of the image a delivery built.

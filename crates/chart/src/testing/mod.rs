@@ -396,7 +396,7 @@ impl Filter {
             for document in documents {
                 let found = path::find(&selector.path, document)?;
                 let fits = |found: &&Json| selector.value.as_ref().is_none_or(|v| v == *found);
-                if found.iter().any(|found| fits(found)) {
+                if found.iter().any(fits) {
                     kept.push(document);
                 }
             }

@@ -10,6 +10,7 @@ mod fronts;
 mod interfaces;
 mod migrations;
 mod pipelines;
+mod runbooks;
 pub(crate) mod runtimes;
 mod settings;
 
@@ -48,6 +49,7 @@ pub(crate) fn judge(collector: &mut Collector<'_>) {
         data::judge(collector, *source);
         settings::judge(collector, *source);
         pipelines::judge(collector, *source);
+        runbooks::judge(collector, *source);
         fronts::page(collector, *source);
     }
     interfaces::judge(collector, &sources);

@@ -122,7 +122,14 @@ impl Judge {
     /// What is judged, for people.
     fn title(&self) -> String {
         match (&self.environment, &self.namespace) {
-            _ if !self.live => self.path().display().to_string(),
+            _ if !self.live => {
+                // The current folder is named by its own name, not by a dot.
+                let named = self.path().canonicalize().ok();
+                let named = named.filter(|_| self.target.is_none());
+                let name = named.as_deref().and_then(Path::file_name);
+                let given = || self.path().display().to_string();
+                name.map_or_else(given, |name| name.to_string_lossy().into_owned())
+            }
             (_, Some(namespace)) => namespace.clone(),
             (environment, None) => self
                 .namespace_of(environment.as_deref())

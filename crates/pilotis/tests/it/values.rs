@@ -27,7 +27,7 @@ const FILES: &[(&str, &str)] = &[
     ("c/charts/gone/templates/o.yaml", "o: {{ .Values.o }}\n"),
     (
         "c/templates/a.yaml",
-        "tag: {{ .Values.image.tag }}\nextra: {{ .Values.image.extra }}\n{{- if .Values.resources }}\nr: {{ toYaml .Values.resources | nindent 2 }}\n{{- end }}\nd: {{ .Values.fallback | default \"x\" }}\n{{- with .Values.maybe }}\nm: {{ . }}\n{{- end }}\ni: {{ index .Values.image \"tag\" }}\nk: {{ hasKey .Values \"k\" }}\nv: {{ $v := .Values.kept }}{{ $v | default 1 }}\n",
+        "tag: {{ .Values.image.tag }}\nextra: {{ .Values.image.extra }}\n{{- if .Values.resources }}\nr: {{ toYaml .Values.resources | nindent 2 }}\n{{- end }}\nd: {{ .Values.fallback | default \"x\" }}\n{{- with .Values.maybe }}\nm: {{ . }}\n{{- end }}\ni: {{ index .Values.image \"tag\" }}\nk: {{ hasKey .Values \"k\" }}\nv: {{ $v := .Values.kept }}{{ $v | default 1 }}\n{{ if ne .Values.asked nil }}x{{ end }}{{ if has (quote .Values.quoted) (list 1) }}{{ end }}{{ if eq (toString .Values.shown) \"x\" }}{{ end }}\n",
     ),
 ];
 

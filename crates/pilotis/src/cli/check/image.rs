@@ -1,4 +1,4 @@
-//! Images to judge: an OCI layout, an archive of `docker save` or of a layout, or one of a registry.
+//! Images to judge: an OCI layout, an archive of `docker save` or of a layout, or a registry's.
 //!
 //! Whatever the form, it becomes named pieces of files on disk, read when the engine asks. An
 //! archive is not unpacked: its entries are read in place. Layers of a registry are fetched into a

@@ -1,0 +1,35 @@
+//! The same targets under libFuzzer, which follows coverage: built and run by `cargo xtask fuzz`.
+//!
+//! `PILOTIS_FUZZ_TARGET` names the target; the arguments are libFuzzer's.
+#![no_main]
+
+mod seeds;
+mod targets;
+
+use std::sync::OnceLock;
+
+use libfuzzer_sys::fuzz_target;
+use targets::{TARGETS, Target};
+
+fn target() -> &'static Target {
+    static TARGET: OnceLock<&'static Target> = OnceLock::new();
+    TARGET.get_or_init(|| {
+        std::panic::set_hook(Box::new(stop));
+        let name = std::env::var("PILOTIS_FUZZ_TARGET").unwrap_or_default();
+        let found = TARGETS.iter().find(|target| target.name == name);
+        found.unwrap_or_else(|| panic!("PILOTIS_FUZZ_TARGET={name} names no target"))
+    })
+}
+
+/// Every panic is a finding, but for assertions of libyaml-safer: crate `yaml` makes them errors.
+fn stop(panic: &std::panic::PanicHookInfo<'_>) {
+    let caught = panic
+        .location()
+        .is_some_and(|place| place.file().contains("libyaml-safer"));
+    if !caught {
+        eprintln!("{panic}");
+        std::process::abort();
+    }
+}
+
+fuzz_target!(|input: &[u8]| (target().run)(input));
