@@ -7,7 +7,7 @@ use futures::StreamExt;
 use pilotis_chart::Error;
 use pilotis_transfer::Latitude;
 
-use crate::address::is_same_host;
+use crate::address::{is_same_host, shown};
 use crate::files::go_io;
 
 /// Largest chart archive or provenance file that is fetched, in bytes. Helm has no limit here, and
@@ -118,13 +118,14 @@ impl Access {
         if has_password && (self.pass_credentials || is_same_host(base, url)) {
             request = request.basic_auth(&self.username, Some(&self.password));
         }
+        let shown = shown(url);
         let failed =
-            |error: &reqwest::Error| Error::new(format!("Get {url:?}: {}", reason(error, url)));
+            |error: &reqwest::Error| Error::new(format!("Get {shown:?}: {}", reason(error, url)));
         let response = request.send().await.map_err(|error| failed(&error))?;
         let status = response.status();
         if status != reqwest::StatusCode::OK {
             let words = status.canonical_reason().unwrap_or_default();
-            let text = format!("failed to fetch {url} : {} {words}", status.as_u16());
+            let text = format!("failed to fetch {shown} : {} {words}", status.as_u16());
             return Err(Error::new(text.trim_end()));
         }
         let mut bytes = Vec::new();
@@ -133,7 +134,7 @@ impl Access {
             let piece = piece.map_err(|error| failed(&error))?;
             if (bytes.len() + piece.len()) as u64 > bytes_max {
                 return Err(Error::new(format!(
-                    "{url} is larger than {bytes_max} bytes"
+                    "{shown} is larger than {bytes_max} bytes"
                 )));
             }
             bytes.extend_from_slice(&piece);

@@ -16,6 +16,18 @@ pub fn is_remote(address: &str) -> bool {
     is_oci(address) || address.starts_with("http://") || address.starts_with("https://")
 }
 
+/// An address as people may see it: a password in it is not theirs to see.
+#[must_use]
+pub fn shown(address: &str) -> String {
+    match Url::parse(address) {
+        Ok(url) if url.password().is_some() => {
+            let secret = format!(":{}@", url.password().unwrap_or_default());
+            url.as_str().replacen(&secret, ":***@", 1)
+        }
+        _ => address.to_owned(),
+    }
+}
+
 /// An address of an index, seen from the repository's.
 pub(crate) fn resolve(base: &str, reference: &str) -> Result<String, Error> {
     if Url::parse(reference).is_ok() {
@@ -86,6 +98,13 @@ mod tests {
         assert_eq!(resolved("http://h/c", "/a.tgz"), "http://h/a.tgz");
         assert_eq!(resolved("http://h/c", "http://i/a"), "http://i/a");
         assert!(resolve("h/c", "a.tgz").is_err());
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_not_shown() {
+        assert_eq!(shown("http://u:p@h/c"), "http://u:***@h/c");
+        assert_eq!(shown("http://h/c"), "http://h/c");
+        assert_eq!(shown("u:p@h"), "u:p@h");
     }
 
     #[test]

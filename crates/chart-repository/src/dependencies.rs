@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use pilotis_chart::{Chart, Dependency, Error, Lock, read_dir};
 use pilotis_template::{Constraint, Version};
 
-use crate::address::{is_oci, is_same};
+use crate::address::{is_oci, is_same, shown};
 use crate::files::{failed, go_io, now_text};
 use crate::{Entry, Reach, Repositories, Talk, Updated};
 
@@ -185,12 +185,12 @@ impl Dependencies<'_> {
             for line in &updated.warnings {
                 talk.warn(line);
             }
-            let Entry { name, url, .. } = updated.entry;
+            let (name, url) = (&updated.entry.name, &shown(&updated.entry.url));
             let is_unmanaged = name.starts_with(UNMANAGED);
-            let shown = if is_unmanaged { url } else { name };
+            let named = if is_unmanaged { url } else { name };
             talk.say(&match updated.result {
                 Ok(()) => {
-                    format!("...Successfully got an update from the {shown:?} chart repository")
+                    format!("...Successfully got an update from the {named:?} chart repository")
                 }
                 Err(error) => {
                     let place = match is_unmanaged {
@@ -199,7 +199,7 @@ impl Dependencies<'_> {
                     };
                     let reason = error.message;
                     format!(
-                        "...Unable to get an update from the {shown:?} chart \
+                        "...Unable to get an update from the {named:?} chart \
                          repository{place}:\n\t{reason}"
                     )
                 }

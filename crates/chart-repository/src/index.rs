@@ -144,9 +144,10 @@ impl Reach {
     ) -> Result<String, Error> {
         let repository = &entry.url;
         check_scheme(repository)?;
+        let named = crate::shown(repository);
         let unreachable = |error: Error| {
             Error::new(format!(
-                "looks like {repository:?} is not a valid chart repository or cannot be reached: {}",
+                "looks like {named:?} is not a valid chart repository or cannot be reached: {}",
                 error.message
             ))
         };
@@ -164,7 +165,7 @@ impl Reach {
         }
         let found = self
             .chosen(&index, (chart, wanted), talk)
-            .map_err(|_| Error::new(format!("{shown} not found in {repository} repository")))?;
+            .map_err(|_| Error::new(format!("{shown} not found in {named} repository")))?;
         let Some(first) = found.urls.first() else {
             return Err(Error::new(format!("{shown} has no downloadable URLs")));
         };

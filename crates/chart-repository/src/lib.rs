@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use pilotis_chart::Compat;
 
 pub use access::{Access, CHART_BYTES_MAX, Tls, fetch_values};
-pub use address::{is_oci, is_remote};
+pub use address::{is_oci, is_remote, shown};
 pub use dependencies::{Dependencies, status};
 pub use download::{Saved, Verify};
 pub use files::{ensure_archive, go_io, now_text, read, write_atomically};

@@ -7,7 +7,7 @@ use pilotis_chart::{Chart, Dependency, Error, pack, read_dir};
 use pilotis_template::{Constraint, Version};
 
 use super::{Dependencies, Names, local_path};
-use crate::address::{is_oci, is_same, resolve};
+use crate::address::{is_oci, is_same, resolve, shown};
 use crate::files::failed;
 use crate::{Entry, Repositories, Talk};
 
@@ -86,7 +86,7 @@ struct Saving<'a> {
 
 impl Saving<'_> {
     async fn save(&mut self, one: &mut Dependency, talk: &mut dyn Talk) -> Result<(), Failure> {
-        let repository = one.repository.clone();
+        let repository = shown(&one.repository);
         if repository.is_empty() {
             let name = &one.name;
             talk.say(&format!(
@@ -127,7 +127,8 @@ impl Saving<'_> {
         saved.map_err(|error| {
             let reason = error.message;
             Failure::Told(Error::new(format!(
-                "could not download {remembered}: {reason}"
+                "could not download {}: {reason}",
+                shown(&remembered)
             )))
         })?;
         self.done.insert(remembered);
@@ -161,7 +162,10 @@ impl Saving<'_> {
             let wanted = (one.name.as_str(), one.version.as_str());
             let found = reach.find_in(&entry, wanted, talk).await.map_err(|error| {
                 let (name, reason) = (&one.name, error.message);
-                Error::new(format!("chart {name} not found in {repository}: {reason}"))
+                Error::new(format!(
+                    "chart {name} not found in {}: {reason}",
+                    shown(repository)
+                ))
             })?;
             return Ok((found, entry));
         }

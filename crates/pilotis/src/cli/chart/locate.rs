@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pilotis_chart::{Error, File, read_dir, unpack};
-use pilotis_chart_repository::{Reach, Verify};
+use pilotis_chart_repository::{Dependencies, Reach, Verify};
 
 use super::flags::{Common, Switch};
 use super::network::{self, Aloud, Remote};
@@ -105,6 +105,21 @@ pub fn path(reference: &str) -> Result<PathBuf, Error> {
         true => Ok(path.to_owned()),
         false => Err(Error::new(format!("path {reference:?} not found"))),
     }
+}
+
+/// Fetches the newest versions of a chart's dependencies that fit, telling of it as Helm does.
+///
+/// # Errors
+/// In Helm's words.
+pub fn complete(folder: &Path, source: &Source, common: &Common) -> Result<(), Error> {
+    let reach = source.reach(common, Verify::Never)?;
+    let dependencies = Dependencies {
+        reach: &reach,
+        folder,
+        skip_refresh: false,
+        debug: common.debug.0,
+    };
+    network::wait(dependencies.update(&mut Aloud::of(common)))
 }
 
 /// The files of a chart directory or archive.

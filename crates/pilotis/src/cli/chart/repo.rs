@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use pilotis_chart::{Error, Index, IndexForm, Packaged, index_of};
 use pilotis_chart_repository::{
-    Access, Entry, Repositories, Updated, Verify, now_text, read, write_atomically,
+    Access, Entry, Repositories, Updated, Verify, now_text, read, shown, write_atomically,
 };
 use serde_json::json;
 
@@ -251,7 +251,7 @@ fn fetch(arguments: &Add, entry: &Entry) -> Result<(), Error> {
     let updated = network::wait(async { Ok(reach.update(&patient).await) })?;
     tell::warnings(&updated.warnings);
     updated.result.map_err(|error| {
-        let (url, reason) = (&entry.url, error.message);
+        let (url, reason) = (shown(&entry.url), error.message);
         let is_ours = ["could not find protocol handler", "invalid chart URL"];
         if is_ours.iter().any(|start| reason.starts_with(start)) {
             return Error::new(reason);
@@ -348,7 +348,7 @@ fn update(arguments: &Update) -> Result<String, Error> {
 
 fn told(updated: Updated<'_>, failed: &mut Vec<String>) {
     tell::warnings(&updated.warnings);
-    let Entry { name, url, .. } = updated.entry;
+    let (name, url) = (&updated.entry.name, shown(&updated.entry.url));
     tell::data(&match updated.result {
         Ok(()) => format!("...Successfully got an update from the {name:?} chart repository\n"),
         Err(error) => {

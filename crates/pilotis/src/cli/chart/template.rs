@@ -73,6 +73,10 @@ pub struct Template {
     /// What changes the manifests.
     #[command(flatten)]
     pub post_render: super::post_render::PostRender,
+    /// Fetch dependencies that are missing
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false", hide_default_value = true)]
+    pub dependency_update: Switch,
     /// Where a chart that is no path comes from.
     #[command(flatten)]
     pub source: locate::Source,
@@ -176,7 +180,11 @@ fn render(arguments: &Template) -> Result<String, Error> {
     };
     request.check()?;
     // The process ends with the rendering: freeing a chart piece by piece would only delay that.
-    let chart = Chart::load_for(locate::files(&path)?, &request.options.compat)?;
+    let mut chart = Chart::load_for(locate::files(&path)?, &request.options.compat)?;
+    if arguments.dependency_update.0 && chart.check_complete().is_err() {
+        locate::complete(&path, &arguments.source, &arguments.common)?;
+        chart = Chart::load_for(locate::files(&path)?, &request.options.compat)?;
+    }
     let chart = std::mem::ManuallyDrop::new(chart);
     let printed = template(&chart, &request, &machine);
     tell::warnings(&printed.warnings);

@@ -14,7 +14,7 @@ use super::{Outcome, locate, tell};
 #[derive(Debug, Subcommand)]
 pub enum Values {
     /// Print every value and the file or flag that set it
-    Explain(Explain),
+    Explain(Box<Explain>),
     /// Tell which values are given and not read, or read and not there
     Check(Box<Check>),
 }

@@ -92,6 +92,9 @@ async fn dependencies_are_locked_and_fetched_alike() -> Result<()> {
         one("db", "0.x", &format!("{url}/")),
         local.clone(),
     ];
+    twins.write("fresh/Chart.yaml", &about(&all.concat()))?;
+    twins.same(&["template", "x", "fresh"])?;
+    twins.same(&["template", "x", "fresh", "--dependency-update"])?;
     twins.write("app/Chart.yaml", &about(&all.concat()))?;
     twins.same(&["dependency", "list", "app"])?;
     // Without a lock file, building is updating.

@@ -213,6 +213,13 @@ fn a_password_stays_where_it_was_given() -> Result<()> {
         index.replace("- web-1.0.0.tgz", &away),
     )?;
     let url = inner.address.as_str();
+    // Helm tells an address with its password; ours does not.
+    let secret = ["repo", "add", "secret", "http://u:hidden@127.0.0.1:1"];
+    let told = twins.told(Program::Pilotis, &secret)?;
+    assert!(
+        told.contains("u:***@127.0.0.1:1") && !told.contains("hidden"),
+        "{told}"
+    );
     let (user, password) = PASSWORD.split_once(':').unwrap();
     let words = ["repo", "add", "lab", url, "--username", user];
     let anonymous = twins.same(&["repo", "add", "lab", url])?;
