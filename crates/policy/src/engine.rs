@@ -4,6 +4,7 @@
 //! none), `params`, `item` (the place looked at), `container` (the container it is in), and
 //! `variables`.
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -119,6 +120,22 @@ struct Check {
     remove: bool,
 }
 
+/// What was converted of the object that is judged, by its place in memory: many rules look at the
+/// same containers, and a conversion is a copy.
+#[derive(Default)]
+struct Seen(RefCell<HashMap<*const Value, cel::Value>>);
+
+impl Seen {
+    /// `value` is a part of the one object this was made for.
+    fn convert(&self, value: &Value) -> cel::Value {
+        let mut known = self.0.borrow_mut();
+        known
+            .entry(std::ptr::from_ref(value))
+            .or_insert_with(|| to_cel(value))
+            .clone()
+    }
+}
+
 impl Engine {
     /// Compiles the rules about manifests; the others are kept in the catalogue only.
     ///
@@ -162,6 +179,7 @@ impl Engine {
         if !oversized {
             bind(&mut context, object, params, &subject);
         }
+        let seen = Seen::default();
         for rule in rules {
             if oversized {
                 verdict
@@ -169,7 +187,7 @@ impl Engine {
                     .push(rule.fault(Path::new(), None, "object too large"));
                 verdict.evaluated.insert(rule.id.clone());
             } else {
-                rule.judge(object, &context, &mut verdict);
+                rule.judge(object, (&context, &seen), &mut verdict);
             }
         }
         verdict
@@ -271,7 +289,12 @@ fn reads_container(rule: &Rule) -> bool {
 }
 
 impl Compiled {
-    fn judge(&self, object: &Value, root: &Context<'_, '_>, verdict: &mut Verdict) {
+    fn judge(
+        &self,
+        object: &Value,
+        (root, seen): (&Context<'_, '_>, &Seen),
+        verdict: &mut Verdict,
+    ) {
         for condition in &self.conditions {
             match condition.execute(root) {
                 Ok(cel::Value::Bool(true)) => {}
@@ -294,16 +317,27 @@ impl Compiled {
             each => each.iter().flat_map(|places| places.of(object)).collect(),
         };
         for place in &places {
-            self.judge_place(place, root, verdict);
+            self.judge_place(place, (root, seen), verdict);
         }
     }
 
-    fn judge_place(&self, place: &Place<'_>, root: &Context<'_, '_>, verdict: &mut Verdict) {
+    fn judge_place(
+        &self,
+        place: &Place<'_>,
+        (root, seen): (&Context<'_, '_>, &Seen),
+        verdict: &mut Verdict,
+    ) {
         let mut context = root.new_inner_scope();
-        context.add_variable_from_value("item", to_cel(&place.value));
+        let item = match &place.value {
+            std::borrow::Cow::Borrowed(value) => seen.convert(value),
+            std::borrow::Cow::Owned(value) => to_cel(value),
+        };
+        context.add_variable_from_value("item", item);
         if self.reads_container {
-            let container = place.container.unwrap_or(&Value::Null);
-            context.add_variable_from_value("container", to_cel(container));
+            let container = place
+                .container
+                .map_or(cel::Value::Null, |c| seen.convert(c));
+            context.add_variable_from_value("container", container);
         }
         let mut variables = HashMap::new();
         for (name, program) in &self.variables {

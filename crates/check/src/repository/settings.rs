@@ -25,7 +25,7 @@ static LOG_FILE: LazyLock<Regex> = LazyLock::new(|| {
 });
 static TRUST: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r#"\bverify\s*=\s*False\b|_create_unverified_context|rejectUnauthorized\s*:\s*false|NODE_TLS_REJECT_UNAUTHORIZED['"\]]*\s*=\s*['"]?0|InsecureSkipVerify:\s*true|NoopHostnameVerifier|ALLOW_ALL_HOSTNAME_VERIFIER|TrustAllStrategy|CURLOPT_SSL_VERIFYPEER\s*(?:,|=>)\s*(?:false|0)|DangerousAcceptAnyServerCertificateValidator|VERIFY_NONE|danger_accept_invalid_certs\(true\)|\bcurl\s+(?:-\S+\s+)*(?:-[a-zA-Z]*k[a-zA-Z]*|--insecure)\s|wget\s.*--no-check-certificate|GIT_SSL_NO_VERIFY=(?:1|true)"#,
+        r#"(?-u:\b)verify\s*=\s*False(?-u:\b)|_create_unverified_context|rejectUnauthorized\s*:\s*false|NODE_TLS_REJECT_UNAUTHORIZED['"\]]*\s*=\s*['"]?0|InsecureSkipVerify:\s*true|NoopHostnameVerifier|ALLOW_ALL_HOSTNAME_VERIFIER|TrustAllStrategy|CURLOPT_SSL_VERIFYPEER\s*(?:,|=>)\s*(?:false|0)|DangerousAcceptAnyServerCertificateValidator|VERIFY_NONE|danger_accept_invalid_certs\(true\)|(?-u:\b)curl\s+(?:-\S+\s+)*(?:-[a-zA-Z]*k[a-zA-Z]*|--insecure)\s|wget\s.*--no-check-certificate|GIT_SSL_NO_VERIFY=(?:1|true)"#,
     )
     .expect("a constant, compiled by a test")
 });
