@@ -77,7 +77,7 @@ pub fn template(
             // Helm prints the text it has, which is none.
             return Ok("\n".to_string());
         }
-        let printed = with_hooks(&objects, &rendered, request.printing);
+        let printed = with_hooks(objects, &rendered, request.printing);
         if request.show_only.is_empty() {
             return Ok(printed);
         }

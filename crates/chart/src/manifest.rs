@@ -9,6 +9,7 @@ use pilotis_yaml::Node;
 use crate::compat::{Compat, Separator};
 use crate::errors::Error;
 use crate::parallel;
+use crate::render::Options;
 use crate::warnings::Warning;
 
 /// Kinds in the order Helm 3 prints them: all but the last two.
@@ -163,19 +164,19 @@ pub(crate) struct RenderedFile {
 /// Splits and sorts rendered files.
 pub(crate) fn sort(
     mut files: Vec<RenderedFile>,
-    compat: &Compat,
+    options: &Options,
     warnings: &mut Vec<Warning>,
 ) -> Result<(Vec<Manifest>, Vec<Hook>), Error> {
-    let order = compat.kind_order;
+    let order = options.compat.kind_order;
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let (mut manifests, mut hooks) = (Vec::new(), Vec::new());
     let size = |file: &RenderedFile| file.output.bytes.len();
-    for found in parallel::map(&files, size, |file| read_all(file, compat)) {
-        for manifest in found? {
-            match hook_of(&manifest) {
-                None => manifests.push(manifest),
-                Some(None) => warnings.push(unknown_hook(&manifest)),
-                Some(Some(events)) => hooks.push(hook(manifest, events)),
+    for found in parallel::map(&files, size, |file| read_all(file, options)) {
+        for one in found? {
+            match one {
+                Found::Object(manifest) => manifests.push(manifest),
+                Found::Hook(hook) => hooks.push(hook),
+                Found::Unknown(warning) => warnings.push(warning),
             }
         }
     }
@@ -184,16 +185,49 @@ pub(crate) fn sort(
     Ok((manifests, hooks))
 }
 
+/// What a document of a file is.
+enum Found {
+    Object(Manifest),
+    Hook(Hook),
+    /// A hook of a kind Helm does not know, which it skips.
+    Unknown(Warning),
+}
+
+impl Found {
+    fn of(manifest: Manifest) -> Self {
+        match hook_of(&manifest) {
+            None => Self::Object(manifest),
+            Some(None) => Self::Unknown(unknown_hook(&manifest)),
+            Some(Some(events)) => Self::Hook(hook(manifest, events)),
+        }
+    }
+
+    fn without_tree(mut self) -> Self {
+        match &mut self {
+            Self::Object(manifest) => manifest.node = None,
+            Self::Hook(hook) => hook.manifest.node = None,
+            Self::Unknown(_) => {}
+        }
+        self
+    }
+}
+
 /// The objects of a file.
-fn read_all(file: &RenderedFile, compat: &Compat) -> Result<Vec<Manifest>, Error> {
+fn read_all(file: &RenderedFile, options: &Options) -> Result<Vec<Found>, Error> {
     let name = file.path.rsplit('/').next().unwrap_or_default();
     if name.starts_with('_') {
         return Ok(Vec::new());
     }
     let text = file.output.text();
-    let documents = split(&text, compat).into_iter();
+    let documents = split(&text, &options.compat).into_iter();
     documents
-        .map(|(start, document)| read(file, start, document, compat))
+        .map(|(start, document)| {
+            let found = Found::of(read(file, start, document, &options.compat)?);
+            Ok(match options.text_only {
+                true => found.without_tree(),
+                false => found,
+            })
+        })
         .collect()
 }
 

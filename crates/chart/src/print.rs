@@ -19,14 +19,16 @@ pub struct Printing {
 
 /// The bytes of standard output.
 pub fn print(rendered: &Rendered, printing: Printing) -> String {
-    with_hooks(&objects(rendered, printing), rendered, printing)
+    with_hooks(objects(rendered, printing), rendered, printing)
 }
 
 /// Everything but the hooks, as Helm 3 hands it to a post-renderer.
 pub(crate) fn objects(rendered: &Rendered, printing: Printing) -> String {
     let mut out = String::new();
     let mut add = |source: &str, text: &str| {
-        out.push_str(&format!("---\n# Source: {source}\n{text}\n"));
+        for part in ["---\n# Source: ", source, "\n", text, "\n"] {
+            out.push_str(part);
+        }
     };
     if printing.include_crds {
         for crd in &rendered.crds {
@@ -40,8 +42,11 @@ pub(crate) fn objects(rendered: &Rendered, printing: Printing) -> String {
 }
 
 /// The objects as they are printed, and the hooks after them.
-pub(crate) fn with_hooks(objects: &str, rendered: &Rendered, printing: Printing) -> String {
-    let mut out = format!("{}\n", objects.trim());
+pub(crate) fn with_hooks(objects: String, rendered: &Rendered, printing: Printing) -> String {
+    let mut out = objects;
+    out.truncate(out.trim_end().len());
+    out.drain(..out.len() - out.trim_start().len());
+    out.push('\n');
     if !printing.no_hooks {
         for hook in &rendered.hooks {
             let is_test = hook.events.iter().any(|event| event == "test");

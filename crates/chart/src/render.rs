@@ -62,6 +62,9 @@ pub struct Options {
     pub only: Option<Vec<String>>,
     /// Whether to record what templates execute and read.
     pub watch: bool,
+    /// Whether the text of manifests is all that is wanted: their trees are dropped once they were
+    /// looked at, which halves the memory of a large rendering.
+    pub text_only: bool,
     /// What one rendering may use; none means limits that fit every known chart.
     pub limits: Option<Limits>,
 }
@@ -364,7 +367,7 @@ impl Job<'_> {
             _ => files,
         };
         (rendered.manifests, rendered.hooks) =
-            manifest::sort(files, compat, warnings).map_err(|mut error| {
+            manifest::sort(files, self.options, warnings).map_err(|mut error| {
                 let given = explain::Given {
                     chart,
                     values: merged,

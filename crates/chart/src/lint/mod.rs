@@ -179,12 +179,9 @@ fn check_templates(
         is_upgrade: false,
     };
     let options = Options {
-        post_renderer: None,
-        watch: false,
-        only: None,
         compat: request.compat.clone(),
         skip_schema: request.skip_schema,
-        limits: None,
+        ..Options::default()
     };
     let run = (&options, environment);
     let rendered = render_files(&chart, &request.values, &release, &capabilities, run);

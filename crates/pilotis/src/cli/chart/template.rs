@@ -171,9 +171,8 @@ fn render(arguments: &Template) -> Result<String, Error> {
             compat,
             skip_schema: arguments.skip_schema_validation.0,
             post_renderer,
-            watch: false,
-            only: None,
-            limits: None,
+            text_only: true,
+            ..Options::default()
         },
         as_files: arguments.output_dir.is_some(),
         release_folder: arguments.release_name.0,
