@@ -2,9 +2,11 @@
 //!
 //! `PILOTIS_FUZZ_TARGET` names the target; the arguments are libFuzzer's.
 #![no_main]
+#![expect(dead_code, reason = "seeds are written by the other program")]
 
 mod seeds;
 mod targets;
+mod verdict;
 
 use std::sync::OnceLock;
 

@@ -81,7 +81,7 @@ fn build() -> Result<PathBuf> {
     cargo
         .current_dir(root())
         .args(words)
-        .args(["--bins", "--target", host])
+        .args(["--bin", "guided", "--target", host])
         .env("CARGO_TARGET_DIR", folder())
         .env("RUSTFLAGS", FLAGS);
     run(&mut cargo)?;

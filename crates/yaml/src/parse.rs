@@ -33,12 +33,26 @@ pub fn parse_first(text: &str) -> Result<Option<Node>, Error> {
     Ok(read(text, 1)?.pop().and_then(|document| document.root))
 }
 
-fn read(text: &str, documents_max: usize) -> Result<Vec<Document>, Error> {
-    if text.len() > SIZE_MAX {
-        let origin = Mark { line: 1, column: 1 };
-        let message = format!("document is larger than {SIZE_MAX} bytes");
-        return Err(Error::at(origin, message));
+/// What [`parse`] gives, by libyaml alone; slower. For comparing the two readers.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_with_libyaml(text: &str) -> Result<Vec<Document>, Error> {
+    check_size(text)?;
+    read_any(text, usize::MAX)
+}
+
+fn check_size(text: &str) -> Result<(), Error> {
+    if text.len() <= SIZE_MAX {
+        return Ok(());
     }
+    let origin = Mark { line: 1, column: 1 };
+    let message = format!("document is larger than {SIZE_MAX} bytes");
+    Err(Error::at(origin, message))
+}
+
+fn read(text: &str, documents_max: usize) -> Result<Vec<Document>, Error> {
+    check_size(text)?;
     match crate::block::documents(text, documents_max) {
         Some(documents) => Ok(documents),
         None => read_any(text, documents_max),
