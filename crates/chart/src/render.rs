@@ -366,8 +366,8 @@ impl Job<'_> {
             Some(renderer) if compat.post_renders_files => renderer.files(files, compat)?,
             _ => files,
         };
-        (rendered.manifests, rendered.hooks) =
-            manifest::sort(files, self.options, warnings).map_err(|mut error| {
+        (rendered.manifests, rendered.hooks) = manifest::sort(files, self.options, warnings)
+            .map_err(|mut error| {
                 let given = explain::Given {
                     chart,
                     values: merged,
