@@ -66,6 +66,10 @@ impl<'a> Cutter<'a> {
         let bare = line.trim_start_matches(' ');
         let indent = line.len() - bare.len();
         let content = bare.trim_end();
+        // To YAML these end a line too.
+        if content.contains(['\r', '\u{85}', '\u{2028}', '\u{2029}']) {
+            return None;
+        }
         if content.is_empty() || content.starts_with('#') {
             if self.place == Place::Head {
                 self.cut.head.push_str(line);
@@ -133,6 +137,15 @@ mod tests {
     use super::*;
 
     const INDEX: &str = "apiVersion: v1\nentries:\n  a:\n  - name: a\n    description: |\n      x\n\n      y: z\n  # why\n  \"b\":\n    - name: b\n  c: []\ngenerated: x\n";
+
+    #[test]
+    fn a_line_that_ends_otherwise_is_not_cut() {
+        for end in ['\r', '\u{85}', '\u{2028}'] {
+            let text = format!("entries:\n  a:\n  - name: a{end}  b: 1\n");
+            assert!(cut(&text).is_none(), "{end:?}");
+        }
+        assert!(cut("entries:\r\n  a:\r\n  - name: a\r\n").is_some());
+    }
 
     #[test]
     fn every_chart_is_a_block() {
