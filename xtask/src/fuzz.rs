@@ -13,6 +13,9 @@ use crate::run::{output, root, run, step, target_dir};
 
 /// Seconds of each target in continuous integration.
 const SECONDS: &str = "60";
+/// Inputs of each target in continuous integration, if the time allows as many: a fast machine
+/// shall not try what a slow one did not. `cargo xtask fuzz SECONDS` has no such end.
+const RUNS: &str = "-runs=300000";
 /// The first inputs of a run from the seeds alone are the same everywhere, as tests should be; a
 /// run that goes on from an older corpus finds other ones.
 const SEED: &str = "-seed=1";
@@ -39,6 +42,11 @@ pub fn main(arguments: &[String]) -> Result<()> {
     if wanted.is_empty() {
         bail!("no such target; there are: {}", names.replace('\n', " "));
     }
+    let runs = if arguments.is_empty() {
+        RUNS
+    } else {
+        "-runs=-1"
+    };
     let queue = Mutex::new(wanted);
     let what = format!("every target for {seconds} s");
     step(&what, || {
@@ -47,7 +55,7 @@ pub fn main(arguments: &[String]) -> Result<()> {
                 loop {
                     let next = queue.lock().ok().and_then(|mut queue| queue.pop());
                     match next {
-                        Some(name) => fuzz(&program, name, seconds, &corpus)?,
+                        Some(name) => fuzz(&program, name, [seconds, runs], &corpus)?,
                         None => return Ok(()),
                     }
                 }
@@ -107,7 +115,7 @@ fn seeds(corpus: &Path) -> Result<String> {
     output(cargo.args(words).arg("seeds").arg(corpus))
 }
 
-fn fuzz(programs: &Path, name: &str, seconds: &str, corpus: &Path) -> Result<()> {
+fn fuzz(programs: &Path, name: &str, [seconds, runs]: [&str; 2], corpus: &Path) -> Result<()> {
     let findings = folder().join("findings").join(name);
     std::fs::create_dir_all(&findings)?;
     // Templates nest: the stack is that of the engine's own threads.
@@ -116,7 +124,7 @@ fn fuzz(programs: &Path, name: &str, seconds: &str, corpus: &Path) -> Result<()>
         .args(["-c", script])
         .arg(programs.join("guided"))
         .arg(corpus.join(name))
-        .args([SEED, &format!("-max_total_time={seconds}")])
+        .args([SEED, runs, &format!("-max_total_time={seconds}")])
         .args([
             "-timeout=20",
             "-rss_limit_mb=2048",
