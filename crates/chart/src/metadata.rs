@@ -82,6 +82,27 @@ pub struct Dependency {
     pub alias: String,
 }
 
+/// Fields of `Chart.yaml`, in the order of Go's structure.
+pub(crate) const FIELDS: [&str; 17] = [
+    "name",
+    "home",
+    "sources",
+    "version",
+    "description",
+    "keywords",
+    "maintainers",
+    "icon",
+    "apiVersion",
+    "condition",
+    "tags",
+    "appVersion",
+    "deprecated",
+    "annotations",
+    "kubeVersion",
+    "dependencies",
+    "type",
+];
+
 impl Metadata {
     /// Reads `Chart.yaml` (or the dependencies of a `requirements.yaml` into it).
     pub(crate) fn parse(text: &str, file: &str) -> Result<Self, Error> {
@@ -158,32 +179,13 @@ impl Metadata {
     /// JSON as Go writes the structure: fields in its order, empty ones left out. The
     /// configuration of a chart in an OCI registry is these bytes.
     pub fn to_go_json(&self) -> String {
-        const ORDER: [&str; 17] = [
-            "name",
-            "home",
-            "sources",
-            "version",
-            "description",
-            "keywords",
-            "maintainers",
-            "icon",
-            "apiVersion",
-            "condition",
-            "tags",
-            "appVersion",
-            "deprecated",
-            "annotations",
-            "kubeVersion",
-            "dependencies",
-            "type",
-        ];
         let file = self.to_file();
         let list = |texts: Vec<String>| format!("[{}]", texts.join(","));
         let maintainers = self.maintainers.iter().map(Maintainer::to_go_json);
         let dependencies = self.dependencies.iter().map(Dependency::to_go_json);
         let (maintainers, dependencies) =
             (list(maintainers.collect()), list(dependencies.collect()));
-        in_order(&file, &ORDER, |key| match key {
+        in_order(&file, &FIELDS, |key| match key {
             "maintainers" => Some(maintainers.clone()),
             "dependencies" => Some(dependencies.clone()),
             _ => None,

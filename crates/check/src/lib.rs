@@ -201,10 +201,7 @@ fn judge(
     renderer: &dyn Renderer,
 ) -> Result<Report, Error> {
     let own = own_referential(options)?;
-    let referential = match &own {
-        Some(own) => own,
-        None => Referential::shared().map_err(Error::Shared)?,
-    };
+    let referential = in_force(own.as_ref())?;
     let mut collector = Collector::new(referential, options, files);
     sources::judge(&mut collector);
     repository::judge(&mut collector);
@@ -224,6 +221,14 @@ fn own_referential(options: &Options) -> Result<Option<Referential>, Error> {
         .transpose()
 }
 
+/// The platform's referential, or the one compiled in.
+fn in_force(own: Option<&Referential>) -> Result<&Referential, Error> {
+    match own {
+        Some(own) => Ok(own),
+        None => Referential::shared().map_err(Error::Shared),
+    }
+}
+
 /// Judges objects that have no source file, at admission or in a live namespace.
 ///
 /// `environment` is the one they live in.
@@ -236,14 +241,19 @@ pub fn manifests(
     options: &Options,
 ) -> Result<Report, Error> {
     let own = own_referential(options)?;
-    let referential = match &own {
-        Some(own) => own,
-        None => Referential::shared().map_err(Error::Shared)?,
-    };
+    let asked = (objects, environment);
+    Ok(judged_objects(asked, in_force(own.as_ref())?, options))
+}
+
+fn judged_objects(
+    (objects, environment): (&[Value], Option<&str>),
+    referential: &Referential,
+    options: &Options,
+) -> Report {
     let files = Tree::new();
     let mut collector = Collector::new(referential, options, &files);
     manifests::judge_objects(&mut collector, objects, environment);
-    Ok(collector.finish(None))
+    collector.finish(None)
 }
 
 /// Judges a built image: its configuration, and the files of its layers one after the other.
@@ -252,10 +262,7 @@ pub fn manifests(
 /// Only a rule set of ours that does not load.
 pub fn image(built: Built<'_>, options: &Options) -> Result<Report, Error> {
     let own = own_referential(options)?;
-    let referential = match &own {
-        Some(own) => own,
-        None => Referential::shared().map_err(Error::Shared)?,
-    };
+    let referential = in_force(own.as_ref())?;
     let files = Tree::new();
     let mut collector = Collector::new(referential, options, &files);
     images::judge(&mut collector, built);
@@ -274,10 +281,7 @@ pub fn live(
     options: &Options,
 ) -> Result<Report, Error> {
     let own = own_referential(options)?;
-    let referential = match &own {
-        Some(own) => own,
-        None => Referential::shared().map_err(Error::Shared)?,
-    };
+    let referential = in_force(own.as_ref())?;
     let files = Tree::new();
     let mut collector = Collector::new(referential, options, &files);
     live::judge(&mut collector, objects, (environment, now));
@@ -293,12 +297,10 @@ pub fn admission(
     environment: Option<&str>,
     options: &Options,
 ) -> Result<Vec<Finding>, Error> {
-    let report = manifests(std::slice::from_ref(object), environment, options)?;
     let own = own_referential(options)?;
-    let referential = match &own {
-        Some(own) => own,
-        None => Referential::shared().map_err(Error::Shared)?,
-    };
+    let referential = in_force(own.as_ref())?;
+    let asked = (std::slice::from_ref(object), environment);
+    let report = judged_objects(asked, referential, options);
     let alone = |finding: &Finding| {
         referential
             .rule(&finding.rule)

@@ -4,30 +4,10 @@ use serde_json::Value as Json;
 
 use super::{Linted, Severity, addresses, file, text_of};
 use crate::load::File;
-use crate::metadata::Metadata;
+use crate::metadata::{FIELDS, Metadata};
 
 const NAME: &str = "Chart.yaml";
 
-/// Known fields of `Chart.yaml`.
-const FIELDS: [&str; 17] = [
-    "name",
-    "home",
-    "sources",
-    "version",
-    "description",
-    "keywords",
-    "maintainers",
-    "icon",
-    "apiVersion",
-    "condition",
-    "tags",
-    "appVersion",
-    "deprecated",
-    "annotations",
-    "kubeVersion",
-    "dependencies",
-    "type",
-];
 const DEPENDENCY_FIELDS: [&str; 8] = [
     "name",
     "version",
