@@ -3,6 +3,8 @@
 //! References to the network or to files are refused: rendering must not read anything.
 //! TODO(correctness): the validator's wording follows Helm's for the common causes only.
 
+mod plain;
+
 use boon::{Compiler, ErrorKind, Schemas, UrlLoader, ValidationError};
 use serde_json::{Map, Value as Json};
 
@@ -53,6 +55,9 @@ fn collect(chart: &Chart, values: &Map<String, Json>, out: &mut String) {
 }
 
 const ADDRESS: &str = "file:///values.schema.json";
+/// Where a schema stands that need not be held against the schema of schemas: the validator takes
+/// what this host has for proven.
+const PROVEN_ADDRESS: &str = "https://json-schema.org/pilotis/values.schema.json";
 
 /// Refuses references to anything outside the schema itself.
 struct NoLoader;
@@ -66,17 +71,25 @@ impl UrlLoader for NoLoader {
 /// Checks values against one schema; the error is Helm's list of causes.
 pub(crate) fn validate(schema: &str, values: &Map<String, Json>) -> Result<(), String> {
     let schema: Json = serde_json::from_str(schema).map_err(|error| error.to_string())?;
+    let values = Json::Object(values.clone());
+    // What goes wrong is told by the long way, which a schema of any kind can take.
+    if plain::is_schema(&schema) && hold(PROVEN_ADDRESS, schema.clone(), &values).is_ok() {
+        return Ok(());
+    }
+    hold(ADDRESS, schema, &values)
+}
+
+fn hold(address: &str, schema: Json, values: &Json) -> Result<(), String> {
     let mut schemas = Schemas::new();
     let mut compiler = Compiler::new();
     compiler.use_loader(Box::new(NoLoader));
     compiler
-        .add_resource(ADDRESS, schema)
+        .add_resource(address, schema)
         .map_err(|error| error.to_string())?;
     let index = compiler
-        .compile(ADDRESS, &mut schemas)
+        .compile(address, &mut schemas)
         .map_err(|error| error.to_string())?;
-    let values = Json::Object(values.clone());
-    let result = schemas.validate(&values, index);
+    let result = schemas.validate(values, index);
     result.map_err(|error| {
         let mut lines = Vec::new();
         causes(&error, &mut lines);
