@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 /// What a keyword takes.
 #[derive(Clone, Copy)]
@@ -58,12 +58,17 @@ pub(super) fn is_schema(root: &Json) -> bool {
     let Json::Object(keywords) = root else {
         return root.is_boolean();
     };
+    let mut walk = Walk {
+        root,
+        references: HashSet::new(),
+    };
     keywords
-        .get("$schema")
-        .is_none_or(|named| draft(named).is_some_and(|address| DRAFTS.contains(&address)))
-        && keywords
-            .iter()
-            .all(|(keyword, value)| keyword == "$schema" || fits(keywords, shape(keyword), value))
+        .iter()
+        .all(|(keyword, value)| match keyword.as_str() {
+            "$schema" => draft(value).is_some_and(|address| DRAFTS.contains(&address)),
+            "$id" => is_address(value),
+            other => walk.fits(shape(other), value),
+        })
 }
 
 /// Which draft `$schema` names, without its scheme and empty fragment.
@@ -112,52 +117,67 @@ fn shape(keyword: &str) -> Shape {
     }
 }
 
-fn fits(root: &Map<String, Json>, shape: Shape, value: &Json) -> bool {
-    match shape {
-        Shape::Anything => true,
-        Shape::Text => value.is_string(),
-        Shape::Pattern => value.as_str().is_some_and(is_pattern),
-        Shape::Switch => value.is_boolean(),
-        Shape::Number => value.is_number(),
-        Shape::Positive => value.as_u64().is_some_and(|number| number > 0),
-        Shape::Count => value.is_u64(),
-        Shape::List => value.is_array(),
-        Shape::Choice => value.as_array().is_some_and(|items| are_choices(items)),
-        Shape::Names => is_names(value),
-        Shape::Types => is_type(value) || are_types(value),
-        Shape::Schema => is_inner_schema(root, value),
-        Shape::Schemas => value
-            .as_array()
-            .is_some_and(|all| !all.is_empty() && all.iter().all(|one| is_inner_schema(root, one))),
-        Shape::SchemaMap => has_only(value, |one| is_inner_schema(root, one)),
-        Shape::PatternMap => {
-            has_only(value, |one| is_inner_schema(root, one))
-                && value
-                    .as_object()
-                    .is_some_and(|entries| entries.keys().all(|key| is_pattern(key)))
+struct Walk<'s> {
+    root: &'s Json,
+    /// References whose targets were looked at.
+    references: HashSet<&'s str>,
+}
+
+impl<'s> Walk<'s> {
+    fn fits(&mut self, shape: Shape, value: &'s Json) -> bool {
+        match shape {
+            Shape::Anything => true,
+            Shape::Text => value.is_string(),
+            Shape::Pattern => value.as_str().is_some_and(is_pattern),
+            Shape::Switch => value.is_boolean(),
+            Shape::Number => value.is_number(),
+            Shape::Positive => value.as_u64().is_some_and(|number| number > 0),
+            Shape::Count => value.is_u64(),
+            Shape::List => value.is_array(),
+            Shape::Choice => value.as_array().is_some_and(|items| are_choices(items)),
+            Shape::Names => is_names(value),
+            Shape::Types => is_type(value) || are_types(value),
+            Shape::Schema => self.is_inner(value),
+            Shape::Schemas => value
+                .as_array()
+                .is_some_and(|all| !all.is_empty() && all.iter().all(|one| self.is_inner(one))),
+            Shape::SchemaMap => self.are_inner(value, |_| true),
+            Shape::PatternMap => self.are_inner(value, is_pattern),
+            Shape::NameMap => value
+                .as_object()
+                .is_some_and(|entries| entries.values().all(is_names)),
+            Shape::Reference => value
+                .as_str()
+                .is_some_and(|text| self.leads_to_schema(text)),
+            Shape::Special => false,
         }
-        Shape::NameMap => has_only(value, is_names),
-        Shape::Reference => value
-            .as_str()
-            .is_some_and(|text| target(root, text).is_some()),
-        Shape::Special => false,
     }
-}
 
-/// A schema below the root, which names no draft of its own.
-fn is_inner_schema(root: &Map<String, Json>, value: &Json) -> bool {
-    match value {
-        Json::Bool(_) => true,
-        Json::Object(keywords) => keywords
-            .iter()
-            .all(|(keyword, value)| fits(root, shape(keyword), value)),
-        _ => false,
+    /// A schema below the root, which names no draft of its own.
+    fn is_inner(&mut self, value: &'s Json) -> bool {
+        match value {
+            Json::Bool(_) => true,
+            Json::Object(keywords) => keywords
+                .iter()
+                .all(|(keyword, value)| self.fits(shape(keyword), value)),
+            _ => false,
+        }
     }
-}
 
-fn has_only(value: &Json, is_right: impl Fn(&Json) -> bool) -> bool {
-    let entries: Option<&Map<String, Json>> = value.as_object();
-    entries.is_some_and(|entries| entries.values().all(is_right))
+    fn are_inner(&mut self, value: &'s Json, is_key: fn(&str) -> bool) -> bool {
+        value.as_object().is_some_and(|entries| {
+            entries
+                .iter()
+                .all(|(key, value)| is_key(key) && self.is_inner(value))
+        })
+    }
+
+    fn leads_to_schema(&mut self, reference: &'s str) -> bool {
+        let Some(target) = target(self.root, reference) else {
+            return false;
+        };
+        !self.references.insert(reference) || self.is_inner(target)
+    }
 }
 
 fn is_names(value: &Json) -> bool {
@@ -193,18 +213,27 @@ fn is_pattern(text: &str) -> bool {
     !text.contains("\\a") && regex::Regex::new(text).is_ok()
 }
 
-/// What a reference to a definition of the same text points at, where nothing has to be decoded.
-pub(super) fn target<'s>(root: &'s Map<String, Json>, reference: &str) -> Option<&'s Json> {
-    let (place, name) = ["$defs", "definitions"].iter().find_map(|place| {
-        let name = reference.strip_prefix("#/")?.strip_prefix(place)?;
-        Some((place, name.strip_prefix('/')?))
-    })?;
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-    let found = name
-        .bytes()
-        .all(is_plain)
-        .then(|| root.get(*place)?.get(name));
-    found.flatten()
+/// What a reference within the same text points at, where nothing has to be decoded.
+pub(super) fn target<'s>(root: &'s Json, reference: &str) -> Option<&'s Json> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-.$".contains(&byte);
+    let pointer = reference.strip_prefix('#')?;
+    let is_inside = pointer.starts_with('/') && pointer.bytes().all(is_plain);
+    is_inside.then(|| root.pointer(pointer)).flatten()
+}
+
+/// An absolute address for the whole text, which changes nothing for references within it.
+fn is_address(value: &Json) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-.:".contains(&byte);
+    value.as_str().is_some_and(|text| {
+        let rest = text.strip_prefix("http").unwrap_or_default();
+        let rest = rest.strip_prefix('s').unwrap_or(rest);
+        let host = rest.strip_prefix("://").unwrap_or_default();
+        let begins = host
+            .bytes()
+            .next()
+            .is_some_and(|byte| byte.is_ascii_alphabetic());
+        begins && text.bytes().all(is_plain) && host.matches(':').count() == 0
+    })
 }
 
 #[cfg(test)]
@@ -216,7 +245,7 @@ mod tests {
     use super::super::quick::{Verdict, judge};
     use super::*;
 
-    const KEYWORDS: [&str; 37] = [
+    const KEYWORDS: [&str; 38] = [
         "type",
         "required",
         "enum",
@@ -239,6 +268,7 @@ mod tests {
         "deprecated",
         "format",
         "strange",
+        "$id",
         "const",
         "anyOf",
         "oneOf",
@@ -268,6 +298,11 @@ mod tests {
             "#",
             "#/$defs/a",
             "#/b",
+            "#/properties/a",
+            "#/not/not",
+            "#/allOf/0",
+            "#/strange",
+            "https://example.org/a",
             "other.json",
         ]);
         let number = prop_oneof![
@@ -370,7 +405,7 @@ mod tests {
             json!({"required": ["a", "a"]}),
             json!({"pattern": "("}),
             json!({"$ref": "other.json"}),
-            json!({"$id": "http://example.org/"}),
+            json!({"$id": "other.json"}),
             json!({"$schema": "http://json-schema.org/draft-04/schema#"}),
             json!({"items": [{"type": "string"}]}),
         ] {

@@ -139,8 +139,10 @@ impl<'s> Walk<'s> {
     }
 
     fn follow(&mut self, reference: &Json, value: &Json, depth: u32) -> Verdict {
-        let reference = reference.as_str().zip(self.root.as_object());
-        match reference.and_then(|(text, root)| plain::target(root, text)) {
+        match reference
+            .as_str()
+            .and_then(|text| plain::target(self.root, text))
+        {
             Some(target) => self.judge(target, value, depth + 1),
             None => Doubt,
         }
@@ -192,20 +194,33 @@ impl<'s> Walk<'s> {
                 })
             }
             "additionalProperties" => {
-                if keywords.contains_key("patternProperties") {
+                let Some(patterns) = patterns(keywords.get("patternProperties")) else {
                     return Doubt;
-                }
+                };
                 let named = keywords.get("properties").and_then(Json::as_object);
-                let is_named = |name: &String| named.is_some_and(|named| named.contains_key(name));
+                let is_named = |name: &String| {
+                    named.is_some_and(|named| named.contains_key(name))
+                        || patterns.iter().any(|(pattern, _)| pattern.is_match(name))
+                };
                 let others = entries.iter().filter(|(name, _)| !is_named(name));
                 self.all(others, |walk, (_, value)| {
                     walk.judge(argument, value, depth)
                 })
             }
+            "patternProperties" => {
+                let Some(patterns) = patterns(Some(argument)) else {
+                    return Doubt;
+                };
+                self.all(entries, |walk, (name, value)| {
+                    let met = patterns
+                        .iter()
+                        .filter(|(pattern, _)| pattern.is_match(name));
+                    walk.all(met, |walk, (_, schema)| walk.judge(schema, value, depth))
+                })
+            }
             "minProperties" => at_least(entries.len(), argument),
             "maxProperties" => at_most(entries.len(), argument),
-            "patternProperties"
-            | "propertyNames"
+            "propertyNames"
             | "dependentRequired"
             | "dependentSchemas"
             | "unevaluatedProperties" => Doubt,
@@ -235,17 +250,30 @@ fn of_text((keyword, argument): (&String, &Json), text: &str) -> Verdict {
     match keyword.as_str() {
         "minLength" => at_least(text.chars().count(), argument),
         "maxLength" => at_most(text.chars().count(), argument),
-        "pattern" => {
-            // What stands behind a backslash differs between the two kinds of patterns.
-            let pattern = argument.as_str().filter(|text| !text.contains('\\'));
-            match pattern.and_then(|pattern| Regex::new(pattern).ok()) {
-                Some(pattern) => Verdict::from(pattern.is_match(text)),
-                None => Doubt,
-            }
-        }
+        "pattern" => match argument.as_str().and_then(pattern) {
+            Some(pattern) => Verdict::from(pattern.is_match(text)),
+            None => Doubt,
+        },
         "format" | "contentEncoding" | "contentMediaType" | "contentSchema" => Doubt,
         _ => Yes,
     }
+}
+
+/// A pattern that means the same in ECMA 262: what stands behind a backslash does not.
+fn pattern(text: &str) -> Option<Regex> {
+    let is_same = !text.contains('\\');
+    is_same.then(|| Regex::new(text).ok()).flatten()
+}
+
+/// The patterns of `patternProperties`, none when one of them is not understood.
+fn patterns(argument: Option<&Json>) -> Option<Vec<(Regex, &Json)>> {
+    let Some(argument) = argument else {
+        return Some(Vec::new());
+    };
+    let entries = argument.as_object()?.iter();
+    entries
+        .map(|(text, schema)| Some((pattern(text)?, schema)))
+        .collect()
 }
 
 fn of_number((keyword, argument): (&String, &Json), number: &Number) -> Verdict {
