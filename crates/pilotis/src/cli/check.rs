@@ -294,7 +294,7 @@ async fn running(arguments: &Judge) -> Result<Outcome> {
         Err(error) => return Ok(unusable(&error)),
     };
     let client = client::connect(&arguments.instance).await?;
-    let found = match live::read(&client, &namespace).await {
+    let mut found = match live::read(&client, &namespace).await {
         Ok(found) => found,
         Err(error) => {
             eprintln!("error: {namespace} cannot be judged: {error:#}");
@@ -303,6 +303,7 @@ async fn running(arguments: &Judge) -> Result<Outcome> {
         }
     };
     if let Some(project) = &arguments.project {
+        found.add_repositories(&client, project).await?;
         let approvers = decide::approvers(arguments)?;
         options
             .decisions
