@@ -10,6 +10,9 @@ mod standing;
 mod test;
 mod verify;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use kube::ResourceExt;
