@@ -134,8 +134,16 @@ impl Options {
     /// Whether an environment is judged as production: `prod`, or one that has no name.
     fn production(&self, environment: Option<&str>) -> bool {
         let name = self.judge_as.as_deref().or(environment);
-        name.is_none_or(|name| name == "prod")
+        name.is_none_or(is_production)
     }
+}
+
+/// Whether a name is that of production, or of one of several: `prod`, `production`, `prod-sud`;
+/// not `preprod`, `pre-prod` nor `hors-prod`.
+fn is_production(environment: &str) -> bool {
+    let mut words = environment.split('-');
+    let first = words.next().unwrap_or_default();
+    matches!(first, "prod" | "production")
 }
 
 /// Judges a source tree, its charts rendered for every environment.

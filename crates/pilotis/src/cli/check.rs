@@ -246,13 +246,23 @@ async fn sources(arguments: &Judge) -> Result<Outcome> {
         Ok(prepared) => prepared,
         Err(error) => return Ok(unusable(&error)),
     };
-    let bare = arguments.target.is_none() && !read::has_sources(&tree);
-    if bare && arguments.environment.is_some() && arguments.project.is_some() {
-        let running_instead = Judge {
-            live: true,
-            ..arguments.clone()
-        };
-        return running(&running_instead).await;
+    if let Some(environment) = &arguments.environment {
+        let bare = arguments.target.is_none() && !read::has_sources(&tree);
+        if bare && arguments.project.is_some() {
+            let running_instead = Judge {
+                live: true,
+                ..arguments.clone()
+            };
+            return running(&running_instead).await;
+        }
+        if bare {
+            eprintln!(
+                "error: there is no chart, Dockerfile or manifest here to judge for {environment}"
+            );
+            eprintln!("hint: name a folder, or give --project to judge what runs in {environment}");
+            return Ok(Outcome::Usage);
+        }
+        read::warn_of_unknown(environment, &tree);
     }
     if arguments.fix {
         return fix(arguments, &tree, &options);

@@ -1,5 +1,6 @@
 //! What `pilotis check` reads: a tree within limits, its history, further rules.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -173,13 +174,38 @@ pub(super) fn base(arguments: &Judge, options: &Options) -> Result<Option<Base>>
     Ok(Some(Base { name, report }))
 }
 
-/// Whether a folder holds anything the rules read.
+/// Whether a folder holds anything an environment gets.
 pub(super) fn has_sources(tree: &Tree) -> bool {
     let named = |path: &String| {
         let name = path.rsplit('/').next().unwrap_or_default();
         name == "Chart.yaml" || name.contains("Dockerfile") || name == "Containerfile"
     };
-    tree.keys().any(named)
+    let object = |(path, bytes): (&String, &Vec<u8>)| {
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        let has = |key: &str| text.lines().any(|line| line.starts_with(key));
+        let yaml = path.ends_with(".yaml") || path.ends_with(".yml");
+        yaml && has("apiVersion:") && has("kind:")
+    };
+    tree.keys().any(named) || tree.iter().any(object)
+}
+
+/// Says when charts have values for environments and none for the one asked for: its name may be
+/// mistyped, or it gets the chart's own values.
+pub(super) fn warn_of_unknown(environment: &str, tree: &Tree) {
+    let charts = tree.keys().filter_map(|path| {
+        let folder = path.strip_suffix("Chart.yaml")?;
+        Some(folder.trim_end_matches('/'))
+    });
+    let known: BTreeSet<String> = charts
+        .flat_map(|chart| pilotis_check::environments(tree, chart))
+        .collect();
+    if !known.is_empty() && !known.contains(environment) {
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        eprintln!(
+            "warning: no chart has values for {environment}, its own are judged; there are some for {}",
+            known.join(", ")
+        );
+    }
 }
 
 /// Rules of files: lists of ours, or ValidatingAdmissionPolicy objects.
