@@ -10,6 +10,7 @@ use crate::blame::{ValuesFile, blamed};
 use crate::collect::{Breach, Collector};
 use crate::locate::{self, Source, Spot};
 use crate::manifests::{Located, judge_set, parts};
+use crate::subcharts::Subcharts;
 use crate::tree::{Tree, chart_directories, directory, is_foreign, is_inside, is_yaml};
 use crate::{Options, is_production};
 
@@ -106,7 +107,8 @@ fn environment_of(path: &str, base: &str) -> Option<String> {
         _ => return None,
     };
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let simple = !named.is_empty() && named.bytes().all(plain);
+    // `values.schema.yaml` describes values and gives none.
+    let simple = !named.is_empty() && named != "schema" && named.bytes().all(plain);
     let composed = named.bytes().all(|byte| plain(byte) || byte == b'-')
         && named.split('-').any(|word| KNOWN.contains(&word));
     (simple || composed).then(|| named.to_owned())
@@ -293,7 +295,11 @@ fn judge_environment(
                 root,
                 values: &values,
             });
-            set.push(Located { object, source });
+            set.push(Located {
+                object,
+                source,
+                partial: false,
+            });
         }
     }
     judge_set(collector, &set, environment);
@@ -302,12 +308,10 @@ fn judge_environment(
 
 /// The values files that can be read, those that lose first: subcharts, the chart, the overlays.
 fn values_of(collector: &Collector<'_>, chart: &str, overlays: Vec<String>) -> Vec<ValuesFile> {
-    let below = joined(chart, "charts/");
-    let inner = collector.files.keys().filter_map(|path| {
-        let names = path.strip_prefix(&below)?.strip_suffix("/values.yaml")?;
-        let scope: Vec<String> = names.split("/charts/").map(str::to_owned).collect();
-        let plain = scope.iter().all(|name| !name.contains('/'));
-        plain.then(|| (scope, path.clone()))
+    let subcharts = Subcharts::of(collector.files, chart);
+    let inner = subcharts.iter().map(|(names, folder)| {
+        let path = joined(folder, "values.yaml");
+        (names.clone(), path)
     });
     let mut inner: Vec<(Vec<String>, String)> = inner.collect();
     inner.sort_by_key(|(scope, _)| std::cmp::Reverse(scope.len()));
@@ -436,6 +440,18 @@ impl Source for Templated<'_> {
         let steps = named_steps(self.root, &path[..spot.depth]);
         let place = blamed(self.values, &reads, &steps, (spot.node.text(), part));
         place.or_else(|| Some(self.beside(template?, &spot)))
+    }
+
+    fn locate_line(&self, path: &[String], line: u32) -> Option<Position> {
+        let line = locate::line_of(self.root.at(path)?, line)?;
+        let text = self.rendered.text.lines().nth(line as usize - 1)?;
+        // What a value wrote ends the line: `password={{ .Values.db.password }}`.
+        let last = text.trim_end().chars().count().max(1) as u32;
+        let origin = (self.rendered.origin)(line, last)?;
+        match origin.reads.is_empty() {
+            true => Some(origin.position),
+            false => blamed(self.values, &origin.reads, &[], (None, None)),
+        }
     }
 
     fn first_key(&self, path: &[String]) -> Option<Position> {

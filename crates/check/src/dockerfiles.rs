@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use pilotis_dockerfile::{
-    Base, Dockerfile, Kind, Plan, Span, Stage, Step, Variables, platform_arguments,
+    Base, Dockerfile, Instruction, Kind, Plan, Span, Stage, Step, Variables, platform_arguments,
 };
 use pilotis_policy::Text;
 use pilotis_report::{Level, Position};
@@ -93,6 +93,9 @@ fn judge_file(collector: &mut Collector<'_>, file: &Dockerfile) {
     collector.looked(trust::RULES);
     let exceptions = Exceptions::of(file);
     let file = File { file, exceptions };
+    for global in &file.file.globals {
+        secret_argument(collector, &file, global);
+    }
     let arguments = platform_arguments("linux/amd64");
     // Stages nothing delivers (a test stage) still run: each is planned as a target of its own.
     let mut seen = BTreeSet::new();
@@ -215,14 +218,7 @@ fn every_stage(collector: &mut Collector<'_>, file: &File<'_>, stage: &Stage, st
                     secret_in_environment(collector, file, step, (name, value));
                 }
             }
-            Kind::Arg(pairs) => {
-                for (name, value) in pairs {
-                    let value = value.as_deref().unwrap_or_default();
-                    if !value.is_empty() && secrets::is_secret_name(name) {
-                        secret(collector, file, span, name);
-                    }
-                }
-            }
+            Kind::Arg(_) => secret_argument(collector, file, &step.instruction),
             Kind::Run(run) => {
                 let text = run.script().unwrap_or_else(|| run.command.text());
                 let names = ASSIGNED
@@ -236,6 +232,19 @@ fn every_stage(collector: &mut Collector<'_>, file: &File<'_>, stage: &Stage, st
         }
     }
     hygiene::every_stage(collector, file, steps);
+}
+
+/// A default given to a build argument that is a secret.
+fn secret_argument(collector: &mut Collector<'_>, file: &File<'_>, instruction: &Instruction) {
+    let Kind::Arg(pairs) = &instruction.kind else {
+        return;
+    };
+    for (name, value) in pairs {
+        let value = value.as_deref().unwrap_or_default();
+        if !value.is_empty() && secrets::is_secret_name(name) {
+            secret(collector, file, instruction.span, name);
+        }
+    }
 }
 
 /// A literal, or a build argument that the image would keep.

@@ -25,6 +25,7 @@ mod collect;
 mod commits;
 pub mod decisions;
 mod dockerfiles;
+mod encoding;
 mod engine;
 pub mod evidence;
 mod fix;
@@ -34,6 +35,7 @@ mod human;
 mod images;
 mod json;
 mod junit;
+mod kustomize;
 mod live;
 mod locate;
 mod manifests;
@@ -50,6 +52,7 @@ mod secrets;
 mod security;
 mod sets;
 mod sources;
+mod subcharts;
 mod table;
 mod tree;
 
@@ -210,6 +213,7 @@ fn judge(
 ) -> Result<Report, Error> {
     let own = own_referential(options)?;
     let referential = in_force(own.as_ref())?;
+    let files = &*encoding::plain(files);
     let mut collector = Collector::new(referential, options, files);
     sources::judge(&mut collector);
     repository::judge(&mut collector);

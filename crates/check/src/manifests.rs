@@ -1,6 +1,7 @@
 //! Kubernetes objects, from plain YAML files, a rendered chart or admission, through the rules.
 
 use pilotis_policy::{Subject, Violation};
+use pilotis_report::Position;
 use pilotis_yaml::Node;
 use serde_json::Value;
 
@@ -9,8 +10,10 @@ use crate::locate::{self, Nowhere, Source, Written};
 use crate::patch::Change;
 use crate::sets::Offers;
 use crate::tree::{FILE_BYTES_MAX, chart_directories, is_foreign, is_inside, is_yaml};
-use crate::{certificates, params, repository, security, sources};
+use crate::{certificates, kustomize, params, repository, secrets, security, sources};
 
+/// Most lines of one text told.
+const LINES_MAX: usize = 20;
 /// Most objects of one set judged.
 const OBJECTS_MAX: usize = 20_000;
 
@@ -18,6 +21,8 @@ const OBJECTS_MAX: usize = 20_000;
 pub(crate) struct Located<'a> {
     pub(crate) object: Value,
     pub(crate) source: Box<dyn Source + 'a>,
+    /// Whether it is laid over another: what it does not say is no breach of its own.
+    pub(crate) partial: bool,
 }
 
 /// Objects that share an environment and a namespace.
@@ -33,6 +38,9 @@ pub(crate) fn judge_set(
     for located in set.iter().take(OBJECTS_MAX) {
         let subject = Subject::of(&located.object);
         let mut verdict = referential.engine.evaluate(&located.object, &params);
+        if located.partial {
+            verdict.evaluated.clear();
+        }
         collector.looked(verdict.evaluated.iter().map(String::as_str));
         if subject.is("workload") {
             collector.looked(security::RULES);
@@ -48,26 +56,31 @@ pub(crate) fn judge_set(
             collector.looked([rule]);
             verdict.violations.extend(more);
         }
+        if located.partial {
+            let said = |violation: &Violation| scalar(&located.object, &violation.path).is_some();
+            verdict.violations.retain(said);
+        }
         for violation in verdict.violations {
             let named = format!("{}/{}", subject.kind, subject.name);
             let object = match &violation.container {
                 Some(container) => format!("{named} {container}"),
                 None => named,
             };
+            let object: String = object
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(200)
+                .collect();
             let change = change(located, &violation);
-            collector.breach(Breach {
-                rule: &violation.rule,
-                message: violation.message,
-                object: Some(
-                    object
-                        .chars()
-                        .filter(|c| !c.is_control())
-                        .take(200)
-                        .collect(),
-                ),
-                position: located.source.locate(&violation.path, violation.part),
-                change,
-            });
+            for position in places(located, &violation) {
+                collector.breach(Breach {
+                    rule: &violation.rule,
+                    message: violation.message.clone(),
+                    object: Some(object.clone()),
+                    position,
+                    change: change.clone(),
+                });
+            }
         }
     }
     if set.len() > OBJECTS_MAX {
@@ -76,6 +89,28 @@ pub(crate) fn judge_set(
             "more than 20,000 objects",
         );
         collector.skip("", fr, en);
+    }
+}
+
+/// Where a violation is told: at each line of a file written inside a ConfigMap that holds a secret,
+/// at the field for everything else.
+fn places(located: &Located<'_>, violation: &Violation) -> Vec<Option<Position>> {
+    let path = &violation.path;
+    let field = || located.source.locate(path, violation.part);
+    let file = match violation.rule == "config-map-secret" {
+        true => scalar(&located.object, path).filter(|text| !text.trim().is_empty()),
+        false => None,
+    };
+    let hits = file
+        .map(|text| secrets::assignments(&text))
+        .unwrap_or_default();
+    let lines = hits.iter().take(LINES_MAX);
+    let lines: Vec<Position> = lines
+        .filter_map(|hit| located.source.locate_line(path, hit.line))
+        .collect();
+    match lines.is_empty() {
+        true => vec![field()],
+        false => lines.into_iter().map(Some).collect(),
     }
 }
 
@@ -125,6 +160,7 @@ pub(crate) fn judge_objects(
     let located = |object: &Value| Located {
         object: object.clone(),
         source: Box::new(Nowhere),
+        partial: false,
     };
     let set: Vec<Located<'_>> = objects.iter().map(located).collect();
     judge_set(collector, &set, environment);
@@ -162,6 +198,7 @@ pub(crate) fn judge_files(collector: &mut Collector<'_>) {
             Err(error) => collector.unreadable(path, locate::diagnostic(path, &error)),
         }
     }
+    let patches = kustomize::judge(collector);
     let mut set = Vec::new();
     let mut files_of: Vec<&str> = Vec::new();
     for (path, root) in &trees {
@@ -170,7 +207,7 @@ pub(crate) fn judge_files(collector: &mut Collector<'_>) {
         }
         match pilotis_yaml::to_json(root) {
             Ok(object) => {
-                flatten(&mut set, path, object, root);
+                flatten(&mut set, (path, patches.contains(*path)), object, root);
                 files_of.resize(set.len(), *path);
             }
             Err(error) => collector.unreadable(path, locate::diagnostic(path, &error)),
@@ -182,10 +219,19 @@ pub(crate) fn judge_files(collector: &mut Collector<'_>) {
 }
 
 /// An object with its place.
-fn flatten<'a>(set: &mut Vec<Located<'a>>, file: &'a str, object: Value, root: &'a Node) {
+fn flatten<'a>(
+    set: &mut Vec<Located<'a>>,
+    (file, partial): (&'a str, bool),
+    object: Value,
+    root: &'a Node,
+) {
     for (object, root) in parts(object, root) {
         let source = Box::new(Written { file, root });
-        set.push(Located { object, source });
+        set.push(Located {
+            object,
+            source,
+            partial,
+        });
     }
 }
 

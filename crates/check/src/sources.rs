@@ -2,7 +2,7 @@
 
 use pilotis_policy::Text;
 use pilotis_report::Position;
-use pilotis_yaml::{Content, Node};
+use pilotis_yaml::{Content, Node, Style};
 
 use crate::collect::{Breach, Collector};
 use crate::engine::is_present;
@@ -98,26 +98,60 @@ fn values_node(collector: &mut Collector<'_>, path: &str, node: &Node, depth: us
     for item in node.items() {
         values_node(collector, path, item, depth + 1);
     }
+    named_pair(collector, path, node);
     for (key, value) in node.pairs() {
         let text = value.text().unwrap_or_default();
+        block(collector, path, (key, value));
         let named = key.text().filter(|name| secrets::is_secret_key(name, text));
         match (named, &value.content) {
             (Some(name), Content::Scalar(..)) if is_literal(value) => {
-                let name: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
-                collector.breach(Breach {
-                    rule: "values-secret",
-                    message: Text {
-                        fr: format!("la clé {name} porte un secret en clair"),
-                        en: format!("key {name} holds a secret in clear"),
-                    },
-                    object: None,
-                    position: Some(locate::position(path, key.start)),
-                    change: None,
-                });
+                held(collector, name, locate::position(path, key.start));
             }
             _ => values_node(collector, path, value, depth + 1),
         }
     }
+}
+
+/// `name: DB_PASSWORD` beside `value: …`, as a container's environment is written.
+fn named_pair(collector: &mut Collector<'_>, path: &str, node: &Node) {
+    let name = node.get("name").and_then(Node::text);
+    let Some((name, value)) = name.zip(node.get("value")) else {
+        return;
+    };
+    let text = value.text().unwrap_or_default();
+    if secrets::is_secret_key(name, text) && is_literal(value) {
+        held(collector, name, locate::position(path, value.start));
+    }
+}
+
+/// A file written inside a value, such as a configuration that a ConfigMap gets whole.
+fn block(collector: &mut Collector<'_>, path: &str, (key, value): (&Node, &Node)) {
+    let Content::Scalar(text, Style::Literal) = &value.content else {
+        return;
+    };
+    let name = key.text().unwrap_or_default();
+    for hit in secrets::assignments(text) {
+        let place = Position {
+            file: path.to_owned(),
+            line: value.start.line + hit.line,
+            column: hit.column,
+        };
+        held(collector, name, place);
+    }
+}
+
+fn held(collector: &mut Collector<'_>, name: &str, position: Position) {
+    let name: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
+    collector.breach(Breach {
+        rule: "values-secret",
+        message: Text {
+            fr: format!("la clé {name} porte un secret en clair"),
+            en: format!("key {name} holds a secret in clear"),
+        },
+        object: None,
+        position: Some(position),
+        change: None,
+    });
 }
 
 /// A value somebody wrote, neither empty nor a reference to be filled in.

@@ -10,6 +10,7 @@ mod places;
 mod pod_security;
 mod samples;
 mod surfaces;
+mod unusual;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
