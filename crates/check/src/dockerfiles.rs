@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use pilotis_dockerfile::{
-    Base, Dockerfile, Instruction, Kind, Plan, Span, Stage, Step, Variables, platform_arguments,
+    Base, Copy, Dockerfile, Instruction, Kind, Plan, Span, Stage, Step, Variables,
+    platform_arguments,
 };
 use pilotis_policy::Text;
 use pilotis_report::{Level, Position};
@@ -202,6 +203,9 @@ fn every_stage(collector: &mut Collector<'_>, file: &File<'_>, stage: &Stage, st
     }
     for step in steps {
         let span = step.instruction.span;
+        if let Kind::Add(copy) | Kind::Copy(copy) = &step.instruction.kind {
+            written_files(collector, file, span, copy);
+        }
         match &step.instruction.kind {
             Kind::Add(add) => {
                 let remote = |source: &&String| {
@@ -232,6 +236,16 @@ fn every_stage(collector: &mut Collector<'_>, file: &File<'_>, stage: &Stage, st
         }
     }
     hygiene::every_stage(collector, file, steps);
+}
+
+/// Files written in the Dockerfile itself.
+fn written_files(collector: &mut Collector<'_>, file: &File<'_>, span: Span, copy: &Copy) {
+    let mut texts = copy.heredocs.iter().map(|heredoc| &heredoc.content);
+    if texts.any(|text| !secrets::inner_assignments(text).is_empty()) {
+        let fr = "un fichier écrit ici porte un secret en clair".to_owned();
+        let en = "a file written here holds a secret in clear".to_owned();
+        breach(collector, file, "dockerfile-secret", span, (fr, en));
+    }
 }
 
 /// A default given to a build argument that is a secret.

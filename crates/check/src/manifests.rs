@@ -92,12 +92,13 @@ pub(crate) fn judge_set(
     }
 }
 
-/// Where a violation is told: at each line of a file written inside a ConfigMap that holds a secret,
+/// Where a violation is told: at each line that holds a secret of a file or script written inside an object,
 /// at the field for everything else.
 fn places(located: &Located<'_>, violation: &Violation) -> Vec<Option<Position>> {
     let path = &violation.path;
     let field = || located.source.locate(path, violation.part);
-    let file = match violation.rule == "config-map-secret" {
+    let written = ["config-map-secret", "container-secret-in-command"];
+    let file = match written.contains(&violation.rule.as_str()) {
         true => scalar(&located.object, path).filter(|text| !text.trim().is_empty()),
         false => None,
     };
@@ -173,7 +174,7 @@ pub(crate) fn judge_files(collector: &mut Collector<'_>) {
     let plain = files.iter().filter(|(path, bytes)| {
         let charted = charts.iter().any(|chart| is_inside(path, chart));
         let foreign = is_foreign(path) || sources::is_values(path) || charted;
-        is_yaml(path) && !foreign && bytes.len() <= FILE_BYTES_MAX
+        (is_yaml(path) || path.ends_with(".json")) && !foreign && bytes.len() <= FILE_BYTES_MAX
     });
     let mut trees: Vec<(&str, Node)> = Vec::new();
     for (path, _) in plain {
@@ -188,6 +189,8 @@ pub(crate) fn judge_files(collector: &mut Collector<'_>) {
                         .filter_map(|d| Some((path.as_str(), d.root?))),
                 );
             }
+            // JSON that YAML does not read is indented with tabs, or is no object of ours.
+            Err(_) if path.ends_with(".json") => {}
             Err(_) if text.contains("{{") || text.contains("{%") => {
                 let (fr, en) = (
                     "gabarit hors d'un chart, non rendu",
@@ -266,5 +269,6 @@ fn is_manifest(text: &str) -> bool {
         text.lines()
             .any(|line| line.trim_start_matches("- ").trim_start().starts_with(key))
     };
-    has("apiVersion:") && has("kind:")
+    let plain = has("apiVersion:") && has("kind:");
+    plain || text.contains("\"apiVersion\"") && text.contains("\"kind\"")
 }

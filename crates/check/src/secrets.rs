@@ -7,6 +7,8 @@ use std::sync::LazyLock;
 use pilotis_yaml::Node;
 use regex::Regex;
 
+use crate::repository::is_pipeline;
+
 /// Names whose value is a secret, for CEL and Rust alike.
 pub(crate) const NAME: &str = r"(?i)(password|passwd|pwd|secret|secret[._-]?key|api[._-]?key|access[._-]?key|private[._-]?key|token|credentials?)$";
 /// Names that end like one and are not: references, not values.
@@ -136,6 +138,8 @@ const KEY_LINES_MAX: usize = 4;
 const ENTROPY_MIN: f64 = 3.0;
 /// The same where a key says it is a secret: a short password has fewer.
 const SHORT_ENTROPY_MIN: f64 = 2.5;
+/// Characters of such a password at least.
+const DRAWN_LENGTH_MIN: usize = 8;
 
 /// A literal given to a secret name in a program.
 const IN_CODE: &str = concat!(
@@ -229,7 +233,7 @@ pub(crate) fn scan(path: &str, text: &str) -> Vec<Hit> {
     }
     if is_configuration(path) {
         hits.extend(assignments(text));
-    } else if is_settings(path) && !says_kind(text) {
+    } else if (is_settings(path) || is_pipeline(path)) && !says_kind(text) {
         hits.extend(random_values(text));
     } else if is_program(path) && !is_test(path) {
         hits.extend(in_code(text));
@@ -300,6 +304,15 @@ fn is_shown(line: &str, address: &str) -> bool {
 
 /// `password = literal` in a configuration file.
 pub(crate) fn assignments(text: &str) -> Vec<Hit> {
+    assigned(text, |_| true)
+}
+
+/// The same in a file written inside a value, whose words stand for what is to be filled in.
+pub(crate) fn inner_assignments(text: &str) -> Vec<Hit> {
+    assigned(text, |value| !PATTERNS.placeholder.is_match(value))
+}
+
+fn assigned(text: &str, counts: impl Fn(&str) -> bool) -> Vec<Hit> {
     if !PATTERNS.assignment.is_match(text) {
         return Vec::new();
     }
@@ -311,7 +324,7 @@ pub(crate) fn assignments(text: &str) -> Vec<Hit> {
         let value = value.trim_matches(['"', '\'']);
         let word = ["null", "true", "false", "none", "~"].contains(&value.to_lowercase().as_str());
         let at = line.len() - line.trim_start().len();
-        (!word).then(|| Hit::new((index, line), at, ASSIGNED))
+        (!word && counts(value)).then(|| Hit::new((index, line), at, ASSIGNED))
     };
     lines.filter_map(hit).collect()
 }
@@ -372,7 +385,10 @@ fn random_values(text: &str) -> Vec<Hit> {
             .value_line
             .captures(line)
             .and_then(|found| found.get(2));
-        value.is_some_and(|value| is_drawn(value.as_str().trim(), SHORT_ENTROPY_MIN))
+        let value = value.map(|value| value.as_str().trim());
+        value.is_some_and(|value| {
+            value.len() >= DRAWN_LENGTH_MIN && is_drawn(value, SHORT_ENTROPY_MIN)
+        })
     };
     let mut hits = values_lines(text);
     let lines: Vec<&str> = text.lines().collect();

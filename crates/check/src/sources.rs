@@ -73,7 +73,11 @@ fn found(collector: &mut Collector<'_>, path: &str, hits: Vec<secrets::Hit>) {
 
 /// `values.yaml`, `values-prod.yaml`, `values/prod.yaml`.
 pub(crate) fn is_values(path: &str) -> bool {
-    is_yaml(path) && (name(path).starts_with("values") || path.split('/').any(|p| p == "values"))
+    let name = name(path);
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let named = stem.starts_with("values") || stem.ends_with("-values");
+    let placed = path.split('/').any(|part| part == "values");
+    is_yaml(path) && !name.contains("schema") && (named || placed)
 }
 
 fn values(collector: &mut Collector<'_>, path: &str, text: &str) {
@@ -130,7 +134,7 @@ fn block(collector: &mut Collector<'_>, path: &str, (key, value): (&Node, &Node)
         return;
     };
     let name = key.text().unwrap_or_default();
-    for hit in secrets::assignments(text) {
+    for hit in secrets::inner_assignments(text) {
         let place = Position {
             file: path.to_owned(),
             line: value.start.line + hit.line,

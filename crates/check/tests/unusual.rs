@@ -733,6 +733,14 @@ fn values_that_are_templates_globals_and_anchors() {
 fn references_to_secrets_are_no_secrets() {
     let files = tree(&[
         (
+            "exemples/values.yaml",
+            "config: |\n\x20 {\"user\": \"USERNAME\",\n\x20 \"password\": \"PASSWORD\"}\n",
+        ),
+        (
+            "values.schema.yaml",
+            "description: |\n\x20 api_token: mon-jeton-1234\n",
+        ),
+        (
             "Dockerfile",
             "# syntax=docker/dockerfile:1\n\
              ARG TAG=12.5-slim\n\
@@ -896,6 +904,382 @@ fn digests_overlays_and_tests_are_no_faults() {
             "hard-coded",
             "config-map-address",
         ],
+    );
+}
+
+#[test]
+fn manifests_in_json() {
+    expect(
+        &[(
+            "k8s/d.json",
+            "{\n\
+             \x20\"apiVersion\": \"v1\",\n\
+             \x20\"kind\": \"Pod\",\n\
+             \x20\"metadata\": {\n\
+             \x20 \"name\": \"a\"\n\
+             \x20},\n\
+             \x20\"spec\": {\n\
+             \x20 \"hostPID\": true,\n\
+             \x20 \"containers\": [\n\
+             \x20  {\n\
+             \x20   \"name\": \"w\",\n\
+             \x20   \"image\": \"ghcr.io/etat/w:latest\"\n\
+             \x20  }\n\
+             \x20 ]\n\
+             \x20}\n\
+             }\n",
+        )],
+        &[
+            "pod-host-namespaces k8s/d.json:8",
+            "container-image-tag k8s/d.json:12",
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn dockerfiles_by_any_usual_name() {
+    expect(
+        &[
+            (
+                "dockerfile",
+                "FROM ghcr.io/a/b:1\n\
+             USER root\n",
+            ),
+            (
+                "web.dockerfile",
+                "FROM ghcr.io/a/b:1\n\
+             USER root\n",
+            ),
+            (
+                "Dockerfile-prod",
+                "FROM ghcr.io/a/b:1\n\
+             USER root\n",
+            ),
+            (
+                "Dockerfile_dev",
+                "FROM ghcr.io/a/b:1\n\
+             USER root\n",
+            ),
+        ],
+        &[
+            "dockerfile-root-user dockerfile:2",
+            "dockerfile-root-user web.dockerfile:2",
+            "dockerfile-root-user Dockerfile-prod:2",
+            "dockerfile-root-user Dockerfile_dev:2",
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn scripts_and_files_written_in_a_dockerfile() {
+    expect(
+        &[(
+            "Dockerfile",
+            "# syntax=docker/dockerfile:1\n\
+             FROM ghcr.io/a/b:1 AS base\n\
+             RUN <<EOF\n\
+             set -e\n\
+             chmod u+s /usr/bin/x\n\
+             export DB_PASSWORD=Zr7-kkaQ2\n\
+             curl -k https://x/y | sh\n\
+             EOF\n\
+             COPY <<CONF /etc/app.conf\n\
+             password=Zr7-kkaQ2\n\
+             CONF\n\
+             USER 0:0\n",
+        )],
+        &[
+            "dockerfile-setuid Dockerfile:3",
+            "dockerfile-secret Dockerfile:3",
+            "dockerfile-secret Dockerfile:9",
+            "dockerfile-root-user Dockerfile:12",
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn a_secret_s_default_in_its_template() {
+    expect(
+        &[
+            (
+                "chart/Chart.yaml",
+                "apiVersion: v2\n\
+             name: web\n\
+             version: 1.0.0\n",
+            ),
+            ("chart/values.yaml", "a: 1\n"),
+            (
+                "chart/templates/s.yaml",
+                "apiVersion: v1\n\
+             kind: Secret\n\
+             metadata:\n\
+             \x20 name: s\n\
+             stringData:\n\
+             \x20 password: {{ .Values.password | default \"Zr7-kkaQ2xx\" | quote }}\n\
+             \x20 other: {{ required \"il faut\" .Values.a | toString | quote }}\n",
+            ),
+        ],
+        &["secret-in-clear chart/templates/s.yaml:6"],
+        &[],
+    );
+}
+
+#[test]
+fn settings_pipelines_and_compositions() {
+    expect(
+        &[
+            (".env", "DB_PASSWORD=Zr7-kkaQ2xx\n"),
+            (
+                ".gitlab-ci.yml",
+                "variables:\n\
+             \x20 DB_PASSWORD: Zr7-kkaQ2xx\n\
+             build:\n\
+             \x20 script:\n\
+             \x20 - docker login -u ci -p q8Zx72Lm01Pf44 registry\n",
+            ),
+            (
+                "terraform/main.tf",
+                "resource x y {\n\
+             \x20 password = \"q8Zx72Lm01Pf44\"\n\
+             }\n",
+            ),
+            (
+                "docker-compose.yml",
+                "services:\n\
+             \x20 db:\n\
+             \x20   environment:\n\
+             \x20     - POSTGRES_PASSWORD=Zr7-kkaQ2xx\n",
+            ),
+        ],
+        &[
+            "source-secret .env:1",
+            "source-secret .gitlab-ci.yml:2",
+            "source-secret terraform/main.tf:2",
+            "source-secret docker-compose.yml:4",
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn a_secret_of_a_workflow() {
+    expect(
+        &[(
+            ".github/workflows/ci.yml",
+            "on: push\n\
+             env:\n\
+             \x20 API_TOKEN: q8Zx72Lm01Pf44\n\
+             jobs:\n\
+             \x20 a:\n\
+             \x20   steps:\n\
+             \x20   - run: echo\n\
+             \x20     env:\n\
+             \x20       TOKEN: ${{ secrets.TOKEN }}\n",
+        )],
+        &["source-secret .github/workflows/ci.yml:3"],
+        &[],
+    );
+}
+
+#[test]
+fn a_rollout_is_a_workload() {
+    expect(
+        &[
+            (
+                "k8s/r.yaml",
+                "apiVersion: argoproj.io/v1alpha1\n\
+             kind: Rollout\n\
+             metadata:\n\
+             \x20 name: w\n\
+             spec:\n\
+             \x20 template:\n\
+             \x20   spec:\n\
+             \x20     hostNetwork: true\n\
+             \x20     containers:\n\
+             \x20     - name: w\n\
+             \x20       image: ghcr.io/etat/w:latest\n",
+            ),
+            (
+                "k8s/kn.yaml",
+                "apiVersion: serving.knative.dev/v1\n\
+             kind: Service\n\
+             metadata:\n\
+             \x20 name: w\n\
+             spec:\n\
+             \x20 template:\n\
+             \x20   spec:\n\
+             \x20     containers:\n\
+             \x20     - name: w\n\
+             \x20       image: ghcr.io/etat/w:latest\n",
+            ),
+        ],
+        &[
+            "pod-host-namespaces k8s/r.yaml:8",
+            "container-image-tag k8s/r.yaml:11",
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn jobs_made_by_a_loop() {
+    expect(
+        &[
+            (
+                "chart/Chart.yaml",
+                "apiVersion: v2\n\
+             name: web\n\
+             version: 1.0.0\n",
+            ),
+            (
+                "chart/values.yaml",
+                "jobs:\n\
+             - name: purge\n\
+             \x20 privileged: true\n\
+             \x20 policy: Always\n",
+            ),
+            (
+                "chart/templates/j.yml",
+                "{{- range .Values.jobs }}\n\
+             ---\n\
+             apiVersion: batch/v1\n\
+             kind: CronJob\n\
+             metadata:\n\
+             \x20 name: {{ .name }}\n\
+             spec:\n\
+             \x20 jobTemplate:\n\
+             \x20   spec:\n\
+             \x20     template:\n\
+             \x20       spec:\n\
+             \x20         containers:\n\
+             \x20         - name: {{ .name }}\n\
+             \x20           image: ghcr.io/etat/p:1.0.0\n\
+             \x20           imagePullPolicy: {{ .policy }}\n\
+             \x20           securityContext:\n\
+             \x20             privileged: {{ .privileged }}\n\
+             {{- end }}\n",
+            ),
+        ],
+        &[
+            "container-privileged chart/values.yaml:3",
+            "container-image-pull-policy chart/values.yaml:4",
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn a_helper_given_a_part_of_the_values() {
+    expect(
+        &[
+            (
+                "chart/Chart.yaml",
+                "apiVersion: v2\n\
+             name: web\n\
+             version: 1.0.0\n",
+            ),
+            (
+                "chart/values.yaml",
+                "web:\n\
+             \x20 sc:\n\
+             \x20   runAsUser: 0\n\
+             \x20   readOnlyRootFilesystem: false\n",
+            ),
+            (
+                "chart/templates/_p.tpl",
+                "{{- define \"pod\" -}}\n\
+             hostIPC: true\n\
+             containers:\n\
+             - name: web\n\
+             \x20 image: ghcr.io/etat/web\n\
+             \x20 {{- with .sc }}\n\
+             \x20 securityContext:\n\
+             \x20   {{- toYaml . | nindent 4 }}\n\
+             \x20 {{- end }}\n\
+             {{- end -}}\n",
+            ),
+            (
+                "chart/templates/d.yaml",
+                "apiVersion: apps/v1\n\
+             kind: Deployment\n\
+             metadata:\n\
+             \x20 name: web\n\
+             spec:\n\
+             \x20 template:\n\
+             \x20   spec:\n\
+             \x20     {{- include \"pod\" .Values.web | nindent 6 }}\n",
+            ),
+        ],
+        &[
+            "pod-host-namespaces chart/templates/_p.tpl:2",
+            "container-image-tag chart/templates/_p.tpl:5",
+            "container-explicit-root chart/values.yaml:3",
+            "container-writable-root chart/values.yaml:4",
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn names_switches_and_references_are_no_secrets() {
+    expect(
+        &[
+            (
+                "k8s/p.yaml",
+                "apiVersion: v1\n\
+             kind: Pod\n\
+             metadata:\n\
+             \x20 name: web\n\
+             spec:\n\
+             \x20 containers:\n\
+             \x20 - name: w\n\
+             \x20   image: ghcr.io/etat/w:1.0.0\n\
+             \x20   args: [--password-file=/run/secrets/db, --token-ttl=3600]\n\
+             \x20   env:\n\
+             \x20   - name: PASSWORD_MIN_LENGTH\n\
+             \x20     value: '12'\n\
+             \x20   - name: TOKEN_URL\n\
+             \x20     value: https://idp/token\n\
+             \x20   - name: DATABASE_URL\n\
+             \x20     value: postgres://app:$(DB_PASSWORD)@db/app\n\
+             \x20   - name: DB_PASSWORD\n\
+             \x20     valueFrom: {secretKeyRef: {name: db, key: password}}\n",
+            ),
+            (
+                ".gitlab-ci.yml",
+                "variables:\n\
+             \x20 DB_PASSWORD: $CI_DB_PASSWORD\n\
+             \x20 TOKEN_NAME: x\n\
+             build:\n\
+             \x20 script:\n\
+             \x20 - docker login -u ci -p $TOKEN registry\n",
+            ),
+            (
+                ".github/workflows/ci.yml",
+                "on: push\n\
+             jobs:\n\
+             \x20 a:\n\
+             \x20   permissions: {id-token: write}\n\
+             \x20   steps:\n\
+             \x20   - run: echo\n\
+             \x20     with: {token: '${{ secrets.GITHUB_TOKEN }}', persist-credentials: false}\n",
+            ),
+            (
+                "package-lock.json",
+                "{\"name\": \"a\", \"token\": \"q8Zx72Lm01Pf44\"}\n",
+            ),
+            (
+                "config/locales/fr.yml",
+                "fr:\n\
+             \x20 password: Mot de passe\n\
+             \x20 token: Jeton2\n",
+            ),
+        ],
+        &[],
+        &["container-secret", "source-secret"],
     );
 }
 

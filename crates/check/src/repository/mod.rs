@@ -23,6 +23,7 @@ use crate::collect::{Breach, Collector};
 use crate::tree::{FILE_BYTES_MAX, is_foreign};
 
 pub(crate) use applications::judge as applications;
+pub(crate) use pipelines::is_pipeline;
 
 /// A text file of the tree.
 #[derive(Clone, Copy)]

@@ -23,7 +23,7 @@ static THROWN_AWAY: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// Whether a path names the pipeline of a forge or of a build server.
-pub(super) fn is_pipeline(path: &str) -> bool {
+pub(crate) fn is_pipeline(path: &str) -> bool {
     let name = name(path);
     let gitlab = name.starts_with(".gitlab-ci") && is_yaml(name);
     let github = path.contains(".github/workflows/") && is_yaml(name);
