@@ -1,7 +1,7 @@
 //! Kubernetes objects, from plain YAML files, a rendered chart or admission, through the rules.
 
 use pilotis_policy::{Subject, Violation};
-use pilotis_report::Position;
+use pilotis_report::{Diagnostic, Position};
 use pilotis_yaml::Node;
 use serde_json::Value;
 
@@ -177,10 +177,14 @@ pub(crate) fn judge_files(collector: &mut Collector<'_>) {
         (is_yaml(path) || path.ends_with(".json")) && !foreign && bytes.len() <= FILE_BYTES_MAX
     });
     let mut trees: Vec<(&str, Node)> = Vec::new();
-    for (path, _) in plain {
-        let Some(text) = collector.text(path).filter(|text| is_manifest(text)) else {
+    for (path, bytes) in plain {
+        let Some(text) = collector.text(path) else {
+            not_utf8(collector, path, bytes);
             continue;
         };
+        if !is_manifest(text) {
+            continue;
+        }
         match pilotis_yaml::parse(text) {
             Ok(documents) => {
                 trees.extend(
@@ -219,6 +223,13 @@ pub(crate) fn judge_files(collector: &mut Collector<'_>) {
     judge_set(collector, &set, None);
     let named: Vec<(&str, &Located<'_>)> = files_of.into_iter().zip(&set).collect();
     repository::applications(collector, &named);
+}
+
+/// A manifest in another encoding is refused by every API; it must not pass unseen here.
+fn not_utf8(collector: &mut Collector<'_>, path: &str, bytes: &[u8]) {
+    if is_manifest(&String::from_utf8_lossy(bytes)) {
+        collector.unreadable(path, Diagnostic::error("the file is not UTF-8"));
+    }
 }
 
 /// An object with its place.

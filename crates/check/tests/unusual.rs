@@ -1284,6 +1284,19 @@ fn names_switches_and_references_are_no_secrets() {
 }
 
 #[test]
+fn a_manifest_in_an_old_encoding_does_not_pass_unseen() {
+    let mut files = tree(&[]);
+    let latin = b"# pr\xe9production\napiVersion: v1\nkind: Pod\nspec: {hostPID: true}\n";
+    files.insert("k8s/pod.yaml".into(), latin.to_vec());
+    let report = judge(&files);
+    assert_eq!(report.findings[0].rule, "unreadable-input");
+    assert_eq!(
+        report.findings[0].message,
+        "illisible : the file is not UTF-8"
+    );
+}
+
+#[test]
 fn objects_and_settings_deleted_since_stay_in_the_history() {
     let past = |path: &str, text: &str| Past {
         commit: "f00dfeed0123456789".into(),

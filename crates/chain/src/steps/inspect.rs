@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use pilotis_check::{Language, Options, Referential, Report, Tree};
+use pilotis_check::{Change, Language, Options, Referential, Report, Tree};
 use pilotis_kinds::pilotis::{Blocked, Evidence, GateName};
 use pilotis_kinds::reason::Reason;
 use pilotis_report::{Finding, Level};
@@ -32,7 +32,7 @@ pub(crate) async fn run(commit: &Commit, context: &Context) -> Result<Outcome, E
         return Ok(Outcome::failed(Reason::NoDockerfile { path }));
     }
     let past = commit.history(move |path| !path.starts_with(&chart))?;
-    let report = judge(files, past, options).await?;
+    let report = judge(files, (past, commit.changes()?), options).await?;
     judged(commit, context, GateName::Inspect, &report).await
 }
 
@@ -52,11 +52,16 @@ pub(crate) async fn options(
 /// Judges files on a thread of its own: rendering and patterns are work.
 pub(crate) async fn judge(
     files: Tree,
-    mut past: History,
+    (mut past, changes): (History, Vec<Change>),
     options: Options,
 ) -> Result<Report, Error> {
     let work = tokio::task::spawn_blocking(move || {
-        pilotis_check::run_with_history(&files, &mut past, &options)
+        let history = pilotis_check::History {
+            versions: &mut past,
+            changes,
+            base: None,
+        };
+        pilotis_check::run_whole(&files, history, &options)
     });
     let report = work.await.map_err(Error::git("judge the sources"))?;
     report.map_err(Error::git("load the rules"))

@@ -10,6 +10,7 @@ use pilotis_check::decisions::{Decision, Derogation};
 use pilotis_git::Repository as Git;
 use pilotis_kinds::names::Slug;
 use pilotis_kinds::pilotis::DeliveryStatus;
+use pilotis_kinds::reason::Reason;
 use pilotis_oci::{Descriptor, Digest, Image, Manifest, media};
 use pilotis_signing::PrivateKey;
 use pilotis_testkit::{eventually, free_port, judge};
@@ -240,6 +241,24 @@ async fn no_other_derogation_object_lets_a_commit_through() {
         assert_eq!(blocked.rule.as_deref(), Some("service-node-port"), "{why}");
         assert_eq!(blocked.line, Some(6), "{why}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_commits_are_judged_with_the_sources() {
+    let world = world(Answers::new()).await;
+    let mut commit = commit(&world, &[SOURCES[0], ("src/app.py", "a = 1\n")]);
+    let work = world.folder.path().join("work");
+    std::fs::write(work.join("src/app.py"), "a = 2\n").unwrap();
+    git(&work, &["commit", "-qam", "fix: le total"]);
+    commit.id = commit.git.resolve("HEAD").unwrap();
+    let outcome = inspect::run(&commit, &world.context).await.unwrap();
+    let Outcome::Passed { reason, .. } = outcome else {
+        panic!("{outcome:?}")
+    };
+    let Reason::Judged { remarks, .. } = reason else {
+        panic!("{reason:?}")
+    };
+    assert_eq!(remarks, 1, "a fix without its test");
 }
 
 /// Pushes an image of one layer and tells a delivery's status that names it.

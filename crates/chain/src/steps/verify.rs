@@ -45,7 +45,8 @@ pub(crate) async fn run(
         return Ok(Outcome::failed(Reason::NoChart { path: chart }));
     }
     let past = commit.history(move |path| path.starts_with(&chart))?;
-    let report = inspect::judge(files, past, options).await?;
+    // The last commits were judged with the sources.
+    let report = inspect::judge(files, (past, Vec::new()), options).await?;
     let mut outcome = inspect::judged(commit, context, GateName::Verify, &report).await?;
     if let Outcome::Passed { evidence, .. } | Outcome::Failed { evidence, .. } = &mut outcome {
         evidence.push(kept);

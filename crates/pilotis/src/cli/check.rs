@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use pilotis_check::{History, Language, Options, Past, Referential, Report, Tree};
+use pilotis_check::{History, Language, Options, Past, Referential, Report, Skipped, Tree};
 use pilotis_report::Level;
 
 use super::{Instance, Outcome};
@@ -241,8 +241,8 @@ fn unusable(error: &anyhow::Error) -> Outcome {
 }
 
 async fn sources(arguments: &Judge) -> Result<Outcome> {
-    let prepared = read::tree(arguments.path()).and_then(|tree| Ok((tree, options(arguments)?)));
-    let (tree, options) = match prepared {
+    let prepared = read::tree(arguments.path()).and_then(|read| Ok((read, options(arguments)?)));
+    let (read::Reading { tree, links, .. }, options) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => return Ok(unusable(&error)),
     };
@@ -278,7 +278,16 @@ async fn sources(arguments: &Judge) -> Result<Outcome> {
         base,
     };
     let report = pilotis_check::run_whole(&tree, history, &options);
-    told(arguments, &report.context("the rules cannot be loaded")?)
+    let mut report = report.context("the rules cannot be loaded")?;
+    let reason = match arguments.lang {
+        Tongue::Fr => "lien, non suivi",
+        Tongue::En => "a link, not followed",
+    };
+    report.skipped.extend(links.into_iter().map(|path| Skipped {
+        path,
+        reason: reason.to_owned(),
+    }));
+    told(arguments, &report)
 }
 
 /// Judges an image.

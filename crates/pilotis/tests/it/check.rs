@@ -53,3 +53,17 @@ fn an_environment_of_nothing_is_a_wrong_use() {
     hint: name a folder, or give --project to judge what runs in prod
     ");
 }
+
+#[test]
+fn links_are_named_and_not_followed() {
+    let world = World::new(&[("a/README.md", "bonjour\n")]);
+    for (target, link) in [("..", "a/loop"), ("self", "self"), ("/etc", "etc")] {
+        std::os::unix::fs::symlink(target, world.path(link)).expect("a link");
+    }
+    let ran = world.pilotis(&["check"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    for link in ["a/loop", "self", "etc"] {
+        let line = format!("warning: {link}: lien, non suivi\n");
+        assert!(ran.out.contains(&line), "{}", ran.out);
+    }
+}
