@@ -92,8 +92,8 @@ pub(crate) fn judge_set(
     }
 }
 
-/// Where a violation is told: at each line that holds a secret of a file or script written inside an object,
-/// at the field for everything else.
+/// Where a violation is told: at each line that holds a secret, in a file or script written inside
+/// an object; at the field for everything else.
 fn places(located: &Located<'_>, violation: &Violation) -> Vec<Option<Position>> {
     let path = &violation.path;
     let field = || located.source.locate(path, violation.part);

@@ -11,6 +11,7 @@ mod pod_security;
 mod samples;
 mod surfaces;
 mod unusual;
+mod unusual_charts;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

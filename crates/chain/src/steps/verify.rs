@@ -1,5 +1,5 @@
-//! Verify: the image that was built, its configuration and the files of its layers, and the chart as
-//! every environment would get it.
+//! Verify: the image that was built, its configuration and its layers, and the chart as every
+//! environment would get it.
 //!
 //! Layers are fetched to a temporary folder: a base image brings files that no source shows, and
 //! `pilotis check IMAGE` must say the same.
