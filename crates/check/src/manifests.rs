@@ -17,6 +17,9 @@ const LINES_MAX: usize = 20;
 /// Most objects of one set judged.
 const OBJECTS_MAX: usize = 20_000;
 
+/// Kinds of GitOps that carry a chart's values themselves.
+const CARRIES_VALUES: [&str; 3] = ["Application", "ApplicationSet", "HelmRelease"];
+
 /// An object and where it comes from.
 pub(crate) struct Located<'a> {
     pub(crate) object: Value,
@@ -211,6 +214,10 @@ pub(crate) fn judge_files(collector: &mut Collector<'_>) {
     for (path, root) in &trees {
         if root.get("kind").is_none() || root.get("apiVersion").is_none() {
             continue;
+        }
+        let kind = root.get("kind").and_then(Node::text).unwrap_or_default();
+        if let Some(spec) = root.get("spec").filter(|_| CARRIES_VALUES.contains(&kind)) {
+            sources::carried_values(collector, path, spec);
         }
         match pilotis_yaml::to_json(root) {
             Ok(object) => {

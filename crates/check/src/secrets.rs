@@ -472,6 +472,10 @@ pub(crate) fn is_configuration(path: &str) -> bool {
         ]
         .iter()
         .any(|stem| name.starts_with(stem));
+    // It says where `passwd` and its kin are looked up: `passwd: files`.
+    if name == "nsswitch.conf" {
+        return false;
+    }
     let dotted = name.starts_with(".env") || matches!(name, ".npmrc" | ".pypirc" | ".netrc");
     (known || data || dotted) && !is_sample(path)
 }
@@ -618,6 +622,8 @@ mod tests {
         }
         assert!(scan("application.yml", "password: ${DB_PASSWORD}\n").is_empty());
         assert!(scan("application.yml", "password: null\n").is_empty());
+        let lookups = "passwd:         files\nshadow: files\n";
+        assert!(scan("etc/nsswitch.conf", lookups).is_empty());
         assert_eq!(
             values_lines("db:\n  password: hunter22\n  token: \"\"\n").len(),
             1

@@ -95,6 +95,12 @@ fn values(collector: &mut Collector<'_>, path: &str, text: &str) {
     }
 }
 
+/// Values that an object of GitOps carries for its chart.
+pub(crate) fn carried_values(collector: &mut Collector<'_>, path: &str, spec: &Node) {
+    collector.looked(["values-secret"]);
+    values_node(collector, path, spec, 0);
+}
+
 fn values_node(collector: &mut Collector<'_>, path: &str, node: &Node, depth: usize) {
     if depth > DEPTH_MAX {
         return;

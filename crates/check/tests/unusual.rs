@@ -591,6 +591,36 @@ fn names_switches_and_references_are_no_secrets() {
 }
 
 #[test]
+fn values_that_an_application_carries() {
+    let application = "apiVersion: argoproj.io/v1alpha1\n\
+                       kind: Application\n\
+                       metadata: {name: web}\n\
+                       spec:\n\
+                       \x20 source:\n\
+                       \x20   targetRevision: 1.2.0\n\
+                       \x20   helm:\n\
+                       \x20     parameters:\n\
+                       \x20     - {name: db.password, value: Zr7-kkaQ2xx}\n\
+                       \x20     - {name: image.tag, value: 1.2.0}\n\
+                       \x20     valuesObject:\n\
+                       \x20       db:\n\
+                       \x20         password: Zr7-kkaQ2xx\n\
+                       \x20     values: |\n\
+                       \x20       redis:\n\
+                       \x20         password: Zr7-kkaQ2xx\n";
+    let release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: web}\nspec:\n  valuesFrom:\n  - {kind: Secret, name: web-password}\n  values:\n    auth: {existingSecret: web}\n";
+    expect(
+        &[("apps/web.yaml", application), ("flux/web.yaml", release)],
+        &[
+            "values-secret apps/web.yaml:9",
+            "values-secret apps/web.yaml:13",
+            "values-secret apps/web.yaml:16",
+        ],
+        &["values-secret flux"],
+    );
+}
+
+#[test]
 fn a_manifest_in_an_old_encoding_does_not_pass_unseen() {
     let mut files = tree(&[]);
     let latin = b"# pr\xe9production\napiVersion: v1\nkind: Pod\nspec: {hostPID: true}\n";
