@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pilotis_policy::{Part, Subject, Text, pod_path};
 use pilotis_report::{Diagnostic, Position};
-use pilotis_yaml::Node;
+use pilotis_yaml::{Content, Node};
 
 use crate::blame::{ValuesFile, blamed};
 use crate::collect::{Breach, Collector};
@@ -30,8 +30,7 @@ fn overlays(files: &Tree, chart: &str) -> BTreeMap<String, Vec<String>> {
             let Some(environment) = within.then(|| environment_of(path, base)).flatten() else {
                 continue;
             };
-            // A folder of environments may hold objects as well.
-            let apart = base == chart || !(is_inside(path, chart) || says_kind(bytes));
+            let apart = base == chart || !is_inside(path, chart) && gives_values(bytes);
             if apart {
                 found.entry(environment).or_default().push(path.clone());
             }
@@ -58,9 +57,12 @@ fn bases<'a>(files: &'a Tree, chart: &'a str) -> Vec<&'a str> {
     bases
 }
 
-fn says_kind(bytes: &[u8]) -> bool {
+/// Whether a file beside a chart can be its values: a mapping, and no object of an API.
+fn gives_values(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
-    text.lines().any(|line| line.starts_with("kind:"))
+    let object = text.lines().any(|line| line.starts_with("kind:"));
+    let root = pilotis_yaml::parse_first(&text).ok().flatten();
+    !object && root.is_some_and(|root| matches!(root.content, Content::Mapping(_)))
 }
 
 /// Folders that hold a file or a folder for each environment.
@@ -161,11 +163,27 @@ pub(crate) fn judge(collector: &mut Collector<'_>, renderer: &dyn Renderer) {
             let name = environment.as_deref();
             let values = name.and_then(|name| found.get(name)).cloned();
             let asked = (name, values.unwrap_or_default());
+            // With values for other environments alone, its own may be too few to render.
+            if name.is_none() && !found.is_empty() && !renders(collector, renderer, chart) {
+                let (fr, en) = (
+                    "ne se rend pas sans les valeurs d'un environnement, et n'en a pas pour la production",
+                    "does not render without an environment's values, and has none for production",
+                );
+                collector.skip(chart, fr, en);
+                continue;
+            }
             let images = judge_environment(collector, renderer, chart, asked);
             delivered.extend(environment.map(|environment| (environment, images)));
         }
         one_image(collector, &delivered);
     }
+}
+
+fn renders(collector: &Collector<'_>, renderer: &dyn Renderer, chart: &str) -> bool {
+    let release = release(collector, chart);
+    renderer
+        .render(collector.files, chart, &[], &release)
+        .is_ok()
 }
 
 /// The environments of a chart to judge; none stands for its own values, as production gets them
@@ -528,7 +546,11 @@ mod tests {
             .iter()
             .map(|p| ((*p).to_string(), Vec::new()))
             .collect();
+        for path in ["environments/test.yaml", "integration/values.yaml"] {
+            files.insert(path.into(), b"a: 1\n".into());
+        }
         files.insert("environments/application.yaml".into(), b"kind: A\n".into());
+        files.insert("env/conda.yaml".into(), b"- a\n".into());
         let found = |files: &Tree| Vec::from_iter(environments(files, "c"));
         let own = ["dev", "preprod", "prod", "prod-sud", "qualif", "recette"];
         let above = ["integration", "test"];

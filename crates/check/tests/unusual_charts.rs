@@ -703,3 +703,45 @@ fn a_helper_given_a_part_of_the_values() {
         &[],
     );
 }
+
+#[test]
+fn a_chart_without_values_for_production_is_judged_with_its_own() {
+    let deployment = "apiVersion: apps/v1\n\
+                      kind: Deployment\n\
+                      metadata: {name: web}\n\
+                      spec:\n\
+                      \x20 replicas: {{ .Values.replicas }}\n\
+                      \x20 template: {spec: {containers: []}}\n";
+    expect(
+        &[
+            (
+                "chart/Chart.yaml",
+                "apiVersion: v2\nname: web\nversion: 1.0.0\n",
+            ),
+            ("chart/values.yaml", "replicas: 1\n"),
+            ("chart/values-dev.yaml", "replicas: 1\n"),
+            ("chart/templates/web.yaml", deployment),
+        ],
+        &["workload-replicas chart/values.yaml:1"],
+        &["workload-replicas chart/values-dev.yaml"],
+    );
+}
+
+#[test]
+fn a_chart_that_only_renders_for_its_environments_is_not_broken() {
+    let service = "apiVersion: v1\n\
+                   kind: Service\n\
+                   metadata: {name: {{ required \"un nom\" .Values.name }}}\n\
+                   spec: {type: {{ .Values.type }}}\n";
+    let report = crate::judge(&crate::tree(&[
+        (
+            "chart/Chart.yaml",
+            "apiVersion: v2\nname: web\nversion: 1.0.0\n",
+        ),
+        ("chart/values.yaml", "type: ClusterIP\n"),
+        ("chart/values-recette.yaml", "name: web\n"),
+        ("chart/templates/web.yaml", service),
+    ]));
+    assert_eq!(report.findings, []);
+    assert_eq!(report.skipped[0].path, "chart");
+}

@@ -67,3 +67,27 @@ fn links_are_named_and_not_followed() {
         assert!(ran.out.contains(&line), "{}", ran.out);
     }
 }
+
+#[test]
+fn a_history_that_is_not_all_there_is_said_to_be_so() {
+    let world = World::new(&[("README.md", "bonjour\n"), (".git", "gitdir: ../x\n")]);
+    let ran = world.pilotis(&["check"]);
+    assert!(ran.err.contains("the history is not judged"), "{}", ran.err);
+    let world = World::new(&[("a/README.md", "bonjour\n")]);
+    let git = |folder: &str, words: &[&str]| {
+        let identity = ["-c", "user.name=a", "-c", "user.email=a@exemple.fr"];
+        let words = [&["-C", folder][..], &identity, words].concat();
+        let ran = world.run(std::path::Path::new("git"), &words);
+        assert_eq!(ran.code, 0, "{words:?} {}", ran.err);
+    };
+    git("a", &["init", "-q"]);
+    git("a", &["add", "-A"]);
+    git("a", &["commit", "-qm", "un"]);
+    git("a", &["commit", "-q", "--allow-empty", "-m", "deux"]);
+    let from = format!("file://{}", world.path("a").display());
+    git(".", &["clone", "-q", "--depth", "1", &from, "b"]);
+    let whole = world.pilotis(&["check", "a"]);
+    assert_eq!((whole.code, whole.err.as_str()), (0, ""));
+    let part = world.pilotis(&["check", "b"]);
+    assert!(part.err.contains("the clone is shallow"), "{}", part.err);
+}

@@ -109,8 +109,18 @@ fn contents(path: &Path) -> Result<Vec<u8>> {
 pub(super) fn history(arguments: &Judge) -> Versions {
     let nothing: Versions = Box::new(std::iter::empty());
     let directory = arguments.path().join(".git");
-    if arguments.no_history || !directory.is_dir() {
+    if arguments.no_history {
         return nothing;
+    }
+    if directory.is_file() {
+        // It names a folder elsewhere, which a judged tree has no say in.
+        eprintln!("warning: the history is not judged: .git is a file, of a worktree or submodule");
+    }
+    if !directory.is_dir() {
+        return nothing;
+    }
+    if directory.join("shallow").is_file() {
+        eprintln!("warning: the history is judged in part: the clone is shallow");
     }
     let versions = || {
         let repository = Repository::open(&directory)?;
