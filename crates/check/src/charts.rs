@@ -117,7 +117,12 @@ fn environment_of(path: &str, base: &str) -> Option<String> {
 }
 
 fn known(name: &str) -> Option<&str> {
-    KNOWN.contains(&name).then_some(name)
+    is_known(name).then_some(name)
+}
+
+/// Whether a word names an environment wherever it stands.
+pub(crate) fn is_known(name: &str) -> bool {
+    KNOWN.contains(&name)
 }
 
 /// Renders a chart; implemented over the chart engine, and by tests.

@@ -7,7 +7,7 @@ use pilotis_yaml::{Content, Node, Style};
 use crate::collect::{Breach, Collector};
 use crate::engine::is_present;
 use crate::tree::{FILE_BYTES_MAX, directory, is_foreign, is_inside, is_yaml, name};
-use crate::{certificates, locate, pipelines, results, secrets};
+use crate::{certificates, charts, locate, pipelines, results, secrets};
 
 /// Deepest nesting of a values file looked at; the reader's own limit is larger.
 const DEPTH_MAX: usize = 64;
@@ -75,7 +75,9 @@ fn found(collector: &mut Collector<'_>, path: &str, hits: Vec<secrets::Hit>) {
 pub(crate) fn is_values(path: &str) -> bool {
     let name = name(path);
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    let named = stem.starts_with("values") || stem.ends_with("-values");
+    // Values of tests, `ci/mysql-values.yaml`, name no environment.
+    let environment = stem.strip_suffix("-values").is_some_and(charts::is_known);
+    let named = stem.starts_with("values") || environment;
     let placed = path.split('/').any(|part| part == "values");
     is_yaml(path) && !name.contains("schema") && (named || placed)
 }

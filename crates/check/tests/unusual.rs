@@ -225,6 +225,7 @@ fn references_to_secrets_are_no_secrets() {
             "exemples/values.yaml",
             "config: |\n\x20 {\"user\": \"USERNAME\",\n\x20 \"password\": \"PASSWORD\"}\n",
         ),
+        ("ci/mysql-values.yaml", "db:\n  password: temporaire\n"),
         (
             "values.schema.yaml",
             "description: |\n\x20 api_token: mon-jeton-1234\n",
