@@ -1,10 +1,10 @@
 //! The readers of the verdict: repositories, reports of builds, layers of images, decisions.
 
 use pilotis_check::decisions::Decision;
-use pilotis_check::{Built, Layer, Options, Tree, evidence};
+use pilotis_check::{Built, Layer, Options, Past, Tree, evidence};
 
 /// Names that decide how a file of a repository is read.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 22] = [
     "Dockerfile",
     "k8s/all.yaml",
     "values.yaml",
@@ -21,6 +21,12 @@ const NAMES: [&str; 16] = [
     "index.html",
     "logback.xml",
     "src/app.py",
+    "chart/charts/x/Chart.yaml",
+    "k8s/kustomization.yaml",
+    "k8s/objet.json",
+    ".trivyignore.yaml",
+    ".github/workflows/ci.yml",
+    "conf/app.yml",
 ];
 
 /// Texts that get past the first look of each reader.
@@ -35,6 +41,10 @@ pub fn repositories() -> Vec<Vec<u8>> {
         "nom;prenom;email\na;b;c\n2 55 08 14 168 025 38\n",
         "{{- range .Values.a }}\n- {{ . | quote }}\n{{- end }}\n",
         "deploy:\n  allow_failure: true\n  script:\n  - kubectl -n a apply -f b\n",
+        "images: [{newTag: latest}]\nsecretGenerator: [{literals: [a=b]}]\npatches: [{path: ../a.yaml}]\n",
+        "name: x\ndependencies: [{name: x, alias: y, version: 1.0.0}]\n",
+        "vulnerabilities: [{id: CVE-2024-12345}]\nrun: curl -F a /trigger/pipeline\n",
+        "\u{feff}kind: Secret\napiVersion: v1\ndata: {a: b}\nspec: {helm: {values: |2\n}}\n",
         "<html><img src=a></html>\n-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
     ];
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
@@ -51,7 +61,13 @@ pub fn repository(bytes: &[u8]) {
         b"apiVersion: v2\nname: a\nversion: 1.0.0\n".to_vec(),
     );
     files.insert("other/values.yaml".into(), bytes.to_vec());
-    let _ = pilotis_check::run(&files, &Options::default());
+    let past = |(path, bytes): (String, Vec<u8>)| Past {
+        commit: "f00d".into(),
+        path,
+        bytes,
+    };
+    let mut history = files.clone().into_iter().map(past);
+    let _ = pilotis_check::run_with_history(&files, &mut history, &Options::default());
 }
 
 /// Reports in each form that is read.

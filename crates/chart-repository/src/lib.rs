@@ -31,7 +31,7 @@ pub use dependencies::{Dependencies, status};
 pub use download::{Saved, Verify};
 pub use files::{ensure_archive, go_io, now_text, read, write_atomically};
 pub use index::Updated;
-pub use oci::{Pushed, login, logout, push};
+pub use oci::{Pushed, login, logout, push, stored};
 pub use repositories::{Entry, Repositories};
 pub use verify::verify;
 

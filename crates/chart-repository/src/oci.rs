@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use pilotis_chart::{Chart, Error, Metadata, choose_tag, tags_as_versions};
@@ -132,7 +132,7 @@ impl Reach {
     async fn client(&self, registry: &str) -> Result<Client, Error> {
         let access = &self.access;
         let credential = match access.username.is_empty() || access.password.is_empty() {
-            true => stored(&self.places, registry),
+            true => self.places.password(registry),
             false => Credential::Basic {
                 user: access.username.clone(),
                 password: access.password.clone(),
@@ -497,10 +497,18 @@ fn opened(path: &Path) -> Result<CredentialsFile, Error> {
     CredentialsFile::open(path).map_err(|error| Error::new(chain(&error)))
 }
 
-/// What the files know of a registry; Helm's first, then the container tools'.
-fn stored(places: &Places, registry: &str) -> Credential {
-    let paths = std::iter::once(&places.credentials).chain(&places.docker);
-    for path in paths {
+impl Places {
+    /// What is known of a registry; Helm's file first, then the container tools'.
+    fn password(&self, registry: &str) -> Credential {
+        let files = std::iter::once(&self.credentials).chain(&self.docker);
+        stored(files, registry)
+    }
+}
+
+/// What files in Docker's form know of a registry, themselves or by the program they name; the
+/// first that knows.
+pub fn stored<'f>(files: impl IntoIterator<Item = &'f PathBuf>, registry: &str) -> Credential {
+    for path in files {
         let Ok(file) = CredentialsFile::open(path) else {
             continue;
         };

@@ -4,40 +4,125 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pilotis_policy::{Part, Subject, Text, pod_path};
 use pilotis_report::{Diagnostic, Position};
-use pilotis_yaml::Node;
+use pilotis_yaml::{Content, Node};
 
 use crate::blame::{ValuesFile, blamed};
 use crate::collect::{Breach, Collector};
 use crate::locate::{self, Source, Spot};
 use crate::manifests::{Located, judge_set, parts};
-use crate::tree::{Tree, chart_directories, is_inside, is_yaml};
+use crate::subcharts::Subcharts;
+use crate::tree::{Tree, chart_directories, directory, is_foreign, is_inside, is_yaml};
+use crate::{Options, is_production};
 
-/// The environments a chart directory names by its values files: `values-ENV.yaml`,
-/// `values.ENV.yaml`, `values/ENV.yaml` and `values/ENV/values.yaml`. Empty when it has one set of
-/// values for all.
+/// The environments that values files name for a chart: `values-ENV.yaml`, `values/ENV.yaml`,
+/// `values/ENV/values.yaml`, and their usual variants, in the chart or above it when it is the only
+/// chart there. Empty when it has one set of values for all.
 pub fn environments(files: &Tree, chart: &str) -> BTreeSet<String> {
-    let inside = files
-        .keys()
-        .filter(|path| is_inside(path, chart) && is_yaml(path));
-    inside
-        .filter_map(|path| environment_of(path, chart))
-        .collect()
+    overlays(files, chart).into_keys().collect()
 }
 
-fn environment_of(path: &str, chart: &str) -> Option<String> {
-    let rest = path.strip_prefix(chart)?.trim_start_matches('/');
+/// The values files of each environment of a chart, those that lose first.
+fn overlays(files: &Tree, chart: &str) -> BTreeMap<String, Vec<String>> {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for base in bases(files, chart) {
+        for (path, bytes) in files {
+            let within = is_inside(path, base) && is_yaml(path) && !is_foreign(path);
+            let Some(environment) = within.then(|| environment_of(path, base)).flatten() else {
+                continue;
+            };
+            let apart = base == chart || !is_inside(path, chart) && gives_values(bytes);
+            if apart {
+                found.entry(environment).or_default().push(path.clone());
+            }
+        }
+    }
+    found
+}
+
+/// The folders whose values files are about a chart: those above it that hold no other, then its
+/// own.
+fn bases<'a>(files: &'a Tree, chart: &'a str) -> Vec<&'a str> {
+    let charts = chart_directories(files);
+    let others = || charts.iter().filter(|other| **other != chart);
+    let mut bases = vec![chart];
+    let mut folder = chart;
+    while !folder.is_empty() {
+        folder = directory(folder);
+        if others().any(|other| is_inside(other, folder)) {
+            break;
+        }
+        bases.push(folder);
+    }
+    bases.reverse();
+    bases
+}
+
+/// Whether a file beside a chart can be its values: a mapping, and no object of an API.
+fn gives_values(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let object = text.lines().any(|line| line.starts_with("kind:"));
+    let root = pilotis_yaml::parse_first(&text).ok().flatten();
+    !object && root.is_some_and(|root| matches!(root.content, Content::Mapping(_)))
+}
+
+/// Folders that hold a file or a folder for each environment.
+const FOLDERS: [&str; 6] = [
+    "values",
+    "env",
+    "envs",
+    "environment",
+    "environments",
+    "environnements",
+];
+/// Words that name an environment wherever they stand.
+const KNOWN: [&str; 14] = [
+    "dev",
+    "development",
+    "formation",
+    "qualif",
+    "qualification",
+    "test",
+    "integration",
+    "recette",
+    "staging",
+    "preprod",
+    "preproduction",
+    "demo",
+    "prod",
+    "production",
+];
+
+/// The environment a path names, relative to a folder about one chart.
+fn environment_of(path: &str, base: &str) -> Option<String> {
+    let rest = path.strip_prefix(base)?.trim_start_matches('/');
     let stem = rest.rsplit_once('.')?.0;
-    let named = match stem.split('/').collect::<Vec<_>>().as_slice() {
-        [file] => file
-            .strip_prefix("values-")
-            .or_else(|| file.strip_prefix("values."))?,
-        ["values", environment] | ["values", environment, "values"] => environment,
+    let parts: Vec<&str> = stem.split('/').collect();
+    let named = match parts.as_slice() {
+        [file] => ["values-", "values.", "values_"]
+            .iter()
+            .find_map(|start| file.strip_prefix(start))
+            .or_else(|| known(file.strip_suffix("-values")?))?,
+        [folder, environment] | [folder, environment, "values"] if FOLDERS.contains(folder) => {
+            environment
+        }
+        [environment, "values"] => known(environment)?,
         _ => return None,
     };
-    let plain = named
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    (plain && !named.is_empty()).then(|| named.to_owned())
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    // `values.schema.yaml` describes values and gives none.
+    let simple = !named.is_empty() && named != "schema" && named.bytes().all(plain);
+    let composed = named.bytes().all(|byte| plain(byte) || byte == b'-')
+        && named.split('-').any(|word| KNOWN.contains(&word));
+    (simple || composed).then(|| named.to_owned())
+}
+
+fn known(name: &str) -> Option<&str> {
+    is_known(name).then_some(name)
+}
+
+/// Whether a word names an environment wherever it stands.
+pub(crate) fn is_known(name: &str) -> bool {
+    KNOWN.contains(&name)
 }
 
 /// Renders a chart; implemented over the chart engine, and by tests.
@@ -77,20 +162,46 @@ pub struct Origin {
 pub(crate) fn judge(collector: &mut Collector<'_>, renderer: &dyn Renderer) {
     let files = collector.files;
     for chart in chart_directories(files) {
-        let wanted = collector.options.environment.clone();
-        let found = environments(files, chart);
-        if found.is_empty() {
-            judge_environment(collector, renderer, chart, wanted.as_deref());
-        }
+        let found = overlays(files, chart);
         let mut delivered = Vec::new();
-        for environment in found {
-            if wanted.as_ref().is_none_or(|wanted| *wanted == environment) {
-                let images = judge_environment(collector, renderer, chart, Some(&environment));
-                delivered.push((environment, images));
+        for environment in judged(collector.options, &found) {
+            let name = environment.as_deref();
+            let values = name.and_then(|name| found.get(name)).cloned();
+            let asked = (name, values.unwrap_or_default());
+            // With values for other environments alone, its own may be too few to render.
+            if name.is_none() && !found.is_empty() && !renders(collector, renderer, chart) {
+                let (fr, en) = (
+                    "ne se rend pas sans les valeurs d'un environnement, et n'en a pas pour la production",
+                    "does not render without an environment's values, and has none for production",
+                );
+                collector.skip(chart, fr, en);
+                continue;
             }
+            let images = judge_environment(collector, renderer, chart, asked);
+            delivered.extend(environment.map(|environment| (environment, images)));
         }
         one_image(collector, &delivered);
     }
+}
+
+fn renders(collector: &Collector<'_>, renderer: &dyn Renderer, chart: &str) -> bool {
+    let release = release(collector, chart);
+    renderer
+        .render(collector.files, chart, &[], &release)
+        .is_ok()
+}
+
+/// The environments of a chart to judge; none stands for its own values, as production gets them
+/// when it has no values of its own.
+fn judged(options: &Options, found: &BTreeMap<String, Vec<String>>) -> Vec<Option<String>> {
+    if let Some(wanted) = &options.environment {
+        return vec![Some(wanted.clone())];
+    }
+    let mut all: Vec<Option<String>> = found.keys().cloned().map(Some).collect();
+    if !found.keys().any(|name| is_production(name)) {
+        all.push(None);
+    }
+    all
 }
 
 /// An image of an environment and where it was given.
@@ -177,17 +288,12 @@ fn judge_environment(
     collector: &mut Collector<'_>,
     renderer: &dyn Renderer,
     chart: &str,
-    environment: Option<&str>,
+    (environment, overlays): (Option<&str>, Vec<String>),
 ) -> Images {
     collector
         .environments
         .extend(environment.map(str::to_owned));
     let files = collector.files;
-    let inside = files.keys().filter(|path| is_inside(path, chart));
-    let named = |path: &&String| {
-        environment.is_some() && environment_of(path, chart).as_deref() == environment
-    };
-    let overlays: Vec<String> = inside.filter(named).cloned().collect();
     let rendered = match renderer.render(files, chart, &overlays, &release(collector, chart)) {
         Ok(rendered) => rendered,
         Err(errors) => {
@@ -212,7 +318,11 @@ fn judge_environment(
                 root,
                 values: &values,
             });
-            set.push(Located { object, source });
+            set.push(Located {
+                object,
+                source,
+                partial: false,
+            });
         }
     }
     judge_set(collector, &set, environment);
@@ -221,12 +331,10 @@ fn judge_environment(
 
 /// The values files that can be read, those that lose first: subcharts, the chart, the overlays.
 fn values_of(collector: &Collector<'_>, chart: &str, overlays: Vec<String>) -> Vec<ValuesFile> {
-    let below = joined(chart, "charts/");
-    let inner = collector.files.keys().filter_map(|path| {
-        let names = path.strip_prefix(&below)?.strip_suffix("/values.yaml")?;
-        let scope: Vec<String> = names.split("/charts/").map(str::to_owned).collect();
-        let plain = scope.iter().all(|name| !name.contains('/'));
-        plain.then(|| (scope, path.clone()))
+    let subcharts = Subcharts::of(collector.files, chart);
+    let inner = subcharts.iter().map(|(names, folder)| {
+        let path = joined(folder, "values.yaml");
+        (names.clone(), path)
     });
     let mut inner: Vec<(Vec<String>, String)> = inner.collect();
     inner.sort_by_key(|(scope, _)| std::cmp::Reverse(scope.len()));
@@ -357,6 +465,18 @@ impl Source for Templated<'_> {
         place.or_else(|| Some(self.beside(template?, &spot)))
     }
 
+    fn locate_line(&self, path: &[String], line: u32) -> Option<Position> {
+        let line = locate::line_of(self.root.at(path)?, line)?;
+        let text = self.rendered.text.lines().nth(line as usize - 1)?;
+        // What a value wrote ends the line: `password={{ .Values.db.password }}`.
+        let last = text.trim_end().chars().count().max(1) as u32;
+        let origin = (self.rendered.origin)(line, last)?;
+        match origin.reads.is_empty() {
+            true => Some(origin.position),
+            false => blamed(self.values, &origin.reads, &[], (None, None)),
+        }
+    }
+
     fn first_key(&self, path: &[String]) -> Option<Position> {
         let (key, _) = self.root.at(path)?.pairs().first()?;
         let origin = (self.rendered.origin)(key.start.line, key.start.column)?;
@@ -417,15 +537,33 @@ mod tests {
             "c/values.qualif.yaml",
             "c/values/prod.yaml",
             "c/values/preprod/values.yaml",
+            "c/values-prod-sud.yaml",
+            "c/values-un-exemple.yaml",
+            "c/recette-values.yaml",
             "c/values-../x.yaml",
             "c/templates/values-no.yaml",
             "other/values-no.yaml",
+            "environments/test.yaml",
+            "environments/application.yaml",
+            "integration/values.yaml",
         ];
-        let files: Tree = paths
+        let mut files: Tree = paths
             .iter()
             .map(|p| ((*p).to_string(), Vec::new()))
             .collect();
-        let found: Vec<String> = environments(&files, "c").into_iter().collect();
-        assert_eq!(found, ["dev", "preprod", "prod", "qualif"]);
+        for path in ["environments/test.yaml", "integration/values.yaml"] {
+            files.insert(path.into(), b"a: 1\n".into());
+        }
+        files.insert("environments/application.yaml".into(), b"kind: A\n".into());
+        files.insert("env/conda.yaml".into(), b"- a\n".into());
+        let found = |files: &Tree| Vec::from_iter(environments(files, "c"));
+        let own = ["dev", "preprod", "prod", "prod-sud", "qualif", "recette"];
+        let above = ["integration", "test"];
+        let mut all = [&own[..], &above].concat();
+        all.sort_unstable();
+        assert_eq!(found(&files), all);
+        // With a second chart nobody can tell whose the files above are.
+        files.insert("d/Chart.yaml".into(), Vec::new());
+        assert_eq!(found(&files), own);
     }
 }

@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use pilotis_dockerfile::{
-    Base, Dockerfile, Kind, Plan, Span, Stage, Step, Variables, platform_arguments,
+    Base, Copy, Dockerfile, Instruction, Kind, Plan, Span, Stage, Step, Variables,
+    platform_arguments,
 };
 use pilotis_policy::Text;
 use pilotis_report::{Level, Position};
@@ -93,6 +94,9 @@ fn judge_file(collector: &mut Collector<'_>, file: &Dockerfile) {
     collector.looked(trust::RULES);
     let exceptions = Exceptions::of(file);
     let file = File { file, exceptions };
+    for global in &file.file.globals {
+        secret_argument(collector, &file, global);
+    }
     let arguments = platform_arguments("linux/amd64");
     // Stages nothing delivers (a test stage) still run: each is planned as a target of its own.
     let mut seen = BTreeSet::new();
@@ -199,6 +203,9 @@ fn every_stage(collector: &mut Collector<'_>, file: &File<'_>, stage: &Stage, st
     }
     for step in steps {
         let span = step.instruction.span;
+        if let Kind::Add(copy) | Kind::Copy(copy) = &step.instruction.kind {
+            written_files(collector, file, span, copy);
+        }
         match &step.instruction.kind {
             Kind::Add(add) => {
                 let remote = |source: &&String| {
@@ -215,14 +222,7 @@ fn every_stage(collector: &mut Collector<'_>, file: &File<'_>, stage: &Stage, st
                     secret_in_environment(collector, file, step, (name, value));
                 }
             }
-            Kind::Arg(pairs) => {
-                for (name, value) in pairs {
-                    let value = value.as_deref().unwrap_or_default();
-                    if !value.is_empty() && secrets::is_secret_name(name) {
-                        secret(collector, file, span, name);
-                    }
-                }
-            }
+            Kind::Arg(_) => secret_argument(collector, file, &step.instruction),
             Kind::Run(run) => {
                 let text = run.script().unwrap_or_else(|| run.command.text());
                 let names = ASSIGNED
@@ -236,6 +236,29 @@ fn every_stage(collector: &mut Collector<'_>, file: &File<'_>, stage: &Stage, st
         }
     }
     hygiene::every_stage(collector, file, steps);
+}
+
+/// Files written in the Dockerfile itself.
+fn written_files(collector: &mut Collector<'_>, file: &File<'_>, span: Span, copy: &Copy) {
+    let mut texts = copy.heredocs.iter().map(|heredoc| &heredoc.content);
+    if texts.any(|text| !secrets::inner_assignments(text).is_empty()) {
+        let fr = "un fichier écrit ici porte un secret en clair".to_owned();
+        let en = "a file written here holds a secret in clear".to_owned();
+        breach(collector, file, "dockerfile-secret", span, (fr, en));
+    }
+}
+
+/// A default given to a build argument that is a secret.
+fn secret_argument(collector: &mut Collector<'_>, file: &File<'_>, instruction: &Instruction) {
+    let Kind::Arg(pairs) = &instruction.kind else {
+        return;
+    };
+    for (name, value) in pairs {
+        let value = value.as_deref().unwrap_or_default();
+        if !value.is_empty() && secrets::is_secret_name(name) {
+            secret(collector, file, instruction.span, name);
+        }
+    }
 }
 
 /// A literal, or a build argument that the image would keep.

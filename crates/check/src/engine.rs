@@ -1,10 +1,13 @@
 //! The chart engine as the renderer of charts: offline, without a cluster, the clock at zero.
 
+use std::rc::Rc;
+
 use pilotis_chart::{Capabilities, Chart, Compat, Error, File, Input, Manifest, Release, Values};
 use pilotis_report::Diagnostic;
 use pilotis_yaml::Node;
 
 use crate::charts::{Origin, Rendered, Renderer};
+use crate::subcharts::Subcharts;
 use crate::tree::{Tree, is_inside};
 
 /// Renders with `pilotis-chart`.
@@ -19,10 +22,14 @@ impl Renderer for ChartEngine {
         release: &str,
     ) -> Result<Vec<Rendered>, Vec<Diagnostic>> {
         let rendered = render(files, chart, values, release);
-        let manifests = rendered.map_err(|error| vec![placed(error, files, chart)])?;
+        let place = Rc::new(Place {
+            chart: chart.to_owned(),
+            subcharts: Subcharts::of(files, chart),
+        });
+        let manifests = rendered.map_err(|error| vec![placed(error, files, &place)])?;
         Ok(manifests
             .into_iter()
-            .map(|manifest| one(manifest, chart))
+            .map(|manifest| one(manifest, Rc::clone(&place)))
             .collect())
     }
 }
@@ -108,34 +115,42 @@ pub(crate) fn is_present<'p>(dependency: &Node, mut paths: impl Iterator<Item = 
     })
 }
 
-fn one(manifest: Manifest, chart: &str) -> Rendered {
-    let chart = chart.to_owned();
+/// Where a chart lies in the tree.
+struct Place {
+    chart: String,
+    subcharts: Subcharts,
+}
+
+impl Place {
+    /// The engine names a template `chart-name/templates/…`; the tree names it from its root.
+    fn in_tree(&self, file: &str) -> String {
+        let inner = file.split_once('/').map_or(file, |(_, inner)| inner);
+        let (folder, rest) = self.subcharts.place(inner).unwrap_or((&self.chart, inner));
+        match folder {
+            "" => rest.to_owned(),
+            folder => format!("{folder}/{rest}"),
+        }
+    }
+}
+
+fn one(manifest: Manifest, place: Rc<Place>) -> Rendered {
     Rendered {
         text: manifest.text.clone(),
         origin: Box::new(move |line, column| {
             let mut position = manifest.position(line, column)?;
-            position.file = in_tree(&position.file, &chart);
+            position.file = place.in_tree(&position.file);
             let reads = manifest.values(line, column);
             Some(Origin { position, reads })
         }),
     }
 }
 
-/// The engine names a template `chart-name/templates/…`; the tree names it from its root.
-fn in_tree(file: &str, chart: &str) -> String {
-    let inner = file.split_once('/').map_or(file, |(_, inner)| inner);
-    match chart {
-        "" => inner.to_owned(),
-        chart => format!("{chart}/{inner}"),
-    }
-}
-
-fn placed(error: Error, files: &Tree, chart: &str) -> Diagnostic {
+fn placed(error: Error, files: &Tree, place: &Place) -> Diagnostic {
     let mut diagnostic = error.diagnostic();
     if let Some(position) = diagnostic.position.as_mut()
         && !files.contains_key(&position.file)
     {
-        position.file = in_tree(&position.file, chart);
+        position.file = place.in_tree(&position.file);
     }
     diagnostic
 }

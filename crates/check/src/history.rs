@@ -8,9 +8,10 @@ use pilotis_policy::Text;
 use pilotis_report::Position;
 
 use crate::collect::{Breach, Collector};
+use crate::encoding;
 use crate::secrets::{self, Hit};
 use crate::sources::is_values;
-use crate::tree::{FILE_BYTES_MAX, is_dockerfile, is_foreign};
+use crate::tree::{FILE_BYTES_MAX, is_dockerfile, is_foreign, is_yaml};
 
 /// A version of a file in a repository's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,11 +45,15 @@ pub(crate) fn judge(collector: &mut Collector<'_>, history: &mut dyn Iterator<It
 }
 
 fn hits(path: &str, bytes: &[u8]) -> Vec<Hit> {
+    let bytes = &*encoding::text(bytes);
     if bytes.len() > FILE_BYTES_MAX || bytes.iter().take(8192).any(|byte| *byte == 0) {
         return Vec::new();
     }
     let text = String::from_utf8_lossy(bytes);
     let mut hits = secrets::scan(path, &text);
+    if is_yaml(path) {
+        hits.extend(secrets::objects(&text));
+    }
     if is_values(path) {
         hits.extend(secrets::values_lines(&text));
     }

@@ -55,10 +55,10 @@ pub struct Layer {
 #[error("layer cannot be read")]
 pub struct LayerError(#[source] pub std::io::Error);
 
-/// Rules that look at every image.
-const RULES: [&str; 10] = [
-    "image-root-user",
-    "image-port",
+/// Rules that look at the configuration of every image.
+const CONFIGURED: [&str; 3] = ["image-root-user", "image-port", "image-labels"];
+/// Rules that look at the files of every image: they looked when every layer was read.
+const LAYERED: [&str; 7] = [
     "image-setuid",
     "image-setuid-system",
     "image-ssh-server",
@@ -66,7 +66,6 @@ const RULES: [&str; 10] = [
     "image-debug",
     "image-build-tools",
     "image-size",
-    "image-labels",
 ];
 
 /// Setuid and setgid programs that distributions bring.
@@ -114,7 +113,7 @@ static FOREIGN: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 pub(crate) fn judge(collector: &mut Collector<'_>, built: Built<'_>) {
-    collector.looked(RULES);
+    collector.looked(CONFIGURED);
     let mut view = View {
         collector,
         name: built
@@ -131,13 +130,14 @@ pub(crate) fn judge(collector: &mut Collector<'_>, built: Built<'_>) {
         system: None,
     };
     view.configuration(&built.config);
-    let mut count = 0;
+    let (mut count, mut whole) = (0, true);
     for layer in built.layers {
         count += 1;
         let read = layer
             .map_err(|LayerError(error)| error)
             .and_then(|layer| view.layer(count, layer));
         if let Err(error) = read {
+            whole = false;
             let (fr, en) = (
                 format!("couche {count} illisible : {error}"),
                 format!("layer {count} unreadable: {error}"),
@@ -145,6 +145,9 @@ pub(crate) fn judge(collector: &mut Collector<'_>, built: Built<'_>) {
             let name = view.name.clone();
             view.collector.skip(&name, &fr, &en);
         }
+    }
+    if whole && (count > 0 || built.config.rootfs.diff_ids.is_empty()) {
+        view.collector.looked(LAYERED);
     }
     view.files(count);
 }

@@ -1,4 +1,5 @@
-//! The verdict as a JUnit report: a suite per family, a case per rule that looked.
+//! The verdict as a JUnit report: a suite per family, a case per rule that looked. A case whose
+//! findings are all covered by derogations is skipped, and names them.
 
 use std::fmt::Write;
 
@@ -23,8 +24,9 @@ pub fn junit(report: &Report, referential: &Referential, language: Language) -> 
         let mut body = String::new();
         let (mut count, mut failed) = (0, 0);
         for rule in own {
-            let open = |f: &&Finding| f.rule == rule.id && f.derogation.is_none();
-            let found: Vec<&Finding> = report.findings.iter().filter(open).collect();
+            let own = report.findings.iter().filter(|f| f.rule == rule.id);
+            let (found, covered): (Vec<&Finding>, Vec<&Finding>) =
+                own.partition(|finding| finding.derogation.is_none());
             let title = match language {
                 Language::French => &rule.title.fr,
                 Language::English => &rule.title.en,
@@ -44,6 +46,18 @@ pub fn junit(report: &Report, referential: &Referential, language: Language) -> 
                     "\n      <failure type=\"{:?}\" message=\"{}\">{}</failure>\n    ",
                     rule.level,
                     escape(&found[0].message),
+                    escape(&text)
+                );
+            }
+            if !covered.is_empty() {
+                let text: String = covered.iter().map(|f| line(f)).collect();
+                let element = match found.is_empty() {
+                    true => "skipped",
+                    false => "system-out",
+                };
+                let _ = write!(
+                    body,
+                    "\n      <{element}>{}</{element}>\n    ",
                     escape(&text)
                 );
             }
@@ -69,11 +83,14 @@ pub fn junit(report: &Report, referential: &Referential, language: Language) -> 
 fn line(finding: &Finding) -> String {
     let at = finding.position.as_ref().map(|at| format!("{at}: "));
     let object = finding.object.as_ref().map(|object| format!(" ({object})"));
+    let name = finding.derogation.as_ref();
+    let derogation = name.map(|name| format!(" [{name}]"));
     format!(
-        "{}{}{}\n",
+        "{}{}{}{}\n",
         at.unwrap_or_default(),
         finding.message,
-        object.unwrap_or_default()
+        object.unwrap_or_default(),
+        derogation.unwrap_or_default()
     )
 }
 

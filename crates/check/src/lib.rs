@@ -25,6 +25,7 @@ mod collect;
 mod commits;
 pub mod decisions;
 mod dockerfiles;
+mod encoding;
 mod engine;
 pub mod evidence;
 mod fix;
@@ -34,6 +35,7 @@ mod human;
 mod images;
 mod json;
 mod junit;
+mod kustomize;
 mod live;
 mod locate;
 mod manifests;
@@ -50,6 +52,7 @@ mod secrets;
 mod security;
 mod sets;
 mod sources;
+mod subcharts;
 mod table;
 mod tree;
 
@@ -134,8 +137,16 @@ impl Options {
     /// Whether an environment is judged as production: `prod`, or one that has no name.
     fn production(&self, environment: Option<&str>) -> bool {
         let name = self.judge_as.as_deref().or(environment);
-        name.is_none_or(|name| name == "prod")
+        name.is_none_or(is_production)
     }
+}
+
+/// Whether a name is that of production, or of one of several: `prod`, `production`, `prod-sud`;
+/// not `preprod`, `pre-prod` nor `hors-prod`.
+fn is_production(environment: &str) -> bool {
+    let mut words = environment.split('-');
+    let first = words.next().unwrap_or_default();
+    matches!(first, "prod" | "production")
 }
 
 /// Judges a source tree, its charts rendered for every environment.
@@ -202,6 +213,7 @@ fn judge(
 ) -> Result<Report, Error> {
     let own = own_referential(options)?;
     let referential = in_force(own.as_ref())?;
+    let files = &*encoding::plain(files);
     let mut collector = Collector::new(referential, options, files);
     sources::judge(&mut collector);
     repository::judge(&mut collector);

@@ -3,6 +3,10 @@
 //! Objects are judged by the same rules as manifests, at their place in the API. What another
 //! object owns is not judged twice; what a cluster puts into every namespace is not a team's.
 
+mod hosting;
+mod mirrors;
+mod vulnerabilities;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
@@ -20,6 +24,14 @@ const RECENT: SignedDuration = SignedDuration::from_hours(24);
 const PLANNED_TIME: SignedDuration = SignedDuration::from_hours(1);
 /// Marks that GitOps leaves on what it deploys.
 const TRACKED: [&str; 2] = ["argocd.argoproj.io/tracking-id", "pilotis.dev/application"];
+/// Kinds that tell about what runs and are judged by no rule about manifests.
+const TELLING: [&str; 5] = [
+    "Secret",
+    "Node",
+    "Namespace",
+    "Repository",
+    "VulnerabilityReport",
+];
 /// Kinds a team deploys.
 const DEPLOYED: [&str; 9] = [
     "Deployment",
@@ -41,7 +53,7 @@ pub(crate) fn judge(
     let owned: Vec<&Value> = objects.iter().filter(|object| is_own(object)).collect();
     let judged: Vec<Value> = owned
         .iter()
-        .filter(|o| o["kind"] != "Secret" && o["kind"] != "Node")
+        .filter(|o| !TELLING.iter().any(|kind| o["kind"] == *kind))
         .map(|o| (*o).clone())
         .collect();
     manifests::judge_objects(collector, &judged, environment);
@@ -55,6 +67,9 @@ pub(crate) fn judge(
     restarts(collector, &pods, now);
     placed(collector, &pods, objects);
     backups(collector, objects, now);
+    hosting::judge(collector, objects);
+    mirrors::judge(collector, objects);
+    vulnerabilities::judge(collector, objects, now);
 }
 
 /// Whether an object is of the team: owned by no other, and not the cluster's or the platform's.

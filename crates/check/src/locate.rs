@@ -2,13 +2,16 @@
 
 use pilotis_policy::Part;
 use pilotis_report::{Diagnostic, Position};
-use pilotis_yaml::{Content, Mark, Node};
+use pilotis_yaml::{Content, Mark, Node, Style};
 
 /// Where a path of a rendered object comes from.
 pub(crate) trait Source {
     /// The place of the deepest part of `path` that exists; `part` is the end of its text that
     /// matters when the two ends come from two places.
     fn locate(&self, path: &[String], part: Option<Part>) -> Option<Position>;
+
+    /// The place of a line, from 1, of the text at `path`, when it is written line by line.
+    fn locate_line(&self, path: &[String], line: u32) -> Option<Position>;
 
     /// The place of the first key of the mapping at `path`, when it is written there as it is.
     fn first_key(&self, path: &[String]) -> Option<Position>;
@@ -26,6 +29,14 @@ pub(crate) struct Written<'a> {
 impl Source for Written<'_> {
     fn locate(&self, path: &[String], _: Option<Part>) -> Option<Position> {
         Some(position(self.file, Spot::of(self.root, path).mark()))
+    }
+
+    fn locate_line(&self, path: &[String], line: u32) -> Option<Position> {
+        Some(Position {
+            file: self.file.to_owned(),
+            line: line_of(self.root.at(path)?, line)?,
+            column: 1,
+        })
     }
 
     fn first_key(&self, path: &[String]) -> Option<Position> {
@@ -46,12 +57,27 @@ impl Source for Nowhere {
         None
     }
 
+    fn locate_line(&self, _: &[String], _: u32) -> Option<Position> {
+        None
+    }
+
     fn first_key(&self, _: &[String]) -> Option<Position> {
         None
     }
 
     fn depth(&self, path: &[String]) -> usize {
         path.len()
+    }
+}
+
+/// The line of the file that holds a line of a text written as a block; the first of a folded one.
+pub(crate) fn line_of(node: &Node, line: u32) -> Option<u32> {
+    match &node.content {
+        Content::Scalar(_, Style::Literal) => Some(node.start.line + line),
+        Content::Scalar(text, Style::Folded) if text.lines().count() == 1 => {
+            Some(node.start.line + 1)
+        }
+        _ => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Kubernetes objects, from plain YAML files, a rendered chart or admission, through the rules.
 
 use pilotis_policy::{Subject, Violation};
+use pilotis_report::{Diagnostic, Position};
 use pilotis_yaml::Node;
 use serde_json::Value;
 
@@ -9,15 +10,22 @@ use crate::locate::{self, Nowhere, Source, Written};
 use crate::patch::Change;
 use crate::sets::Offers;
 use crate::tree::{FILE_BYTES_MAX, chart_directories, is_foreign, is_inside, is_yaml};
-use crate::{certificates, params, repository, security, sources};
+use crate::{certificates, kustomize, params, repository, secrets, security, sources};
 
+/// Most lines of one text told.
+const LINES_MAX: usize = 20;
 /// Most objects of one set judged.
 const OBJECTS_MAX: usize = 20_000;
+
+/// Kinds of GitOps that carry a chart's values themselves.
+const CARRIES_VALUES: [&str; 3] = ["Application", "ApplicationSet", "HelmRelease"];
 
 /// An object and where it comes from.
 pub(crate) struct Located<'a> {
     pub(crate) object: Value,
     pub(crate) source: Box<dyn Source + 'a>,
+    /// Whether it is laid over another: what it does not say is no breach of its own.
+    pub(crate) partial: bool,
 }
 
 /// Objects that share an environment and a namespace.
@@ -33,6 +41,9 @@ pub(crate) fn judge_set(
     for located in set.iter().take(OBJECTS_MAX) {
         let subject = Subject::of(&located.object);
         let mut verdict = referential.engine.evaluate(&located.object, &params);
+        if located.partial {
+            verdict.evaluated.clear();
+        }
         collector.looked(verdict.evaluated.iter().map(String::as_str));
         if subject.is("workload") {
             collector.looked(security::RULES);
@@ -48,26 +59,31 @@ pub(crate) fn judge_set(
             collector.looked([rule]);
             verdict.violations.extend(more);
         }
+        if located.partial {
+            let said = |violation: &Violation| scalar(&located.object, &violation.path).is_some();
+            verdict.violations.retain(said);
+        }
         for violation in verdict.violations {
             let named = format!("{}/{}", subject.kind, subject.name);
             let object = match &violation.container {
                 Some(container) => format!("{named} {container}"),
                 None => named,
             };
+            let object: String = object
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(200)
+                .collect();
             let change = change(located, &violation);
-            collector.breach(Breach {
-                rule: &violation.rule,
-                message: violation.message,
-                object: Some(
-                    object
-                        .chars()
-                        .filter(|c| !c.is_control())
-                        .take(200)
-                        .collect(),
-                ),
-                position: located.source.locate(&violation.path, violation.part),
-                change,
-            });
+            for position in places(located, &violation) {
+                collector.breach(Breach {
+                    rule: &violation.rule,
+                    message: violation.message.clone(),
+                    object: Some(object.clone()),
+                    position,
+                    change: change.clone(),
+                });
+            }
         }
     }
     if set.len() > OBJECTS_MAX {
@@ -76,6 +92,29 @@ pub(crate) fn judge_set(
             "more than 20,000 objects",
         );
         collector.skip("", fr, en);
+    }
+}
+
+/// Where a violation is told: at each line that holds a secret, in a file or script written inside
+/// an object; at the field for everything else.
+fn places(located: &Located<'_>, violation: &Violation) -> Vec<Option<Position>> {
+    let path = &violation.path;
+    let field = || located.source.locate(path, violation.part);
+    let written = ["config-map-secret", "container-secret-in-command"];
+    let file = match written.contains(&violation.rule.as_str()) {
+        true => scalar(&located.object, path).filter(|text| !text.trim().is_empty()),
+        false => None,
+    };
+    let hits = file
+        .map(|text| secrets::assignments(&text))
+        .unwrap_or_default();
+    let lines = hits.iter().take(LINES_MAX);
+    let lines: Vec<Position> = lines
+        .filter_map(|hit| located.source.locate_line(path, hit.line))
+        .collect();
+    match lines.is_empty() {
+        true => vec![field()],
+        false => lines.into_iter().map(Some).collect(),
     }
 }
 
@@ -125,6 +164,7 @@ pub(crate) fn judge_objects(
     let located = |object: &Value| Located {
         object: object.clone(),
         source: Box::new(Nowhere),
+        partial: false,
     };
     let set: Vec<Located<'_>> = objects.iter().map(located).collect();
     judge_set(collector, &set, environment);
@@ -137,13 +177,17 @@ pub(crate) fn judge_files(collector: &mut Collector<'_>) {
     let plain = files.iter().filter(|(path, bytes)| {
         let charted = charts.iter().any(|chart| is_inside(path, chart));
         let foreign = is_foreign(path) || sources::is_values(path) || charted;
-        is_yaml(path) && !foreign && bytes.len() <= FILE_BYTES_MAX
+        (is_yaml(path) || path.ends_with(".json")) && !foreign && bytes.len() <= FILE_BYTES_MAX
     });
     let mut trees: Vec<(&str, Node)> = Vec::new();
-    for (path, _) in plain {
-        let Some(text) = collector.text(path).filter(|text| is_manifest(text)) else {
+    for (path, bytes) in plain {
+        let Some(text) = collector.text(path) else {
+            not_utf8(collector, path, bytes);
             continue;
         };
+        if !is_manifest(text) {
+            continue;
+        }
         match pilotis_yaml::parse(text) {
             Ok(documents) => {
                 trees.extend(
@@ -152,6 +196,8 @@ pub(crate) fn judge_files(collector: &mut Collector<'_>) {
                         .filter_map(|d| Some((path.as_str(), d.root?))),
                 );
             }
+            // JSON that YAML does not read is indented with tabs, or is no object of ours.
+            Err(_) if path.ends_with(".json") => {}
             Err(_) if text.contains("{{") || text.contains("{%") => {
                 let (fr, en) = (
                     "gabarit hors d'un chart, non rendu",
@@ -162,15 +208,20 @@ pub(crate) fn judge_files(collector: &mut Collector<'_>) {
             Err(error) => collector.unreadable(path, locate::diagnostic(path, &error)),
         }
     }
+    let patches = kustomize::judge(collector);
     let mut set = Vec::new();
     let mut files_of: Vec<&str> = Vec::new();
     for (path, root) in &trees {
         if root.get("kind").is_none() || root.get("apiVersion").is_none() {
             continue;
         }
+        let kind = root.get("kind").and_then(Node::text).unwrap_or_default();
+        if let Some(spec) = root.get("spec").filter(|_| CARRIES_VALUES.contains(&kind)) {
+            sources::carried_values(collector, path, spec);
+        }
         match pilotis_yaml::to_json(root) {
             Ok(object) => {
-                flatten(&mut set, path, object, root);
+                flatten(&mut set, (path, patches.contains(*path)), object, root);
                 files_of.resize(set.len(), *path);
             }
             Err(error) => collector.unreadable(path, locate::diagnostic(path, &error)),
@@ -181,11 +232,27 @@ pub(crate) fn judge_files(collector: &mut Collector<'_>) {
     repository::applications(collector, &named);
 }
 
+/// A manifest in another encoding is refused by every API; it must not pass unseen here.
+fn not_utf8(collector: &mut Collector<'_>, path: &str, bytes: &[u8]) {
+    if is_manifest(&String::from_utf8_lossy(bytes)) {
+        collector.unreadable(path, Diagnostic::error("the file is not UTF-8"));
+    }
+}
+
 /// An object with its place.
-fn flatten<'a>(set: &mut Vec<Located<'a>>, file: &'a str, object: Value, root: &'a Node) {
+fn flatten<'a>(
+    set: &mut Vec<Located<'a>>,
+    (file, partial): (&'a str, bool),
+    object: Value,
+    root: &'a Node,
+) {
     for (object, root) in parts(object, root) {
         let source = Box::new(Written { file, root });
-        set.push(Located { object, source });
+        set.push(Located {
+            object,
+            source,
+            partial,
+        });
     }
 }
 
@@ -220,5 +287,6 @@ fn is_manifest(text: &str) -> bool {
         text.lines()
             .any(|line| line.trim_start_matches("- ").trim_start().starts_with(key))
     };
-    has("apiVersion:") && has("kind:")
+    let plain = has("apiVersion:") && has("kind:");
+    plain || text.contains("\"apiVersion\"") && text.contains("\"kind\"")
 }

@@ -11,6 +11,7 @@ const REQUIREMENTS: &str = include_str!("../rules/requirements.yaml");
 const MANIFESTS: &str = include_str!("../rules/manifests.yaml");
 const PLATFORM: &str = include_str!("../rules/platform.yaml");
 const FLOWS: &str = include_str!("../rules/flows.yaml");
+const RESILIENCE: &str = include_str!("../rules/resilience.yaml");
 const SOURCES: &str = include_str!("../rules/sources.yaml");
 const REPOSITORY: &str = include_str!("../rules/repository.yaml");
 const BUILT: &str = include_str!("../rules/images.yaml");
@@ -41,6 +42,18 @@ pub struct Requirement {
     pub en: String,
     /// What it asks, in a sentence of ours.
     pub asks: Text,
+    /// Why a plane where it could be looked at is not: none when every plane has a rule.
+    #[serde(default)]
+    pub unread: Option<Text>,
+}
+
+impl Requirement {
+    /// The planes where no rule of ours looks, whether a machine could or only a person can.
+    pub fn unread_planes<'r>(&self, rules: impl Iterator<Item = &'r Rule>) -> Vec<char> {
+        let looked: Vec<char> = rules.map(|rule| plane_letter(rule.plane)).collect();
+        let planes = self.planes.iter().copied();
+        planes.filter(|plane| !looked.contains(plane)).collect()
+    }
 }
 
 /// The plane, by its letter, that a rule looks at.
@@ -111,7 +124,11 @@ impl Referential {
     /// A rule that does not compile, or has the id of another.
     pub fn with(more: &[Rule]) -> Result<Self, Error> {
         let mut rules = Rules::default();
-        for text in [MANIFESTS, PLATFORM, FLOWS, SOURCES, REPOSITORY, BUILT, LIVE] {
+        let objects = [MANIFESTS, PLATFORM, FLOWS, RESILIENCE];
+        for text in objects
+            .into_iter()
+            .chain([SOURCES, REPOSITORY, BUILT, LIVE])
+        {
             rules.0.extend(Rules::read(text).map_err(Error::Rules)?.0);
         }
         rules.0.extend(more.iter().cloned());
@@ -170,6 +187,24 @@ mod tests {
             assert_eq!(rule.level, level, "{}", rule.id);
             for text in [&rule.title, &rule.rationale, &rule.fix] {
                 assert!(!text.fr.is_empty() && !text.en.is_empty(), "{}", rule.id);
+            }
+        }
+    }
+
+    #[test]
+    fn every_plane_without_a_rule_has_a_reason() {
+        let referential = Referential::load().unwrap();
+        for requirement in &referential.requirements {
+            let rules = referential.rules_of(&requirement.id);
+            let open = requirement.unread_planes(rules);
+            let machine = open.iter().any(|plane| *plane != 'e');
+            let nobody = requirement.planes == ['e'];
+            let composed = requirement.id == crate::report::COMPOSITE;
+            if (machine || nobody) && !composed {
+                assert!(requirement.unread.is_some(), "{}: {open:?}", requirement.id);
+            }
+            if open.is_empty() {
+                assert_eq!(requirement.unread, None, "{}", requirement.id);
             }
         }
     }

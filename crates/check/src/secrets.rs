@@ -4,7 +4,10 @@
 
 use std::sync::LazyLock;
 
+use pilotis_yaml::Node;
 use regex::Regex;
+
+use crate::repository::is_pipeline;
 
 /// Names whose value is a secret, for CEL and Rust alike.
 pub(crate) const NAME: &str = r"(?i)(password|passwd|pwd|secret|secret[._-]?key|api[._-]?key|access[._-]?key|private[._-]?key|token|credentials?)$";
@@ -15,7 +18,7 @@ pub(crate) const NAME_NOT: &str =
 pub(crate) const VALUE_NOT: &str = r"^(/.*|true|false|\$\([A-Za-z0-9_]+\))?$";
 /// `name = value` or `name: value` inside a text.
 pub(crate) const ASSIGNMENT: &str = concat!(
-    r#"(?im)^\s*(?:-\s+)?(export\s+)?["']?[\w.-]*(password|passwd|secret[._-]?key|api[._-]?key|token)["']?"#,
+    r#"(?im)(?:^|[{,])\s*(?:-\s+)?(export\s+)?["']?[\w.-]*(password|passwd|secret[._-]?key|api[._-]?key|token)["']?"#,
     r#"\s*[=:]\s*["']?[^\s"'$<{#(/][^\s"'(]{2,}(?:["',;]|\s|$)"#
 );
 
@@ -131,6 +134,13 @@ const KEY_RUN_MIN: usize = 24;
 /// Lines below a header in which the body of its key begins.
 const KEY_LINES_MAX: usize = 4;
 
+/// Bits per character of a literal of a program that looks drawn at random.
+const ENTROPY_MIN: f64 = 3.0;
+/// The same where a key says it is a secret: a short password has fewer.
+const SHORT_ENTROPY_MIN: f64 = 2.5;
+/// Characters of such a password at least.
+const DRAWN_LENGTH_MIN: usize = 8;
+
 /// A literal given to a secret name in a program.
 const IN_CODE: &str = concat!(
     r#"(?i)[\w.-]*(?:password|passwd|secret|api_?key|access_?key|private_?key|token)[\w]*["']?"#,
@@ -223,6 +233,8 @@ pub(crate) fn scan(path: &str, text: &str) -> Vec<Hit> {
     }
     if is_configuration(path) {
         hits.extend(assignments(text));
+    } else if (is_settings(path) || is_pipeline(path)) && !says_kind(text) {
+        hits.extend(random_values(text));
     } else if is_program(path) && !is_test(path) {
         hits.extend(in_code(text));
     }
@@ -292,6 +304,15 @@ fn is_shown(line: &str, address: &str) -> bool {
 
 /// `password = literal` in a configuration file.
 pub(crate) fn assignments(text: &str) -> Vec<Hit> {
+    assigned(text, |_| true)
+}
+
+/// The same in a file written inside a value, whose words stand for what is to be filled in.
+pub(crate) fn inner_assignments(text: &str) -> Vec<Hit> {
+    assigned(text, |value| !PATTERNS.placeholder.is_match(value))
+}
+
+fn assigned(text: &str, counts: impl Fn(&str) -> bool) -> Vec<Hit> {
     if !PATTERNS.assignment.is_match(text) {
         return Vec::new();
     }
@@ -303,7 +324,7 @@ pub(crate) fn assignments(text: &str) -> Vec<Hit> {
         let value = value.trim_matches(['"', '\'']);
         let word = ["null", "true", "false", "none", "~"].contains(&value.to_lowercase().as_str());
         let at = line.len() - line.trim_start().len();
-        (!word).then(|| Hit::new((index, line), at, ASSIGNED))
+        (!word && counts(value)).then(|| Hit::new((index, line), at, ASSIGNED))
     };
     lines.filter_map(hit).collect()
 }
@@ -323,10 +344,14 @@ fn in_code(text: &str) -> Vec<Hit> {
 
 /// Letters and digits mixed, no word of an example, many different characters.
 fn is_random(value: &str) -> bool {
+    is_drawn(value, ENTROPY_MIN)
+}
+
+fn is_drawn(value: &str, entropy_min: f64) -> bool {
     let mixed =
         value.bytes().any(|b| b.is_ascii_digit()) && value.bytes().any(|b| b.is_ascii_alphabetic());
     let plain = value.bytes().all(|b| b.is_ascii_graphic()) && !value.contains(['(', ')', '/']);
-    mixed && plain && !PATTERNS.placeholder.is_match(value) && entropy(value) >= 3.0
+    mixed && plain && !PATTERNS.placeholder.is_match(value) && entropy(value) >= entropy_min
 }
 
 /// Bits per character.
@@ -351,6 +376,52 @@ pub(crate) fn values_lines(text: &str) -> Vec<Hit> {
         secret.then(|| Hit::new((index, line), name.start(), ASSIGNED))
     };
     text.lines().enumerate().filter_map(hit).collect()
+}
+
+/// Keys given a value that looks drawn at random, by line: for files that may be settings.
+fn random_values(text: &str) -> Vec<Hit> {
+    let random = |line: &str| {
+        let value = PATTERNS
+            .value_line
+            .captures(line)
+            .and_then(|found| found.get(2));
+        let value = value.map(|value| value.as_str().trim());
+        value.is_some_and(|value| {
+            value.len() >= DRAWN_LENGTH_MIN && is_drawn(value, SHORT_ENTROPY_MIN)
+        })
+    };
+    let mut hits = values_lines(text);
+    let lines: Vec<&str> = text.lines().collect();
+    hits.retain(|hit| {
+        lines
+            .get(hit.line as usize - 1)
+            .is_some_and(|line| random(line))
+    });
+    hits
+}
+
+/// The entries of Secret objects written in a text, by line.
+pub(crate) fn objects(text: &str) -> Vec<Hit> {
+    if !text.lines().any(|line| line.trim_end() == "kind: Secret") {
+        return Vec::new();
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    let documents = pilotis_yaml::parse(text).unwrap_or_default();
+    let secrets = documents.iter().filter_map(|document| {
+        let root = document.root.as_ref()?;
+        (root.get("kind")?.text() == Some("Secret")).then_some(root)
+    });
+    let maps = secrets.flat_map(|root| ["data", "stringData"].map(|key| root.get(key)));
+    let entries = maps.flatten().flat_map(|map| map.pairs());
+    let hit = |(key, value): &(Node, Node)| {
+        let index = (key.start.line as usize).checked_sub(1)?;
+        let written = value.text().filter(|text| !text.trim().is_empty())?;
+        let filled_in = written.starts_with(['{', '$', '<']) || written.starts_with("ENC[");
+        let line = lines.get(index)?;
+        let at = line.len() - line.trim_start().len();
+        (!filled_in).then(|| Hit::new((index, line), at, ASSIGNED))
+    };
+    entries.filter_map(hit).collect()
 }
 
 /// `ENV PASSWORD=literal` and its kin, by line.
@@ -401,8 +472,38 @@ pub(crate) fn is_configuration(path: &str) -> bool {
         ]
         .iter()
         .any(|stem| name.starts_with(stem));
+    // It says where `passwd` and its kin are looked up: `passwd: files`.
+    if name == "nsswitch.conf" {
+        return false;
+    }
     let dotted = name.starts_with(".env") || matches!(name, ".npmrc" | ".pypirc" | ".netrc");
     (known || data || dotted) && !is_sample(path)
+}
+
+/// Files of data in a folder of settings, or named as such, that are not known to be settings.
+fn is_settings(path: &str) -> bool {
+    let folders = [
+        "conf",
+        "config",
+        "configs",
+        "settings",
+        "secrets",
+        "credentials",
+    ];
+    let stems = ["app.", "secret", "credential", "database.", "db."];
+    let name = name_of(path);
+    let placed = path
+        .split('/')
+        .rev()
+        .skip(1)
+        .any(|part| folders.contains(&part));
+    let named = stems.iter().any(|stem| name.starts_with(stem));
+    ends(name, &[".yml", ".yaml", ".json"]) && (placed || named) && !is_sample(path)
+}
+
+/// Whether a text is a Kubernetes object, or a template of one.
+fn says_kind(text: &str) -> bool {
+    text.lines().any(|line| line.starts_with("kind:"))
 }
 
 pub(crate) fn is_sample(path: &str) -> bool {
@@ -521,6 +622,8 @@ mod tests {
         }
         assert!(scan("application.yml", "password: ${DB_PASSWORD}\n").is_empty());
         assert!(scan("application.yml", "password: null\n").is_empty());
+        let lookups = "passwd:         files\nshadow: files\n";
+        assert!(scan("etc/nsswitch.conf", lookups).is_empty());
         assert_eq!(
             values_lines("db:\n  password: hunter22\n  token: \"\"\n").len(),
             1

@@ -2,12 +2,12 @@
 
 use pilotis_policy::Text;
 use pilotis_report::Position;
-use pilotis_yaml::{Content, Node};
+use pilotis_yaml::{Content, Node, Style};
 
 use crate::collect::{Breach, Collector};
 use crate::engine::is_present;
 use crate::tree::{FILE_BYTES_MAX, directory, is_foreign, is_inside, is_yaml, name};
-use crate::{certificates, locate, pipelines, results, secrets};
+use crate::{certificates, charts, locate, pipelines, results, secrets};
 
 /// Deepest nesting of a values file looked at; the reader's own limit is larger.
 const DEPTH_MAX: usize = 64;
@@ -73,7 +73,13 @@ fn found(collector: &mut Collector<'_>, path: &str, hits: Vec<secrets::Hit>) {
 
 /// `values.yaml`, `values-prod.yaml`, `values/prod.yaml`.
 pub(crate) fn is_values(path: &str) -> bool {
-    is_yaml(path) && (name(path).starts_with("values") || path.split('/').any(|p| p == "values"))
+    let name = name(path);
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    // Values of tests, `ci/mysql-values.yaml`, name no environment.
+    let environment = stem.strip_suffix("-values").is_some_and(charts::is_known);
+    let named = stem.starts_with("values") || environment;
+    let placed = path.split('/').any(|part| part == "values");
+    is_yaml(path) && !name.contains("schema") && (named || placed)
 }
 
 fn values(collector: &mut Collector<'_>, path: &str, text: &str) {
@@ -91,6 +97,12 @@ fn values(collector: &mut Collector<'_>, path: &str, text: &str) {
     }
 }
 
+/// Values that an object of GitOps carries for its chart.
+pub(crate) fn carried_values(collector: &mut Collector<'_>, path: &str, spec: &Node) {
+    collector.looked(["values-secret"]);
+    values_node(collector, path, spec, 0);
+}
+
 fn values_node(collector: &mut Collector<'_>, path: &str, node: &Node, depth: usize) {
     if depth > DEPTH_MAX {
         return;
@@ -98,26 +110,60 @@ fn values_node(collector: &mut Collector<'_>, path: &str, node: &Node, depth: us
     for item in node.items() {
         values_node(collector, path, item, depth + 1);
     }
+    named_pair(collector, path, node);
     for (key, value) in node.pairs() {
         let text = value.text().unwrap_or_default();
+        block(collector, path, (key, value));
         let named = key.text().filter(|name| secrets::is_secret_key(name, text));
         match (named, &value.content) {
             (Some(name), Content::Scalar(..)) if is_literal(value) => {
-                let name: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
-                collector.breach(Breach {
-                    rule: "values-secret",
-                    message: Text {
-                        fr: format!("la clé {name} porte un secret en clair"),
-                        en: format!("key {name} holds a secret in clear"),
-                    },
-                    object: None,
-                    position: Some(locate::position(path, key.start)),
-                    change: None,
-                });
+                held(collector, name, locate::position(path, key.start));
             }
             _ => values_node(collector, path, value, depth + 1),
         }
     }
+}
+
+/// `name: DB_PASSWORD` beside `value: …`, as a container's environment is written.
+fn named_pair(collector: &mut Collector<'_>, path: &str, node: &Node) {
+    let name = node.get("name").and_then(Node::text);
+    let Some((name, value)) = name.zip(node.get("value")) else {
+        return;
+    };
+    let text = value.text().unwrap_or_default();
+    if secrets::is_secret_key(name, text) && is_literal(value) {
+        held(collector, name, locate::position(path, value.start));
+    }
+}
+
+/// A file written inside a value, such as a configuration that a ConfigMap gets whole.
+fn block(collector: &mut Collector<'_>, path: &str, (key, value): (&Node, &Node)) {
+    let Content::Scalar(text, Style::Literal) = &value.content else {
+        return;
+    };
+    let name = key.text().unwrap_or_default();
+    for hit in secrets::inner_assignments(text) {
+        let place = Position {
+            file: path.to_owned(),
+            line: value.start.line + hit.line,
+            column: hit.column,
+        };
+        held(collector, name, place);
+    }
+}
+
+fn held(collector: &mut Collector<'_>, name: &str, position: Position) {
+    let name: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
+    collector.breach(Breach {
+        rule: "values-secret",
+        message: Text {
+            fr: format!("la clé {name} porte un secret en clair"),
+            en: format!("key {name} holds a secret in clear"),
+        },
+        object: None,
+        position: Some(position),
+        change: None,
+    });
 }
 
 /// A value somebody wrote, neither empty nor a reference to be filled in.

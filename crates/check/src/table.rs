@@ -103,8 +103,29 @@ pub fn table(referential: &Referential) -> String {
         "\n{judged} exigences ont au moins une règle, dans {cells} cases. Conseils sans exigence : {}.\n",
         advice.join(", ")
     );
+    unread(&mut out, referential);
     platform(&mut out, referential);
     out
+}
+
+/// Why a plane that could be judged is not.
+fn unread(out: &mut String, referential: &Referential) {
+    out.push_str(
+        "\n## Ce qui n'est pas lu, et pourquoi\n\n| Exigence | Plans | Raison |\n|---|---|---|\n",
+    );
+    for requirement in &referential.requirements {
+        let planes = requirement.unread_planes(referential.rules_of(&requirement.id));
+        if let Some(reason) = &requirement.unread {
+            let planes: Vec<String> = planes.iter().map(char::to_string).collect();
+            let _ = writeln!(
+                out,
+                "| {} | {} | {} |",
+                requirement.id,
+                planes.join(" "),
+                reason.fr
+            );
+        }
+    }
 }
 
 fn named(rule: &Rule) -> String {

@@ -34,14 +34,33 @@ pub(crate) fn is_inside(path: &str, directory: &str) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Whether a path names a Dockerfile.
+/// Whether a path names a Dockerfile: `Dockerfile`, `Dockerfile.web`, `Dockerfile-web`,
+/// `web.dockerfile`, whatever the case, or the same with Containerfile.
 pub(crate) fn is_dockerfile(path: &str) -> bool {
-    let name = name(path);
-    let named =
-        |base: &str| name == base || name.strip_prefix(base).is_some_and(|r| r.starts_with('.'));
-    (named("Dockerfile") && !name.ends_with(".dockerignore"))
-        || named("Containerfile")
-        || name.ends_with(".Dockerfile")
+    let name = name(path).to_ascii_lowercase();
+    let named = |base: &str| {
+        let rest = name.strip_prefix(base);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-', '_']))
+            || name
+                .strip_suffix(base)
+                .is_some_and(|rest| rest.ends_with('.'))
+    };
+    // A program or a page about Dockerfiles is none.
+    let other = [
+        ".dockerignore",
+        ".md",
+        ".rs",
+        ".go",
+        ".py",
+        ".js",
+        ".ts",
+        ".sh",
+        ".yaml",
+        ".yml",
+        ".json",
+    ];
+    let about = other.iter().any(|end| name.ends_with(end));
+    !about && (named("dockerfile") || named("containerfile"))
 }
 
 /// Whether a path names a YAML file.

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use pilotis_check::decisions::{Approver, Attestation, Decision, Decisions, Derogation, Refused};
-use pilotis_check::{Options, State, run};
+use pilotis_check::{
+    Language, Options, Referential, Report, State, html, human, json, junit, markdown, run, sarif,
+};
 use pilotis_report::Level;
 use pilotis_signing::PrivateKey;
 
@@ -93,6 +95,7 @@ fn a_derogation_covers_its_scope_until_its_end() {
     let current = verdict("web", "2026-03-01T00:00:00Z");
     assert_eq!(current.findings[0].derogation.as_deref(), Some("d-2026-1"));
     assert!(!current.fails(Level::P));
+    every_form_names_the_derogation(&current);
     assert!(
         current
             .states
@@ -103,6 +106,22 @@ fn a_derogation_covers_its_scope_until_its_end() {
     assert!(expired.fails(Level::P));
     assert!(expired.skipped[0].reason.contains("expirée"));
     assert!(verdict("web", "2025-08-01T00:00:00Z").fails(Level::P));
+}
+
+fn every_form_names_the_derogation(report: &Report) {
+    let referential = Referential::load().unwrap();
+    let french = Language::French;
+    let forms = [
+        ("human", human(report, french)),
+        ("json", json(report).to_string()),
+        ("sarif", sarif(report, &referential, french).to_string()),
+        ("junit", junit(report, &referential, french)),
+        ("markdown", markdown(report, french)),
+        ("html", html(report, &referential, (french, "web"))),
+    ];
+    for (form, text) in forms {
+        assert!(text.contains("d-2026-1"), "{form}: {text}");
+    }
 }
 
 #[test]

@@ -161,6 +161,54 @@ fn reports_and_descriptions_that_lie_about_their_form_are_passed_over() {
     }
 }
 
+/// Files read by their name, each given what it should not hold, beside what makes it be read.
+#[test]
+fn files_read_by_name_may_hold_anything() {
+    let texts = [
+        "",
+        "\u{feff}",
+        "[]",
+        "3",
+        "images: [1, {newTag: [x]}]\nsecretGenerator: {a: 1}\npatches: [x, {path: ../../../x}]\n",
+        "images: x\nsecretGenerator: [{literals: [1, '=', 'a=', '=b', {c: d}]}]\n",
+        "dependencies: [1, {name: [a], alias: {b: c}}, {name: a, alias: ''}]\nname: [x]\n",
+        "dependencies:\n- {name: x, alias: x}\n- {name: x, alias: x/..}\nname: x\n",
+        "CVE-\nCVE-2024-1\nCVE-2024-12345\nGHSA-aaaa-bbbb-cccc exp:\n",
+        "curl \\\n",
+        "on: push\nrun: curl /trigger/pipeline\n  --fail\n  -F x",
+        "kind: Secret\ndata: [1]\n---\nkind: Secret\ndata: {? [a] : b}\n",
+        "kind: Application\nspec: {helm: {values: |2\n  a}}\n",
+    ];
+    let names = [
+        "kustomization.yaml",
+        "k8s/kustomization.yml",
+        "c/Chart.yaml",
+        "c/charts/x/Chart.yaml",
+        "c/charts/x/charts/x/Chart.yaml",
+        "c/values-prod.yaml",
+        "environments/prod.yaml",
+        ".trivyignore",
+        "osv-scanner.toml",
+        ".gitlab-ci-dso.yml",
+        ".github/workflows/ci.yml",
+        "conf/app.yml",
+        "d.json",
+        "dockerfile",
+        "RUNBOOK.md",
+    ];
+    for text in texts {
+        let files: Vec<(&str, &str)> = names.iter().map(|name| (*name, text)).collect();
+        run(&tree(&files), &Options::default()).unwrap();
+        let past = |name: &str| Past {
+            commit: "f00d".into(),
+            path: name.into(),
+            bytes: text.as_bytes().to_vec(),
+        };
+        let mut history = names.iter().map(|name| past(name));
+        run_with_history(&tree(&[]), &mut history, &Options::default()).unwrap();
+    }
+}
+
 #[test]
 fn an_expression_that_would_run_long_is_bounded_by_the_object() {
     let path = "      - {path: /admin}\n".repeat(2_000);

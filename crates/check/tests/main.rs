@@ -10,6 +10,8 @@ mod places;
 mod pod_security;
 mod samples;
 mod surfaces;
+mod unusual;
+mod unusual_charts;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

@@ -34,7 +34,7 @@ const USUAL_HELPERS: &str = "{{- define \"web.labels\" -}}\n\
 const CHART: &str = "apiVersion: v2\nname: web\nversion: 1.0.0\n";
 
 /// Asserts that each `rule file:line` is among the findings, and that no rule of `never` is.
-fn expect(files: &[(&str, &str)], wanted: &[&str], never: &[&str]) {
+pub(crate) fn expect(files: &[(&str, &str)], wanted: &[&str], never: &[&str]) {
     let report = judge(&tree(files));
     let found: Vec<String> = report
         .findings

@@ -36,6 +36,7 @@ pub(crate) fn cause_and_fix(gate: &Gate, blocked: &Blocked) -> (String, String) 
 pub(crate) fn evidence(evidence: &Evidence) -> String {
     let kind = match evidence.kind.as_str() {
         "compliance-report" => "Verdict CCT",
+        "image-report" => "Verdict de l’image",
         "sbom" => "Nomenclature (SBOM)",
         "vulnerabilities" => "Vulnérabilités",
         "junit" | "tests" => "Résultats des tests",
@@ -53,7 +54,18 @@ pub(crate) fn evidence(evidence: &Evidence) -> String {
     if figures.is_empty() {
         return kind.to_owned();
     }
-    format!("{kind}\u{202f}: {figures}")
+    format!("{kind}\u{202f}: {figures}{}", derogations(evidence))
+}
+
+/// The derogations that the summary of a verdict names.
+fn derogations(evidence: &Evidence) -> String {
+    let named = match evidence.kind.as_str() {
+        "compliance-report" | "image-report" => evidence.summary.split_once(", covered by "),
+        _ => None,
+    };
+    named.map_or_else(String::new, |(_, names)| {
+        format!(", par dérogation {names}")
+    })
 }
 
 fn figures(evidence: &Evidence) -> String {
@@ -64,7 +76,7 @@ fn figures(evidence: &Evidence) -> String {
         "junit" => {
             figure("tests").map(|tests| tests_of(tests, figure("failed").unwrap_or_default(), None))
         }
-        "compliance-report" => {
+        "compliance-report" | "image-report" => {
             figure("rules").map(|rules| judged(rules, figure("findings").unwrap_or_default()))
         }
         "sbom" => figure("components").map(|n| words::count(n, "composant")),
@@ -297,5 +309,19 @@ mod tests {
         for (said, expected) in cases {
             assert_eq!(said, expected);
         }
+    }
+
+    #[test]
+    fn a_verdict_names_the_derogations_that_cover_it() {
+        let figures = [("findings".to_owned(), 1), ("rules".to_owned(), 42)];
+        let proof = evidence(&Evidence {
+            kind: "image-report".to_owned(),
+            digest: String::new(),
+            media_type: String::new(),
+            summary: "1 findings, 42 rules evaluated, covered by d-2026-1".to_owned(),
+            figures: figures.into(),
+        });
+        assert!(proof.starts_with("Verdict de l’image"), "{proof}");
+        assert!(proof.ends_with(", par dérogation d-2026-1"), "{proof}");
     }
 }

@@ -11,11 +11,11 @@ use base64::Engine as _;
 use pilotis_build::{Layout, pod};
 use pilotis_http::{Ca, Tls};
 use pilotis_kinds::account::{Access, Account};
-use pilotis_kinds::names::Slug;
+use pilotis_kinds::names::{REGISTRY_NAME, Slug};
 use pilotis_oci::{Descriptor, Digest, Image, Manifest, Reference, media};
 use pilotis_registry::{Limits, Settings};
 use pilotis_signing as signing;
-use pilotis_testkit::{Cluster, cluster, eventually, judge};
+use pilotis_testkit::{Cluster, cluster, eventually, judge, pilotis_binary};
 use pilotis_transfer::{Client, Credential, Endpoint, Source};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +28,7 @@ struct World {
     name: String,
     ca_pem: String,
     stop: CancellationToken,
-    _cluster: Cluster,
+    cluster: Cluster,
 }
 
 fn account(project: Option<&str>, name: &str, access: Access) -> String {
@@ -76,11 +76,12 @@ async fn world() -> World {
         ca_pem: ca.pem().to_owned(),
         stop,
         root,
-        _cluster: cluster,
+        cluster,
     };
     std::fs::create_dir(world.path("docker")).unwrap();
     let login = base64::engine::general_purpose::STANDARD.encode(format!("p+chain:{PASSWORD}"));
-    let config = serde_json::json!({"auths": {&world.name: {"auth": login}}});
+    let login = serde_json::json!({"auth": login});
+    let config = serde_json::json!({"auths": {&world.name: login, REGISTRY_NAME: login}});
     std::fs::write(world.path("docker/config.json"), config.to_string()).unwrap();
     let probe = world.client("p+chain");
     eventually("accounts are known", Duration::from_secs(30), || async {
@@ -165,6 +166,7 @@ async fn real_clients_push_pull_sign_and_build() {
     let world = world().await;
     skopeo_copies_both_ways_and_respects_projects(&world).await;
     crane_reads_what_we_wrote(&world).await;
+    pilotis_check_judges_what_crane_pushed(&world).await;
     cosign_accepts_our_signatures(&world).await;
     a_builder_needs_only_its_capability(&world).await;
     world.stop.cancel();
@@ -258,6 +260,105 @@ async fn crane_reads_what_we_wrote(world: &World) {
         world.client("p+chain").tags("p/app").await.unwrap(),
         ["v1", "v2"]
     );
+}
+
+/// The binary's own verdict on an image that crane pushed, by its name in this registry.
+async fn pilotis_check_judges_what_crane_pushed(world: &World) {
+    let layout = Layout::open(&world.path("judged")).unwrap();
+    let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQ\n";
+    image(&layout, key);
+    let name = format!("{}/p/judged:v1", world.name);
+    let crane = judge("crane");
+    world.run(&crane, &["push", "judged", &name]).await.unwrap();
+    let pilotis = pilotis_binary().unwrap();
+    let check = ["check", "--fail-on", "never", "-o", "json"];
+    let found = world.run(&pilotis, &[&check[..], &[&name]].concat()).await;
+    let report: serde_json::Value = serde_json::from_str(&found.unwrap()).unwrap();
+    let rules: Vec<&str> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| finding["rule"].as_str().unwrap())
+        .collect();
+    for rule in ["image-root-user", "image-secret"] {
+        assert!(rules.contains(&rule), "{rule}: {report}");
+    }
+    assert!(!report.to_string().contains("b3BlbnN"));
+    let absent = format!("{}/p/judged:v2", world.name);
+    let refused = world
+        .run(&pilotis, &[&check[..], &[&absent]].concat())
+        .await;
+    let refused = refused.unwrap_err();
+    assert!(refused.starts_with("error: cannot fetch "), "{refused}");
+    the_instance_s_own_registry_is_found_by_its_name(world, &pilotis).await;
+}
+
+/// The stable name leads to where the instance of the data directory listens.
+async fn the_instance_s_own_registry_is_found_by_its_name(world: &World, pilotis: &Path) {
+    let (name, stop) = (REGISTRY_NAME, CancellationToken::new());
+    let ca = Ca::open(&world.path("ca"), "test").unwrap();
+    let identity = ca.issue_server(&[name]).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let settings = Settings {
+        directory: world.path("own"),
+        name: name.to_owned(),
+        listeners: vec![listener],
+        tls: Some(Tls::new(&identity, None).unwrap()),
+        token_key: [8; 32],
+        limits: Limits::default(),
+    };
+    let cluster = world.cluster.client().await.unwrap();
+    tokio::spawn(pilotis_registry::run(cluster, settings, stop.clone()));
+    let endpoint = Endpoint {
+        name: name.to_owned(),
+        address: Some(address),
+        ca_pem: Some(world.ca_pem.clone()),
+        plain: false,
+        credential: Credential::Basic {
+            user: "p+chain".to_owned(),
+            password: PASSWORD.to_owned(),
+        },
+    };
+    let client = Client::new(endpoint).unwrap();
+    eventually("accounts are known", Duration::from_secs(30), || async {
+        let known = client.has_blob("p/none", &Digest::sha256(b"")).await;
+        known.map_err(|error| error.to_string())
+    })
+    .await;
+    let layout = Layout::open(&world.path("judged")).unwrap();
+    let manifest = image(&layout, "bonjour");
+    let bytes = layout.read(&manifest).unwrap();
+    let (parsed, _) = layout.image(&manifest).unwrap();
+    for blob in parsed.layers.iter().chain([&parsed.config]) {
+        let bytes = layout.read(blob).unwrap();
+        let source = Source::Bytes(bytes.into());
+        client.put_blob("p/own", &source).await.unwrap();
+    }
+    let put = client.put_manifest("p/own", media::MANIFEST, &bytes, &["v1"]);
+    put.await.unwrap();
+    let data = world.path("data");
+    std::fs::create_dir(&data).unwrap();
+    let endpoints = serde_json::json!({
+        "api": "", "registry": format!("https://{address}"), "pid": 1, "version": "",
+    });
+    std::fs::write(data.join("endpoints.json"), endpoints.to_string()).unwrap();
+    std::fs::write(data.join("ca.crt"), &world.ca_pem).unwrap();
+    let lock = std::fs::File::create(data.join("lock")).unwrap();
+    lock.try_lock().unwrap();
+    let reference = format!("{name}/p/own:v1");
+    let data = data.to_str().unwrap();
+    let words = [
+        "check",
+        "--fail-on",
+        "never",
+        "--data-dir",
+        data,
+        &reference,
+    ];
+    let report = world.run(pilotis, &words).await.unwrap();
+    assert!(report.contains("l'image tourne en root"), "{report}");
+    stop.cancel();
 }
 
 async fn push(client: &Client, repository: &str, artifact: &signing::Artifact) {

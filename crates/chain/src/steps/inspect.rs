@@ -1,7 +1,9 @@
 //! Inspect: the rules about sources, and secrets. The chart is judged at `verify`, where what it
 //! renders for each environment is known.
 
-use pilotis_check::{Language, Options, Referential, Report, Tree};
+use std::collections::BTreeSet;
+
+use pilotis_check::{Change, Language, Options, Referential, Report, Tree};
 use pilotis_kinds::pilotis::{Blocked, Evidence, GateName};
 use pilotis_kinds::reason::Reason;
 use pilotis_report::{Finding, Level};
@@ -13,6 +15,10 @@ use crate::evidence::{self, Document, figures};
 use crate::gates::Outcome;
 use crate::steps::{Commit, History};
 
+/// Most derogations named in the summary of a report.
+const DEROGATIONS_TOLD_MAX: usize = 5;
+/// Kind of the document that tells what was found in the sources or the chart.
+const COMPLIANCE_REPORT: &str = "compliance-report";
 /// Media type of a compliance report.
 const REPORT: &str = "application/vnd.pilotis.compliance-report.v1+json";
 
@@ -26,7 +32,7 @@ pub(crate) async fn run(commit: &Commit, context: &Context) -> Result<Outcome, E
         return Ok(Outcome::failed(Reason::NoDockerfile { path }));
     }
     let past = commit.history(move |path| !path.starts_with(&chart))?;
-    let report = judge(files, past, options).await?;
+    let report = judge(files, (past, commit.changes()?), options).await?;
     judged(commit, context, GateName::Inspect, &report).await
 }
 
@@ -46,11 +52,16 @@ pub(crate) async fn options(
 /// Judges files on a thread of its own: rendering and patterns are work.
 pub(crate) async fn judge(
     files: Tree,
-    mut past: History,
+    (mut past, changes): (History, Vec<Change>),
     options: Options,
 ) -> Result<Report, Error> {
     let work = tokio::task::spawn_blocking(move || {
-        pilotis_check::run_with_history(&files, &mut past, &options)
+        let history = pilotis_check::History {
+            versions: &mut past,
+            changes,
+            base: None,
+        };
+        pilotis_check::run_whole(&files, history, &options)
     });
     let report = work.await.map_err(Error::git("judge the sources"))?;
     report.map_err(Error::git("load the rules"))
@@ -63,7 +74,7 @@ pub(crate) async fn judged(
     gate: GateName,
     report: &Report,
 ) -> Result<Outcome, Error> {
-    let kept = keep(commit, context, gate, report).await?;
+    let kept = keep(commit, context, (gate, COMPLIANCE_REPORT), report).await?;
     let open = |f: &&Finding| f.level == Level::P && f.derogation.is_none();
     let blocking: Vec<&Finding> = report.findings.iter().filter(open).collect();
     let Some(first) = blocking.first() else {
@@ -88,18 +99,22 @@ pub(crate) async fn judged(
     })
 }
 
-async fn keep(
+/// Keeps a report as a document of this kind.
+pub(crate) async fn keep(
     commit: &Commit,
     context: &Context,
-    gate: GateName,
+    (gate, kind): (GateName, &'static str),
     report: &Report,
 ) -> Result<Evidence, Error> {
     let bytes = pilotis_check::json(report).to_string().into_bytes();
     let (findings, rules) = (report.findings.len(), report.evaluated.len());
     let document = Document {
-        kind: "compliance-report",
+        kind,
         media_type: REPORT,
-        summary: format!("{findings} findings, {rules} rules evaluated"),
+        summary: format!(
+            "{findings} findings, {rules} rules evaluated{}",
+            derogations(report)
+        ),
         figures: figures([("findings", findings), ("rules", rules)]),
         bytes,
     };
@@ -111,6 +126,23 @@ async fn keep(
         document,
     )
     .await
+}
+
+/// The derogations that cover findings, so that nobody has to open the report to see that some do.
+fn derogations(report: &Report) -> String {
+    let names = report
+        .findings
+        .iter()
+        .filter_map(|f| f.derogation.as_deref());
+    let names: BTreeSet<&str> = names.collect();
+    let mut shown: Vec<&str> = names.iter().copied().take(DEROGATIONS_TOLD_MAX).collect();
+    if names.len() > shown.len() {
+        shown.push("…");
+    }
+    match shown.is_empty() {
+        true => String::new(),
+        false => format!(", covered by {}", shown.join(", ")),
+    }
 }
 
 /// What a requirement asks.

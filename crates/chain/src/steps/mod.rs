@@ -10,10 +10,13 @@ mod standing;
 mod test;
 mod verify;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use kube::ResourceExt;
-use pilotis_check::Past;
+use pilotis_check::{CHANGES_MAX, Change, Past};
 use pilotis_git::{CommitId, File, HistoryLimits, Mode, ReadError, Repository as Git, TreeLimits};
 use pilotis_kinds::names::Slug;
 use pilotis_kinds::pilotis::{DeliveryStatus, GateName};
@@ -25,6 +28,9 @@ use crate::gates::Outcome;
 use crate::repositories;
 
 pub(crate) use sign::store;
+
+/// Most paths of one commit listed.
+const PATHS_MAX: usize = 5_000;
 
 /// Runs the step of a gate. A step may write what it learns of the image and promotions.
 pub(crate) async fn run(
@@ -149,6 +155,24 @@ impl Commit {
             bytes: version.bytes,
         });
         Ok(Box::new(past.filter(move |past| wanted(&past.path))))
+    }
+
+    /// The commit and the last ones before it, newest first.
+    pub(crate) fn changes(&self) -> Result<Vec<Change>, Error> {
+        let failed = || Error::git("read the last commits");
+        let commits = self.git.log(self.id, CHANGES_MAX).map_err(failed())?;
+        let change = |commit: &pilotis_git::Commit| {
+            let parent = commit.parents.first().copied();
+            let paths = self.git.changed_paths(parent, commit.id, PATHS_MAX);
+            Some(Change {
+                commit: commit.id.to_string(),
+                summary: commit.summary().to_owned(),
+                parents: commit.parents.len(),
+                paths: paths.ok()?,
+            })
+        };
+        // A commit of too many files ends the list: what lies behind it is older still.
+        Ok(commits.iter().map_while(change).collect())
     }
 
     /// The commit's own time, seconds since 1970.

@@ -61,6 +61,11 @@ const MANIFESTS: [&str; 9] = [
     "Cargo.toml",
     "composer.json",
 ];
+/// Names of operations that say they change something; what follows is another word.
+static CHANGES: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new("^(?i:create|insert|delete|remove|add|cancel|pay)(?:[A-Z_.-]|$)")
+        .expect("a constant")
+});
 const METHODS: [&str; 8] = [
     "get", "put", "post", "delete", "options", "head", "patch", "trace",
 ];
@@ -136,6 +141,7 @@ impl Description<'_> {
         for (path, item) in paths {
             self.path(collector, (path, item), newer);
         }
+        self.replays(collector, paths);
         self.references(collector, rule);
         if !paths.is_empty() && !has_example(self.root, 0) {
             let at = self
@@ -173,6 +179,58 @@ impl Description<'_> {
         }
     }
 
+    /// Readings that change something; creations that forget the key the others have.
+    fn replays(self, collector: &mut Collector<'_>, paths: &[(Node, Node)]) {
+        let operations = || paths.iter().flat_map(|(path, item)| operations(path, item));
+        for operation in operations().filter(|one| one.method == "get") {
+            let id = operation.node.get("operationId");
+            let Some(id) = id.filter(|id| CHANGES.is_match(id.text().unwrap_or_default())) else {
+                continue;
+            };
+            let name = shown(id.text().unwrap_or_default());
+            let fr = format!("get {} dit qu'il modifie : {name}", operation.path);
+            let en = format!("get {} says it changes something: {name}", operation.path);
+            self.breach(collector, ("api-unsafe-read", id.start), (&fr, &en));
+        }
+        let posts: Vec<Operation<'_>> = operations().filter(|one| one.method == "post").collect();
+        if !posts.iter().any(|post| self.takes_key(post)) {
+            return;
+        }
+        let rule = "api-replay-key";
+        collector.looked([rule]);
+        let creates = |post: &&Operation<'_>| {
+            post.node
+                .get("responses")
+                .is_some_and(|all| all.get("201").is_some())
+        };
+        for post in posts
+            .iter()
+            .filter(creates)
+            .filter(|post| !self.takes_key(post))
+        {
+            let fr = format!("post {} crée sans Idempotency-Key", post.path);
+            let en = format!("post {} creates without Idempotency-Key", post.path);
+            self.breach(collector, (rule, post.at), (&fr, &en));
+        }
+    }
+
+    /// Whether a call carries a key that tells a replay from a new one.
+    fn takes_key(self, operation: &Operation<'_>) -> bool {
+        let lists = [
+            operation.item.get("parameters"),
+            operation.node.get("parameters"),
+        ];
+        let parameters = lists.into_iter().flatten().flat_map(Node::items);
+        parameters.into_iter().any(|parameter| {
+            let reference = parameter.get("$ref").and_then(Node::text);
+            let found = reference
+                .and_then(|path| self.follow(path))
+                .unwrap_or(parameter);
+            let name = found.get("name").and_then(Node::text).unwrap_or_default();
+            name.to_ascii_lowercase().contains("idempotency-key")
+        })
+    }
+
     fn information(self, collector: &mut Collector<'_>, rule: &str) {
         let info = self.root.get("info");
         let given = |key: &str| {
@@ -206,22 +264,24 @@ impl Description<'_> {
     }
 
     fn leads(self, reference: &str) -> bool {
-        let Some(pointer) = reference.strip_prefix("#/") else {
-            return true;
-        };
+        !reference.starts_with("#/") || self.follow(reference).is_some()
+    }
+
+    /// What a reference inside the file names.
+    fn follow(&self, reference: &str) -> Option<&Node> {
+        let pointer = reference.strip_prefix("#/")?;
         let steps = pointer.split('/').map(|step| {
             step.replace("~1", "/")
                 .replace("~0", "~")
                 .replace("%7B", "{")
                 .replace("%7D", "}")
         });
-        let end = steps
+        steps
             .into_iter()
             .try_fold(self.root, |node, step| match node.items() {
                 [] => node.get(&step),
                 items => items.get(step.parse::<usize>().ok()?),
-            });
-        end.is_some()
+            })
     }
 
     fn breach(
@@ -241,6 +301,30 @@ impl Description<'_> {
             change: None,
         });
     }
+}
+
+/// One call of an interface.
+struct Operation<'n> {
+    method: &'n str,
+    at: Mark,
+    path: String,
+    /// The path's own node.
+    item: &'n Node,
+    node: &'n Node,
+}
+
+fn operations<'n>(path: &'n Node, item: &'n Node) -> impl Iterator<Item = Operation<'n>> {
+    let name = shown(path.text().unwrap_or_default());
+    item.pairs().iter().filter_map(move |(method, node)| {
+        let word = method.text().filter(|word| METHODS.contains(word))?;
+        Some(Operation {
+            method: word,
+            at: method.start,
+            path: name.clone(),
+            item,
+            node,
+        })
+    })
 }
 
 fn references<'n>(node: &'n Node, depth: usize, found: &mut Vec<(Mark, &'n str)>) {

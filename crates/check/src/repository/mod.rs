@@ -10,9 +10,11 @@ mod fronts;
 mod interfaces;
 mod migrations;
 mod pipelines;
+mod primary;
 mod runbooks;
 pub(crate) mod runtimes;
 mod settings;
+mod silenced;
 
 use pilotis_policy::Text;
 use pilotis_report::Position;
@@ -21,6 +23,7 @@ use crate::collect::{Breach, Collector};
 use crate::tree::{FILE_BYTES_MAX, is_foreign};
 
 pub(crate) use applications::judge as applications;
+pub(crate) use pipelines::is_pipeline;
 
 /// A text file of the tree.
 #[derive(Clone, Copy)]
@@ -50,8 +53,10 @@ pub(crate) fn judge(collector: &mut Collector<'_>) {
         settings::judge(collector, *source);
         pipelines::judge(collector, *source);
         runbooks::judge(collector, *source);
+        silenced::judge(collector, *source);
         fronts::page(collector, *source);
     }
+    primary::judge(collector, &sources);
     interfaces::judge(collector, &sources);
     fronts::judge(collector, &sources);
 }

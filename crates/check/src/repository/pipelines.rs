@@ -22,15 +22,20 @@ static THROWN_AWAY: LazyLock<Regex> = LazyLock::new(|| {
         .expect("a constant, compiled by a test")
 });
 
-pub(super) fn judge(collector: &mut Collector<'_>, source: Source<'_>) {
-    let name = name(source.path);
+/// Whether a path names the pipeline of a forge or of a build server.
+pub(crate) fn is_pipeline(path: &str) -> bool {
+    let name = name(path);
     let gitlab = name.starts_with(".gitlab-ci") && is_yaml(name);
-    let github = source.path.contains(".github/workflows/") && is_yaml(name);
+    let github = path.contains(".github/workflows/") && is_yaml(name);
     let other = matches!(
         name,
         "Jenkinsfile" | "azure-pipelines.yml" | "bitbucket-pipelines.yml"
-    ) || source.path.ends_with(".circleci/config.yml");
-    if !(gitlab || github || other) || THROWN_AWAY.is_match(source.text) {
+    ) || path.ends_with(".circleci/config.yml");
+    gitlab || github || other
+}
+
+pub(super) fn judge(collector: &mut Collector<'_>, source: Source<'_>) {
+    if !is_pipeline(source.path) || THROWN_AWAY.is_match(source.text) {
         return;
     }
     for found in DEPLOYS.captures_iter(source.text) {

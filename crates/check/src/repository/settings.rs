@@ -52,8 +52,9 @@ fn addresses(collector: &mut Collector<'_>, source: Source<'_>) {
             continue;
         };
         let parts = address.as_str().split('.').count();
-        let listens = key.as_str().to_lowercase().contains("bind");
-        if parts != 4 || listens || set_aside(source, address.start(), "source-address") {
+        let name = key.as_str().to_lowercase();
+        let no_peer = name.contains("bind") || name.contains("version");
+        if parts != 4 || no_peer || set_aside(source, address.start(), "source-address") {
             continue;
         }
         let fr =

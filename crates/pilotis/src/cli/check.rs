@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use pilotis_check::{History, Language, Options, Past, Referential, Report, Tree};
+use pilotis_check::{History, Language, Options, Past, Referential, Report, Skipped, Tree};
 use pilotis_report::Level;
 
 use super::{Instance, Outcome};
@@ -241,18 +241,28 @@ fn unusable(error: &anyhow::Error) -> Outcome {
 }
 
 async fn sources(arguments: &Judge) -> Result<Outcome> {
-    let prepared = read::tree(arguments.path()).and_then(|tree| Ok((tree, options(arguments)?)));
-    let (tree, options) = match prepared {
+    let prepared = read::tree(arguments.path()).and_then(|read| Ok((read, options(arguments)?)));
+    let (read::Reading { tree, links, .. }, options) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => return Ok(unusable(&error)),
     };
-    let bare = arguments.target.is_none() && !read::has_sources(&tree);
-    if bare && arguments.environment.is_some() && arguments.project.is_some() {
-        let running_instead = Judge {
-            live: true,
-            ..arguments.clone()
-        };
-        return running(&running_instead).await;
+    if let Some(environment) = &arguments.environment {
+        let bare = arguments.target.is_none() && !read::has_sources(&tree);
+        if bare && arguments.project.is_some() {
+            let running_instead = Judge {
+                live: true,
+                ..arguments.clone()
+            };
+            return running(&running_instead).await;
+        }
+        if bare {
+            eprintln!(
+                "error: there is no chart, Dockerfile or manifest here to judge for {environment}"
+            );
+            eprintln!("hint: name a folder, or give --project to judge what runs in {environment}");
+            return Ok(Outcome::Usage);
+        }
+        read::warn_of_unknown(environment, &tree);
     }
     if arguments.fix {
         return fix(arguments, &tree, &options);
@@ -268,7 +278,16 @@ async fn sources(arguments: &Judge) -> Result<Outcome> {
         base,
     };
     let report = pilotis_check::run_whole(&tree, history, &options);
-    told(arguments, &report.context("the rules cannot be loaded")?)
+    let mut report = report.context("the rules cannot be loaded")?;
+    let reason = match arguments.lang {
+        Tongue::Fr => "lien, non suivi",
+        Tongue::En => "a link, not followed",
+    };
+    report.skipped.extend(links.into_iter().map(|path| Skipped {
+        path,
+        reason: reason.to_owned(),
+    }));
+    told(arguments, &report)
 }
 
 /// Judges an image.
@@ -294,7 +313,7 @@ async fn running(arguments: &Judge) -> Result<Outcome> {
         Err(error) => return Ok(unusable(&error)),
     };
     let client = client::connect(&arguments.instance).await?;
-    let found = match live::read(&client, &namespace).await {
+    let mut found = match live::read(&client, &namespace).await {
         Ok(found) => found,
         Err(error) => {
             eprintln!("error: {namespace} cannot be judged: {error:#}");
@@ -303,6 +322,7 @@ async fn running(arguments: &Judge) -> Result<Outcome> {
         }
     };
     if let Some(project) = &arguments.project {
+        found.add_repositories(&client, project).await?;
         let approvers = decide::approvers(arguments)?;
         options
             .decisions

@@ -1,6 +1,7 @@
-//! The chart commands as a user runs them, beside the real programs where there are any: every
+//! The offline commands as a user runs them, beside the real programs where there are any: every
 //! profile's Helm, helm-unittest, and the readers of LCOV.
 
+mod check;
 mod coverage;
 mod create;
 mod diff;

@@ -158,6 +158,13 @@ fn requirement_text(referential: &Referential, requirement: &Requirement, lang: 
         let letter = plane_letter(rule.plane);
         println!("  ({letter}) {}: {}", rule.id, pick(&rule.title, lang));
     }
+    if let Some(reason) = &requirement.unread {
+        let word = match lang {
+            Tongue::Fr => "non lu",
+            Tongue::En => "not read",
+        };
+        println!("  {word}: {}", pick(reason, lang));
+    }
 }
 
 fn rule_text(rule: &Rule, lang: Tongue) {

@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use base64::Engine as _;
 use pilotis_check::{Built, Layer, LayerError};
 use pilotis_oci::{Descriptor, Digest, Document, Image, Index, Manifest, Reference};
-use pilotis_transfer::{Client, Credential, Endpoint};
+use pilotis_transfer::{Client, Credential, Endpoint, Error, Latitude};
 use serde::Deserialize;
 
 use super::super::Instance;
@@ -64,7 +64,7 @@ pub(super) fn is_image(path: &Path) -> bool {
 /// Whether an argument that is no path on disk names an image of a registry.
 pub(super) fn reference(argument: &Path) -> Option<Reference> {
     let text = argument.to_str()?;
-    let named = text.contains('/') && (text.contains(':') || text.contains('@'));
+    let named = text.contains(':') || text.contains('@');
     named.then(|| text.parse().ok())?
 }
 
@@ -249,7 +249,7 @@ fn saved(pieces: &Pieces) -> Result<(Vec<u8>, Vec<String>)> {
 
 /// Fetches an image of a registry into a temporary folder.
 pub(super) async fn fetch(reference: &Reference, instance: &Instance) -> Result<Opened> {
-    let client = Client::new(endpoint(reference, instance)?)?;
+    let client = client(reference, instance).await?;
     let repository = reference.repository();
     let mut selector = reference.selector();
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
@@ -294,66 +294,68 @@ pub(super) async fn fetch(reference: &Reference, instance: &Instance) -> Result<
     })
 }
 
-/// The registry of a reference: the instance's own by its address, any other by its name. Accounts
-/// are those of `docker login`.
-fn endpoint(reference: &Reference, instance: &Instance) -> Result<Endpoint> {
-    let name = reference.registry().to_owned();
-    let mut endpoint = Endpoint {
-        credential: credential(&name),
-        address: None,
-        ca_pem: None,
+/// A client of the registry of a reference. Accounts are those of `docker login`.
+async fn client(reference: &Reference, instance: &Instance) -> Result<Client> {
+    let name = reference.registry();
+    let (address, ca_pem) = match own(name, instance)? {
+        Some((address, authority)) => (Some(address), Some(authority)),
+        None => (None, None),
+    };
+    let is_own = address.is_some();
+    let endpoint = Endpoint {
+        name: name.to_owned(),
+        address,
+        ca_pem,
         plain: false,
-        name,
+        credential: credential(name),
     };
-    let own = lifecycle::endpoints(&instance.data_dir).and_then(|endpoints| endpoints.registry);
-    let Some(own) = own.filter(|_| endpoint.name == pilotis_kinds::names::REGISTRY_NAME) else {
-        return Ok(endpoint);
+    if is_own {
+        return Ok(Client::new(endpoint)?);
+    }
+    // Others send blobs from elsewhere and give tokens elsewhere, as Docker's own does.
+    let latitude = Latitude {
+        follows_redirects: true,
+        trusts_realm: true,
+        uses_proxy: true,
+        ..Latitude::default()
     };
-    let address = own.trim_start_matches("https://").trim_end_matches('/');
-    endpoint.address = Some(
-        address
-            .parse()
-            .context("the instance's registry has no address")?,
-    );
+    let client = Client::with(endpoint.clone(), &latitude)?;
+    if is_loopback(name) && matches!(client.ping().await, Err(Error::Network { .. })) {
+        let plain = Endpoint {
+            plain: true,
+            ..endpoint
+        };
+        return Ok(Client::with(plain, &latitude)?);
+    }
+    Ok(client)
+}
+
+/// Whether a registry listens on this machine alone, where container tools do without TLS.
+fn is_loopback(registry: &str) -> bool {
+    let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
+    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}
+
+/// Where the instance's own registry listens and whom to trust, when this is its name.
+fn own(name: &str, instance: &Instance) -> Result<Option<(SocketAddr, String)>> {
+    let found = lifecycle::endpoints(&instance.data_dir).and_then(|endpoints| endpoints.registry);
+    let Some(url) = found.filter(|_| name == pilotis_kinds::names::REGISTRY_NAME) else {
+        return Ok(None);
+    };
+    let address = url.trim_start_matches("https://").trim_end_matches('/');
+    let address = address
+        .parse()
+        .context("the instance's registry has no address")?;
     let authority = instance.data_dir.join("ca.crt");
-    endpoint.ca_pem = Some(
-        std::fs::read_to_string(&authority)
-            .with_context(|| format!("cannot read {}", authority.display()))?,
-    );
-    Ok(endpoint)
+    let authority = std::fs::read_to_string(&authority)
+        .with_context(|| format!("cannot read {}", authority.display()))?;
+    Ok(Some((address, authority)))
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Accounts {
-    auths: BTreeMap<String, Account>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Account {
-    auth: String,
-}
-
-/// What `docker login` keeps for a registry; nobody when it keeps nothing.
+/// What `docker login` keeps for a registry, itself or by a program; nobody when it keeps nothing.
 fn credential(registry: &str) -> Credential {
     let home = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
     let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".docker")));
-    let text = home.and_then(|home| std::fs::read_to_string(home.join("config.json")).ok());
-    let accounts: Accounts = text
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default();
-    let engine = base64::engine::general_purpose::STANDARD;
-    let decoded = accounts
-        .auths
-        .get(registry)
-        .and_then(|account| engine.decode(&account.auth).ok());
-    let pair = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-    match pair.as_deref().and_then(|pair| pair.split_once(':')) {
-        Some((user, password)) => Credential::Basic {
-            user: user.to_owned(),
-            password: password.to_owned(),
-        },
-        None => Credential::Anonymous,
-    }
+    let file = home.map(|home| home.join("config.json"));
+    pilotis_chart_repository::stored(&file, registry)
 }

@@ -9,7 +9,7 @@ use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 use pilotis_check::decisions::{Approver, Decision};
-use pilotis_kinds::names::SYSTEM_NAMESPACE;
+use pilotis_kinds::names::{GROUP, SYSTEM_NAMESPACE, VERSION};
 use serde_json::Value;
 
 use crate::platform::decisions;
@@ -17,7 +17,7 @@ use crate::platform::decisions;
 /// Most objects of one kind read.
 const OBJECTS_MAX: u32 = 5_000;
 /// Kinds read in a namespace: group, version, kind, plural.
-const KINDS: [(&str, &str, &str, &str); 20] = [
+const KINDS: [(&str, &str, &str, &str); 21] = [
     ("", "v1", "Pod", "pods"),
     ("", "v1", "Service", "services"),
     ("", "v1", "ConfigMap", "configmaps"),
@@ -73,6 +73,12 @@ const KINDS: [(&str, &str, &str, &str); 20] = [
         "ScheduledBackup",
         "scheduledbackups",
     ),
+    (
+        "aquasecurity.github.io",
+        "v1alpha1",
+        "VulnerabilityReport",
+        "vulnerabilityreports",
+    ),
 ];
 
 /// A namespace as it is.
@@ -86,17 +92,17 @@ pub(super) struct Namespace {
 pub(super) async fn read(client: &Client, namespace: &str) -> Result<Namespace> {
     let namespaces: Api<DynamicObject> =
         Api::all_with(client.clone(), &known("Namespace", "namespaces"));
+    let mut found = Namespace {
+        objects: Vec::new(),
+        unread: Vec::new(),
+    };
     match namespaces.get_opt(namespace).await {
-        Ok(Some(_)) => {}
+        Ok(Some(own)) => found.keep(own, ("v1", "Namespace"))?,
         // Whoever may not look at namespaces may still read what is in one.
         Err(kube::Error::Api(status)) if status.code == 403 => {}
         Ok(None) => bail!("there is no namespace {namespace}"),
         Err(error) => return Err(error).context("cannot read namespaces"),
     }
-    let mut found = Namespace {
-        objects: Vec::new(),
-        unread: Vec::new(),
-    };
     for (group, version, kind, plural) in KINDS {
         let kind_name = GroupVersionKind::gvk(group, version, kind);
         let resource = ApiResource::from_gvk_with_plural(&kind_name, plural);
@@ -131,12 +137,27 @@ impl Namespace {
             Err(error) => return Err(error).with_context(|| format!("cannot list {kind}")),
         };
         for object in list.items {
-            let mut value = serde_json::to_value(object)?;
-            value["apiVersion"] = resource.api_version.clone().into();
-            value["kind"] = kind.into();
-            self.objects.push(value);
+            self.keep(object, (&resource.api_version, kind))?;
         }
         Ok(())
+    }
+
+    fn keep(&mut self, object: DynamicObject, (version, kind): (&str, &str)) -> Result<()> {
+        let mut value = serde_json::to_value(object)?;
+        value["apiVersion"] = version.into();
+        value["kind"] = kind.into();
+        self.objects.push(value);
+        Ok(())
+    }
+
+    /// Adds the repositories of the project, which live beside its environments.
+    pub(super) async fn add_repositories(&mut self, client: &Client, project: &str) -> Result<()> {
+        let own = &pilotis_kinds::pilotis::REPOSITORY;
+        let group = GroupVersionKind::gvk(GROUP, VERSION, own.kind);
+        let resource = ApiResource::from_gvk_with_plural(&group, own.plural);
+        let namespace = format!("project-{project}");
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &resource);
+        self.list(&api, (&resource, own.kind)).await
     }
 }
 

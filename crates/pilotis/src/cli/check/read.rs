@@ -1,5 +1,6 @@
 //! What `pilotis check` reads: a tree within limits, its history, further rules.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -16,20 +17,31 @@ const FILES_MAX: usize = 50_000;
 const DEPTH_MAX: usize = 64;
 /// Bytes of all files together.
 const TREE_BYTES_MAX: usize = 1 << 30;
+/// Most links named.
+const LINKS_TOLD_MAX: usize = 20;
 /// Most paths of one commit listed.
 const PATHS_MAX: usize = 5_000;
 /// Largest file of rules.
 const RULES_BYTES_MAX: u64 = 4 << 20;
 
+/// What was read of a folder.
+#[derive(Default)]
+pub(super) struct Reading {
+    pub(super) tree: Tree,
+    /// Links that were not followed, the first of them.
+    pub(super) links: Vec<String>,
+    /// Bytes of all files within the limit.
+    bytes: usize,
+}
+
 /// The files of a folder, one file, or the files of a chart archive.
-pub(super) fn tree(path: &Path) -> Result<Tree> {
-    let mut tree = Tree::new();
+pub(super) fn tree(path: &Path) -> Result<Reading> {
+    let mut reading = Reading::default();
     let kind =
         std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
     if kind.is_dir() {
-        let mut bytes = 0;
-        walk((path, path), 0, &mut tree, &mut bytes)?;
-        return Ok(tree);
+        reading.walk((path, path), 0)?;
+        return Ok(reading);
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if name.ends_with(".tgz") || name.ends_with(".tar.gz") {
@@ -37,47 +49,45 @@ pub(super) fn tree(path: &Path) -> Result<Tree> {
         let files = pilotis_chart::unpack(&packed)
             .map_err(|error| anyhow::anyhow!("{}", error.diagnostic().message))
             .with_context(|| format!("cannot unpack {}", path.display()))?;
-        return Ok(files
-            .into_iter()
-            .map(|file| (file.path, file.data.into()))
-            .collect());
+        let files = files.into_iter().map(|file| (file.path, file.data.into()));
+        reading.tree = files.collect();
+        return Ok(reading);
     }
-    tree.insert(name.into_owned(), contents(path)?);
-    Ok(tree)
+    reading.tree.insert(name.into_owned(), contents(path)?);
+    Ok(reading)
 }
 
-/// Reads regular files only: a link may leave the tree or loop, and Git keeps it as text.
-fn walk(
-    (root, folder): (&Path, &Path),
-    depth: usize,
-    tree: &mut Tree,
-    bytes: &mut usize,
-) -> Result<()> {
-    if depth > DEPTH_MAX {
-        return Ok(());
-    }
-    let entries =
-        std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    for entry in entries {
-        let entry = entry?;
-        let path = entry.path();
-        let kind = entry.file_type()?;
-        let name = entry.file_name();
-        if kind.is_dir() && name != ".git" && name != "target" && name != "node_modules" {
-            walk((root, &path), depth + 1, tree, bytes)?;
-        } else if kind.is_file() {
-            let relative = path.strip_prefix(root).unwrap_or(&path).to_string_lossy();
-            let read = contents(&path)?;
-            if read.len() <= FILE_BYTES_MAX {
-                *bytes += read.len();
-            }
-            if tree.len() >= FILES_MAX || *bytes > TREE_BYTES_MAX {
-                bail!("more than {FILES_MAX} files or 1 GiB in {}", root.display());
-            }
-            tree.insert(relative.into_owned(), read);
+impl Reading {
+    /// Reads regular files only: a link may leave the tree or loop, and Git keeps it as text.
+    fn walk(&mut self, (root, folder): (&Path, &Path), depth: usize) -> Result<()> {
+        if depth > DEPTH_MAX {
+            return Ok(());
         }
+        let entries = std::fs::read_dir(folder)
+            .with_context(|| format!("cannot read {}", folder.display()))?;
+        for entry in entries {
+            let entry = entry?;
+            let path = entry.path();
+            let kind = entry.file_type()?;
+            let name = entry.file_name();
+            let relative = || path.strip_prefix(root).unwrap_or(&path).to_string_lossy();
+            if kind.is_dir() && name != ".git" && name != "target" && name != "node_modules" {
+                self.walk((root, &path), depth + 1)?;
+            } else if kind.is_file() {
+                let read = contents(&path)?;
+                if read.len() <= FILE_BYTES_MAX {
+                    self.bytes += read.len();
+                }
+                if self.tree.len() >= FILES_MAX || self.bytes > TREE_BYTES_MAX {
+                    bail!("more than {FILES_MAX} files or 1 GiB in {}", root.display());
+                }
+                self.tree.insert(relative().into_owned(), read);
+            } else if kind.is_symlink() && self.links.len() < LINKS_TOLD_MAX {
+                self.links.push(relative().into_owned());
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// The file's bytes, at most one more than the engine reads, so that it sees the file is too large.
@@ -99,8 +109,18 @@ fn contents(path: &Path) -> Result<Vec<u8>> {
 pub(super) fn history(arguments: &Judge) -> Versions {
     let nothing: Versions = Box::new(std::iter::empty());
     let directory = arguments.path().join(".git");
-    if arguments.no_history || !directory.is_dir() {
+    if arguments.no_history {
         return nothing;
+    }
+    if directory.is_file() {
+        // It names a folder elsewhere, which a judged tree has no say in.
+        eprintln!("warning: the history is not judged: .git is a file, of a worktree or submodule");
+    }
+    if !directory.is_dir() {
+        return nothing;
+    }
+    if directory.join("shallow").is_file() {
+        eprintln!("warning: the history is judged in part: the clone is shallow");
     }
     let versions = || {
         let repository = Repository::open(&directory)?;
@@ -173,13 +193,38 @@ pub(super) fn base(arguments: &Judge, options: &Options) -> Result<Option<Base>>
     Ok(Some(Base { name, report }))
 }
 
-/// Whether a folder holds anything the rules read.
+/// Whether a folder holds anything an environment gets.
 pub(super) fn has_sources(tree: &Tree) -> bool {
     let named = |path: &String| {
         let name = path.rsplit('/').next().unwrap_or_default();
         name == "Chart.yaml" || name.contains("Dockerfile") || name == "Containerfile"
     };
-    tree.keys().any(named)
+    let object = |(path, bytes): (&String, &Vec<u8>)| {
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        let has = |key: &str| text.lines().any(|line| line.starts_with(key));
+        let yaml = path.ends_with(".yaml") || path.ends_with(".yml");
+        yaml && has("apiVersion:") && has("kind:")
+    };
+    tree.keys().any(named) || tree.iter().any(object)
+}
+
+/// Says when charts have values for environments and none for the one asked for: its name may be
+/// mistyped, or it gets the chart's own values.
+pub(super) fn warn_of_unknown(environment: &str, tree: &Tree) {
+    let charts = tree.keys().filter_map(|path| {
+        let folder = path.strip_suffix("Chart.yaml")?;
+        Some(folder.trim_end_matches('/'))
+    });
+    let known: BTreeSet<String> = charts
+        .flat_map(|chart| pilotis_check::environments(tree, chart))
+        .collect();
+    if !known.is_empty() && !known.contains(environment) {
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        eprintln!(
+            "warning: no chart has values for {environment}, its own are judged; there are some for {}",
+            known.join(", ")
+        );
+    }
 }
 
 /// Rules of files: lists of ours, or ValidatingAdmissionPolicy objects.
