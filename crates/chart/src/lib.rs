@@ -40,6 +40,7 @@ mod render;
 mod scaffold;
 mod schema;
 mod search;
+mod separators;
 mod set;
 pub mod testing;
 pub mod usage;

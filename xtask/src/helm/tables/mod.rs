@@ -1,4 +1,4 @@
-//! `cargo xtask helm tables`: the tables of upstream's own tests, asked of the real Helm and of ours.
+//! `cargo xtask helm tables`: the tables of upstream's own tests, asked of Helm and of ours.
 //!
 //! The tests of text/template, Sprig, the semantic version library, go-yaml and Helm itself hold
 //! thousands of rows. They are read where Go keeps them when the command runs, by `rows.go`; each
