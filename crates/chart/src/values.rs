@@ -235,6 +235,9 @@ pub(crate) fn read(text: &str, first_only: bool) -> Result<(Map<String, Json>, V
         let (line, piece) =
             piece.map_err(|error| Error::new(format!("error reading yaml document: {error}")))?;
         let fail = |error: pilotis_yaml::Error| unreadable(&error, line);
+        // Whatever cuts a file into pieces ends every line.
+        let ended = (!first_only && !piece.ends_with('\n')).then(|| format!("{piece}\n"));
+        let piece = ended.as_deref().unwrap_or(piece);
         let Some(node) = piece_root(piece, line).map_err(fail)? else {
             continue;
         };

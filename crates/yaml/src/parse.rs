@@ -117,10 +117,10 @@ impl<'a> Reader<'a> {
     }
 
     fn next(&mut self) -> Result<Event, Error> {
-        let lines_max = self.unended.map(|text| text.matches('\n').count() as u64);
+        let unended = self.unended;
         self.parser
             .parse()
-            .map_err(|error| failure(&error, lines_max))
+            .map_err(|error| failure(&error, unended))
     }
 
     fn node(&mut self, event: Event, depth: usize) -> Result<Node, Error> {
@@ -286,13 +286,13 @@ fn mark(mark: libyaml_safer::Mark) -> Mark {
     }
 }
 
-/// The text go-yaml makes of a libyaml error, with its own way of counting lines; the scanner's are
-/// not beyond the last one of the text as it was given.
-fn failure(error: &libyaml_safer::Error, lines_max: Option<u64>) -> Error {
+/// The text go-yaml makes of a libyaml error, with its own way of counting lines. A quoted scalar
+/// that has no end ends with the text, without the line feed that was added to it.
+fn failure(error: &libyaml_safer::Error, unended: Option<&str>) -> Error {
     let zero = libyaml_safer::Mark::default();
     let mut problem = error.problem_mark().unwrap_or(zero);
-    if error.kind() == ErrorKind::Scanner {
-        problem.line = problem.line.min(lines_max.unwrap_or(u64::MAX));
+    if let (Some(text), "found unexpected end of stream") = (unended, error.problem()) {
+        problem.line = problem.line.min(text.matches('\n').count() as u64);
     }
     let context = error.context_mark().unwrap_or(zero);
     let line = match (problem.line, error.kind()) {

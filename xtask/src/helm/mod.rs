@@ -8,6 +8,7 @@
 mod chart_list;
 mod charts;
 mod emitter;
+mod goldens;
 mod program;
 mod tables;
 mod values;
@@ -56,11 +57,12 @@ pub fn main(arguments: &[String]) -> Result<()> {
         ["lock", folder] => chart_list::write(folder.as_ref(), &charts::named(folder.as_ref())?),
         ["charts", folder, rest @ ..] => charts::compare(folder.as_ref(), rest),
         ["lint", folder, rest @ ..] => charts::lint(folder.as_ref(), rest),
+        ["goldens", folder] => goldens::compare(folder.as_ref()),
         ["argocd"] => argocd(),
         _ => bail!(
             "usage: cargo xtask helm judges | vectors | sample [SEED] | emitter [COUNT] | \
              tables [NAME] | lock FOLDER | charts FOLDER [FILTER] [VERSION] | \
-             lint FOLDER [FILTER] [VERSION] | argocd"
+             lint FOLDER [FILTER] [VERSION] | goldens FOLDER | argocd"
         ),
     }
 }

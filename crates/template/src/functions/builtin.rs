@@ -133,16 +133,16 @@ fn same(a: &Value, b: &Value) -> Result<bool, Error> {
         (a, b) if a.is_nil() || b.is_nil() => a.is_nil() && b.is_nil(),
         (Value::Object(a), Value::Object(b)) => std::rc::Rc::ptr_eq(a, b),
         (a, b) if a.kind() != b.kind() => {
-            let shown = |v: &Value| {
-                let shown = format::sprintf(b"%s", std::slice::from_ref(v));
+            let shown = |verb: &[u8], v: &Value| {
+                let shown = format::sprintf(verb, std::slice::from_ref(v));
                 String::from_utf8_lossy(&shown).into_owned()
             };
             let text = format!(
                 "non-comparable types {}: {}, {}: {}",
-                shown(a),
+                shown(b"%s", a),
                 a.type_name(),
                 b.type_name(),
-                shown(b)
+                shown(b"%v", b)
             );
             return Err(text.into());
         }

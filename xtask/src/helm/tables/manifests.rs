@@ -134,7 +134,11 @@ pub fn ignore(rows: &mut Rows, records: &[Record], folder: &Path) -> Result<()> 
     Ok(())
 }
 
-fn walk(folder: &Path, prefix: &str, files: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
+/// Every file below a folder in the order of their names, with its path.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn walk(folder: &Path, prefix: &str, files: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
     let mut entries = fs::read_dir(folder)?.collect::<std::io::Result<Vec<_>>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {

@@ -28,6 +28,9 @@ use super::program::Program;
 use crate::run::{output, target_dir};
 use ask::Rows;
 
+pub use go::read;
+pub use manifests::walk;
+
 /// Modules that hold tables, at the versions the judge is built with.
 const MODULES: [&str; 5] = [
     "github.com/Masterminds/sprig/v3",
@@ -59,7 +62,7 @@ pub fn main(only: &str) -> Result<()> {
 }
 
 fn all() -> Result<Rows> {
-    let helm = module(&format!("helm.sh/helm/v4@v{}", VERSIONS[0]))?;
+    let helm = helm_source()?;
     let versions = required(&fs::read_to_string(helm.join("go.mod"))?);
     let place = |name: &str| -> Result<PathBuf> {
         let version = versions
@@ -86,6 +89,14 @@ fn all() -> Result<Rows> {
         yaml::rows(&mut rows, &go::read(&place(name)?)?, &mut seen);
     }
     Ok(rows)
+}
+
+/// The source of the judge.
+///
+/// # Errors
+/// When Go is missing or cannot fetch it.
+pub fn helm_source() -> Result<PathBuf> {
+    module(&format!("helm.sh/helm/v4@v{}", VERSIONS[0]))
 }
 
 /// The folder of a module, fetched when it is not there.
