@@ -32,6 +32,9 @@ const HEADLAMP_VERSIONS: [&str; 3] = [
     "ghcr.io/headlamp-k8s/headlamp:v",
 ];
 
+/// What an object of the chart itself says of where it comes from.
+const DATADOG_SOURCE: &str = "# Source: datadog/templates/";
+
 /// Keys DataDog's comparison leaves out, besides those that begin with `checksum`.
 const DATADOG_IGNORED: [&str; 6] = [
     "helm.sh/chart",
@@ -70,6 +73,8 @@ struct Count {
     by_helm: usize,
     by_ours: usize,
     same: usize,
+    /// Goldens Helm does not make either, by the chart whose examples they are or their name.
+    missed: BTreeMap<String, usize>,
 }
 
 impl Count {
@@ -79,6 +84,10 @@ impl Count {
         self.by_helm += usize::from(golden == helm);
         self.by_ours += usize::from(golden == ours);
         self.same += usize::from(helm == ours);
+        if golden != helm {
+            let (folder, _) = name.rsplit_once("/examples/").unwrap_or((name, ""));
+            *self.missed.entry(folder.to_owned()).or_default() += 1;
+        }
         if helm != ours {
             println!("  other than Helm: {name}");
         }
@@ -89,6 +98,9 @@ impl Count {
             "{what}: {} goldens, Helm makes {} of them, ours {}; ours as Helm's {}",
             self.files, self.by_helm, self.by_ours, self.same
         );
+        for (name, count) in &self.missed {
+            println!("  {count} by neither: {name}");
+        }
     }
 }
 
@@ -116,8 +128,10 @@ pub fn compare(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The commands `template` and `lint` of Helm's tests. Its test build says Kubernetes 1.20, so some
-/// outputs name another version than the program does.
+/// What Helm's test build takes for the Kubernetes version.
+const TEST_KUBERNETES: [&str; 2] = ["--kube-version", "1.20.0"];
+
+/// The commands `template` and `lint` of Helm's tests.
 fn helm(judged: &Judged) -> Result<Count> {
     let folder = tables::helm_source()?.join("pkg/cmd");
     let mut count = Count::default();
@@ -127,10 +141,13 @@ fn helm(judged: &Judged) -> Result<Count> {
             let (Some(words), golden) = (row.text_of("cmd"), row.text_of("golden")) else {
                 continue;
             };
-            let words = shell_words(words);
+            let mut words = shell_words(words);
             let is_wanted = matches!(words.first().map(String::as_str), Some("template" | "lint"));
             if !is_wanted || !asked.insert(words.clone()) {
                 continue;
+            }
+            if !words.iter().any(|word| word == "--kube-version") {
+                words.extend(TEST_KUBERNETES.map(str::to_owned));
             }
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             let (helm, ours) = (
@@ -247,7 +264,10 @@ fn example_files(
             "--output-dir",
             &shown,
         ];
-        program.run(chart, &words)?;
+        let ran = program.run(chart, &words)?;
+        if !ran.ok() {
+            println!("  {}: {}", example.display(), ran.stderr.trim_end());
+        }
     }
     let files = read_files(&out)?.into_iter().map(|(path, text)| {
         let path = path.strip_prefix(chart_name).unwrap_or(&path).to_owned();
@@ -310,7 +330,8 @@ fn without_versions(text: &str) -> String {
     lines.join("\n")
 }
 
-/// DataDog's baselines, compared as YAML.
+/// DataDog's baselines, compared as YAML; objects of subcharts are left out, since the subcharts
+/// that lie below the folder are other versions than those of the baselines.
 fn datadog(judged: &Judged, folder: &Path, charts: &Charts) -> Result<Count> {
     let mut count = Count::default();
     let baseline = folder.join(DATADOG).join("test/datadog/baseline");
@@ -330,23 +351,35 @@ fn datadog(judged: &Judged, folder: &Path, charts: &Charts) -> Result<Count> {
             "--values",
             &values,
         ];
-        let made = |program: &Program| -> Result<Vec<String>> {
+        let made = |program: &Program| -> Result<Objects> {
             let ran = program.run(chart, &words)?;
-            Ok(objects(&String::from_utf8_lossy(&ran.stdout)))
+            let text = String::from_utf8_lossy(&ran.stdout);
+            let own = text
+                .split("\n---\n")
+                .filter(|text| text.contains(DATADOG_SOURCE));
+            Ok(objects(&own.collect::<Vec<_>>().join("\n---\n")))
         };
         let (helm, ours) = (made(&judged.helm)?, made(&judged.ours)?);
-        count.add(&name, &objects(&golden), &helm, &ours);
+        let mut golden = objects(&golden);
+        golden.retain(|key, _| helm.contains_key(key));
+        count.add(&name, &golden, &helm, &ours);
     }
     Ok(count)
 }
 
-/// The documents of a text as JSON without the keys left out, sorted.
-fn objects(text: &str) -> Vec<String> {
-    let mut values = pilotis_yaml::read_json(text).unwrap_or_default();
-    values.iter_mut().for_each(filter);
-    let mut texts: Vec<String> = values.iter().map(Value::to_string).collect();
-    texts.sort();
-    texts
+/// Objects by kind and name, without the keys left out.
+type Objects = BTreeMap<String, Value>;
+
+fn objects(text: &str) -> Objects {
+    let values = pilotis_yaml::read_json(text).unwrap_or_default();
+    let object = |mut value: Value| {
+        filter(&mut value);
+        (
+            format!("{} {}", value["kind"], value["metadata"]["name"]),
+            value,
+        )
+    };
+    values.into_iter().map(object).collect()
 }
 
 fn filter(value: &mut Value) {
