@@ -55,7 +55,8 @@ impl Rules {
             || self.ignores(path, false)
     }
 
-    fn ignores(&self, path: &str, is_directory: bool) -> bool {
+    /// Whether a path itself is ignored.
+    pub(crate) fn ignores(&self, path: &str, is_directory: bool) -> bool {
         for rule in &self.rules {
             let name = if rule.whole_path {
                 path

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use pilotis_template::{List, ListKind, Map, MapKind, Method, Object, Value};
+use pilotis_template::{List, Map, MapKind, Method, Object, Value};
 use pilotis_yaml::{Flavour, emit};
 use serde_json::Value as Json;
 
@@ -25,8 +25,9 @@ impl Files {
         Self(Rc::new(pairs.collect()))
     }
 
-    fn get(&self, path: &str) -> &[u8] {
-        self.0.get(path).map_or(&[], |data| data)
+    fn get(&self, path: &str) -> &Bytes {
+        static NOTHING: Bytes = Bytes::new();
+        self.0.get(path).unwrap_or(&NOTHING)
     }
 
     fn glob(&self, pattern: &str) -> Self {
@@ -63,15 +64,8 @@ impl Files {
     }
 }
 
-fn bytes(data: &[u8]) -> Value {
-    Value::List(List {
-        kind: ListKind::Bytes,
-        items: Rc::new(
-            data.iter()
-                .map(|byte| Value::Int(i64::from(*byte)))
-                .collect(),
-        ),
-    })
+fn bytes(data: &Bytes) -> Value {
+    Value::List(List::of_bytes(data.clone()))
 }
 
 impl Object for Files {

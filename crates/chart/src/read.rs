@@ -1,74 +1,101 @@
 //! Reads a chart directory from disk: the only I/O of this crate, kept to one small function.
 
+use std::io::Read;
 use std::path::Path;
 
 use crate::archive::{ARCHIVE_BYTES_MAX, FILE_BYTES_MAX};
 use crate::errors::Error;
+use crate::ignore::Rules;
 use crate::load::File;
 
 /// Deepest nesting of directories, links included.
 const DEPTH_MAX: u32 = 40;
 
-/// Every file below a directory, for [`crate::Chart::load`]. Symbolic links are followed, as Helm
-/// does.
+/// Every file below a directory that its `.helmignore` leaves, for [`crate::Chart::load`]. Symbolic
+/// links are followed, as Helm does.
 ///
 /// # Errors
 /// A file that cannot be read, that is no regular file, or a limit reached.
 pub fn read_dir(root: &Path) -> Result<Vec<File>, Error> {
-    let mut files = Vec::new();
-    let mut total = 0;
-    walk(root, "", 0, &mut files, &mut total)?;
-    Ok(files)
+    let rules = std::fs::read(root.join(".helmignore")).unwrap_or_default();
+    let mut walk = Walk {
+        rules: Rules::parse(&String::from_utf8_lossy(&rules))?,
+        files: Vec::new(),
+        total: 0,
+    };
+    walk.directory(root, "", 0)?;
+    Ok(walk.files)
 }
 
-fn walk(
-    directory: &Path,
-    prefix: &str,
-    depth: u32,
-    files: &mut Vec<File>,
-    total: &mut usize,
-) -> Result<(), Error> {
-    let broken = |path: &Path, error: std::io::Error| {
-        Error::new(format!("cannot read {}: {error}", path.display()))
-    };
-    if depth > DEPTH_MAX {
-        return Err(Error::new(format!(
-            "directories are nested deeper than {DEPTH_MAX}"
-        )));
-    }
-    let entries = std::fs::read_dir(directory).map_err(|error| broken(directory, error))?;
-    let mut names = Vec::new();
-    for entry in entries {
-        names.push(entry.map_err(|error| broken(directory, error))?.file_name());
-    }
-    names.sort();
-    for name in names {
-        let path = directory.join(&name);
-        let below = format!("{prefix}{}", name.to_string_lossy());
-        let kind = match std::fs::metadata(&path) {
-            Ok(kind) => kind,
-            Err(error) if path.is_symlink() => return Err(broken_link(&path, &error)),
-            Err(error) => return Err(broken(&path, error)),
-        };
-        if kind.is_dir() {
-            walk(&path, &format!("{below}/"), depth + 1, files, total)?;
-            continue;
+struct Walk {
+    rules: Rules,
+    files: Vec<File>,
+    /// Bytes read.
+    total: u64,
+}
+
+impl Walk {
+    fn directory(&mut self, directory: &Path, prefix: &str, depth: u32) -> Result<(), Error> {
+        if depth > DEPTH_MAX {
+            return Err(Error::new(format!(
+                "directories are nested deeper than {DEPTH_MAX}"
+            )));
         }
-        if !kind.is_file() {
-            let message =
-                format!("cannot load irregular file {below} as it has file mode type bits set");
-            return Err(Error::new(message));
+        let entries = std::fs::read_dir(directory).map_err(|error| broken(directory, &error))?;
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|error| broken(directory, &error))?;
+            let kind = entry
+                .file_type()
+                .map_err(|error| broken(directory, &error))?;
+            found.push((entry.file_name(), kind));
         }
-        *total += usize::try_from(kind.len()).unwrap_or(usize::MAX);
-        if kind.len() > FILE_BYTES_MAX as u64 || *total > ARCHIVE_BYTES_MAX {
+        found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for (name, kind) in found {
+            let path = directory.join(&name);
+            let below = format!("{prefix}{}", name.to_string_lossy());
+            let kind = match kind.is_symlink() {
+                true => std::fs::metadata(&path)
+                    .map_err(|error| broken_link(&path, &error))?
+                    .file_type(),
+                false => kind,
+            };
+            if self.rules.ignores(&below, kind.is_dir()) {
+                continue;
+            }
+            if kind.is_dir() {
+                self.directory(&path, &format!("{below}/"), depth + 1)?;
+            } else if kind.is_file() {
+                self.file(&path, below)?;
+            } else {
+                return Err(Error::new(format!(
+                    "cannot load irregular file {below} as it has file mode type bits set"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: &Path, below: String) -> Result<(), Error> {
+        let mut file = std::fs::File::open(path).map_err(|error| broken(path, &error))?;
+        let kind = file.metadata().map_err(|error| broken(path, &error))?;
+        self.total += kind.len();
+        if kind.len() > FILE_BYTES_MAX as u64 || self.total > ARCHIVE_BYTES_MAX as u64 {
             return Err(Error::new(format!(
                 "chart file {below:?} is larger than the maximum file size {FILE_BYTES_MAX}"
             )));
         }
-        let data = std::fs::read(&path).map_err(|error| broken(&path, error))?;
-        files.push(File::new(below, data));
+        // One read, since the length is known.
+        let mut data = vec![0; usize::try_from(kind.len()).unwrap_or(0)];
+        file.read_exact(&mut data)
+            .map_err(|error| broken(path, &error))?;
+        self.files.push(File::new(below, data));
+        Ok(())
     }
-    Ok(())
+}
+
+fn broken(path: &Path, error: &std::io::Error) -> Error {
+    Error::new(format!("cannot read {}: {error}", path.display()))
 }
 
 /// A link that leads nowhere, named with the first part of its path that is missing.

@@ -84,16 +84,16 @@ fn run(command: Command) -> Result<Outcome> {
     match command {
         Command::Up(arguments) => platform::up(&arguments),
         Command::Serve(arguments) => platform::serve::serve(&arguments),
-        Command::Chart(command) => cli::chart::run(command),
+        Command::Chart(command) => cli::chart::run(command.into_inner()),
         Command::Helm(command) => cli::chart::helm::run(&command),
         Command::Down(arguments) => down(&arguments),
         Command::Status(arguments) => lifecycle::status(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Check(arguments) => block_on(async move { cli::check::run(&arguments).await }),
-        Command::Project(command) => block_on(cli::project::project(command)),
-        Command::Repository(command) => block_on(cli::project::repository(command)),
-        Command::Login(arguments) => block_on(cli::access::login(arguments)),
-        Command::Deliver(command) => block_on(cli::deliver::run(command)),
+        Command::Project(command) => block_on(cli::project::project(command.into_inner())),
+        Command::Repository(command) => block_on(cli::project::repository(command.into_inner())),
+        Command::Login(arguments) => block_on(cli::access::login(arguments.into_inner())),
+        Command::Deliver(command) => block_on(cli::deliver::run(command.into_inner())),
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use crate::format;
 use crate::value::{ListKind, Map, MapKind, Value};
 use pilotis_yaml::number;
 
@@ -92,12 +91,12 @@ fn to_json(value: &Value, broken: char, depth: u32) -> Result<Json, String> {
         Value::String(text) => Json::String(text.with_broken(broken).into_owned()),
         Value::List(list) if list.kind == ListKind::Bytes => {
             use base64::Engine as _;
-            let bytes = format::bytes_of(list);
+            let bytes = list.bytes();
             Json::String(base64::engine::general_purpose::STANDARD.encode(bytes))
         }
         Value::List(list) => {
             let items: Result<Vec<Json>, String> = list
-                .items
+                .items()
                 .iter()
                 .map(|item| to_json(item, broken, depth + 1))
                 .collect();

@@ -410,7 +410,7 @@ impl Operand {
     }
 
     /// What a member of this value was read from, when this value itself was read from one place.
-    fn member(&self, step: &str) -> Option<Arc<[Read]>> {
+    fn member(&self, step: impl std::fmt::Display) -> Option<Arc<[Read]>> {
         let [(path, key)] = self.reads.as_deref()? else {
             return None;
         };
@@ -698,16 +698,16 @@ impl<'t> Frame<'_, '_, 't> {
                 Ok(*count > 0)
             }
             Value::List(list) => {
-                for (index, item) in list.items.iter().enumerate() {
+                for (index, item) in list.items().iter().enumerate() {
                     let index = i64::try_from(index).unwrap_or(i64::MAX);
                     let mut item = Operand::boxed(item.clone(), list.kind.boxes());
-                    item.reads = over.member(&format!("[{index}]"));
+                    item.reads = over.member(format_args!("[{index}]"));
                     let key = Operand::of(Value::Int(index));
                     if self.iterate(branch, key, item, inner)? == Flow::Break {
                         break;
                     }
                 }
-                Ok(!list.items.is_empty())
+                Ok(!list.is_empty())
             }
             Value::Map(map) => {
                 let boxed = !map.kind().holds_strings();
@@ -715,7 +715,7 @@ impl<'t> Frame<'_, '_, 't> {
                 let any = !entries.is_empty();
                 for (key, item) in entries {
                     let mut item = Operand::boxed(item, boxed);
-                    item.reads = over.member(&format!(".{}", String::from_utf8_lossy(key.bytes())));
+                    item.reads = over.member(format_args!(".{}", key.lossy()));
                     let key = Operand::of(Value::String(key));
                     if self.iterate(branch, key, item, inner)? == Flow::Break {
                         break;

@@ -309,7 +309,7 @@ fn write_v(out: &mut Vec<u8>, value: &Value, flags: Flags, depth: u32) {
 
 fn write_list(out: &mut Vec<u8>, list: &List, verb: char, flags: Flags, depth: u32) {
     if list.kind == ListKind::Bytes && "sqxX".contains(verb) {
-        let bytes = bytes_of(list);
+        let bytes = list.bytes();
         return write_text(out, &Value::Nil, &bytes, verb, flags);
     }
     let (open, separator, close) = if flags.sharp_v {
@@ -322,7 +322,7 @@ fn write_list(out: &mut Vec<u8>, list: &List, verb: char, flags: Flags, depth: u
         ("[".to_string(), " ", "]")
     };
     out.extend_from_slice(open.as_bytes());
-    for (index, item) in list.items.iter().enumerate() {
+    for (index, item) in list.items().iter().enumerate() {
         if index > 0 {
             out.extend_from_slice(separator.as_bytes());
         }
@@ -368,15 +368,6 @@ fn write_item(out: &mut Vec<u8>, item: &Value, verb: char, flags: Flags, depth: 
     } else {
         write_verb(out, item, verb, flags, depth + 1);
     }
-}
-
-/// The bytes of a `[]uint8`.
-pub(crate) fn bytes_of(list: &List) -> Vec<u8> {
-    let byte = |value: &Value| match value {
-        Value::Int(n) => u8::try_from(*n).unwrap_or(0),
-        _ => 0,
-    };
-    list.items.iter().map(byte).collect()
 }
 
 fn write_text(out: &mut Vec<u8>, value: &Value, bytes: &[u8], verb: char, flags: Flags) {

@@ -269,8 +269,8 @@ impl Constraint {
     }
 }
 
-/// The tests of a group of operators and numbers, as nearly all are; nothing where a wildcard, a
-/// range or a mistake may be.
+/// The tests of a group of operators and numbers, as nearly all are; nothing where a range or a
+/// mistake may be.
 fn plain_group(group: &str) -> Option<Vec<Test>> {
     let mut tests = Vec::new();
     let mut rest = group.trim_matches(' ');
@@ -301,20 +301,27 @@ fn plain_test(operator: &str, text: &str) -> Option<Test> {
     let bare = text.strip_prefix('v').unwrap_or(text);
     let (numbers, prerelease) = split_once_or(bare, '-');
     let parts: Vec<&str> = numbers.split('.').collect();
+    let is_open = |part: &&str| matches!(*part, "x" | "X" | "*");
     let digits = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    if parts.len() > 3 || !parts.iter().all(digits) || bare.contains('+') {
+    let is_part = |part: &&str| is_open(part) || digits(part);
+    if parts.len() > 3 || !parts.iter().all(is_part) || bare.contains('+') {
         return None;
     }
+    let given = parts
+        .iter()
+        .position(|part| is_open(&part))
+        .unwrap_or(parts.len());
+    let number = |at: usize| if at < given { parts[at] } else { "0" };
     let tail = prerelease
         .map(|text| format!("-{text}"))
         .unwrap_or_default();
-    let zeros = &".0.0"[..2 * (3 - parts.len())];
+    let written = format!("{}.{}.{}{tail}", number(0), number(1), number(2));
     Some(Test {
         operator: operator.to_string(),
-        version: Version::parse(&format!("{numbers}{zeros}{tail}")).ok()?,
-        minor_open: parts.len() < 2,
-        patch_open: parts.len() == 2,
-        open: parts.len() < 3,
+        version: Version::parse(&written).ok()?,
+        minor_open: given == 1,
+        patch_open: given == 2,
+        open: given < 3,
     })
 }
 
@@ -501,6 +508,9 @@ mod tests {
             "1.4-alpha.1",
             "x",
             "1.x",
+            "2.x.x",
+            "1.*.3",
+            "X.2-a",
             "*",
             "0.01",
             "+meta",

@@ -3,8 +3,6 @@
 //! Spaces are tokens, because `$x .y` and `$x.y` differ. Trim markers are applied here, so the
 //! parser never sees them; comments disappear here too.
 
-use std::borrow::Cow;
-
 use memchr::memmem;
 
 /// What a token is.
@@ -65,20 +63,19 @@ impl Kind {
     }
 }
 
-/// A token: where it begins and what it says. Only messages own their text.
-#[derive(Clone, Debug)]
+/// A token: where it begins and what it says; what an error says, [`Lexer::message`] keeps.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Token<'a> {
     pub(crate) kind: Kind,
     pub(crate) pos: u32,
     pub(crate) line: u32,
-    pub(crate) text: Cow<'a, str>,
+    pub(crate) text: &'a str,
 }
 
 impl std::fmt::Display for Token<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.kind {
             Kind::Eof => f.write_str("EOF"),
-            Kind::Error => f.write_str(&self.text),
             kind if kind.is_keyword() => write!(f, "<{}>", self.text),
             _ if self.text.len() > 10 => {
                 let cut = crate::literal::quote(&self.text.as_bytes()[..10]);
@@ -101,11 +98,16 @@ pub(crate) struct Lexer<'a> {
     inside: bool,
     parens: u32,
     failed: bool,
+    /// What the error token says.
+    pub(crate) message: String,
+    left: memmem::Finder<'static>,
 }
 
 impl<'a> Lexer<'a> {
     pub(crate) fn new(input: &'a str) -> Self {
         Self {
+            message: String::new(),
+            left: memmem::Finder::new(LEFT),
             input,
             pos: 0,
             start: 0,
@@ -151,7 +153,7 @@ impl<'a> Lexer<'a> {
             kind,
             pos: u32::try_from(self.start).unwrap_or(u32::MAX),
             line: self.start_line,
-            text: Cow::Borrowed(&self.input[self.start..self.pos]),
+            text: &self.input[self.start..self.pos],
         };
         self.advance();
         token
@@ -171,17 +173,18 @@ impl<'a> Lexer<'a> {
 
     fn fail(&mut self, message: impl Into<String>) -> Token<'a> {
         self.failed = true;
+        self.message = message.into();
         Token {
             kind: Kind::Error,
             pos: u32::try_from(self.start).unwrap_or(u32::MAX),
             line: self.start_line,
-            text: Cow::Owned(message.into()),
+            text: "",
         }
     }
 
     fn text(&mut self) -> Token<'a> {
         loop {
-            let Some(found) = memmem::find(self.rest().as_bytes(), LEFT.as_bytes()) else {
+            let Some(found) = self.left.find(self.rest().as_bytes()) else {
                 self.pos = self.input.len();
                 let kind = if self.pos > self.start {
                     Kind::Text
@@ -342,9 +345,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn identifier(&mut self) -> Token<'a> {
-        while self.peek().is_some_and(is_alphanumeric) {
-            self.bump();
-        }
+        self.word();
         if !self.at_terminator() {
             let shown = show(self.peek());
             return self.fail(format!("bad character {shown}"));
@@ -367,13 +368,22 @@ impl<'a> Lexer<'a> {
         self.emit(kind)
     }
 
+    /// Passes letters and digits.
+    fn word(&mut self) {
+        let rest = &self.input.as_bytes()[self.pos..];
+        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        let plain = rest.iter().position(|byte| !is_plain(byte));
+        self.pos += plain.unwrap_or(rest.len());
+        while self.peek().is_some_and(is_alphanumeric) {
+            self.bump();
+        }
+    }
+
     fn field_or_variable(&mut self, kind: Kind) -> Token<'a> {
         if self.at_terminator() {
             return self.emit(if kind == Kind::Field { Kind::Dot } else { kind });
         }
-        while self.peek().is_some_and(is_alphanumeric) {
-            self.bump();
-        }
+        self.word();
         if !self.at_terminator() {
             let shown = show(self.peek());
             return self.fail(format!("bad character {shown}"));

@@ -138,11 +138,11 @@ impl<'a> Parser<'a> {
         let mut extra = String::new();
         if self.action_line != 0 && self.action_line != token.line {
             extra = format!(" in action started at {}:{}", self.name, self.action_line);
-            if token.text.ends_with(" action") {
+            if self.lexer.message.ends_with(" action") {
                 extra = extra.split_off(" in action".len());
             }
         }
-        self.error(format!("{token}{extra}"))
+        self.error(format!("{}{extra}", self.lexer.message))
     }
 
     fn expect(&mut self, kinds: &[Kind], context: &str) -> Parsed<Token<'a>> {
@@ -391,7 +391,7 @@ impl<'a> Parser<'a> {
     }
 
     fn unquote(&self, token: &Token<'_>) -> Parsed<Text> {
-        literal::unquote(&token.text).ok_or_else(|| self.error("invalid syntax"))
+        literal::unquote(token.text).ok_or_else(|| self.error("invalid syntax"))
     }
 
     fn pipeline(&mut self, context: &str, end: Kind) -> Parsed<Pipe> {
@@ -442,7 +442,7 @@ impl<'a> Parser<'a> {
         let next = if after.kind == Kind::Space {
             self.next_non_space()
         } else {
-            after.clone()
+            after
         };
         match next.kind {
             Kind::Assign | Kind::Declare => {
@@ -473,7 +473,7 @@ impl<'a> Parser<'a> {
     }
 
     fn declare(&mut self, variable: &Token<'_>, declared: &mut Declared) {
-        let name = self.name_of(&variable.text);
+        let name = self.name_of(variable.text);
         declared.names.push(Arc::clone(&name));
         self.variables.push(name);
     }
@@ -575,7 +575,7 @@ impl<'a> Parser<'a> {
     fn term(&mut self) -> Parsed<Option<Expr>> {
         let token = self.next_non_space();
         let kind = match token.kind {
-            Kind::Identifier => match functions::find(&token.text) {
+            Kind::Identifier => match functions::find(token.text) {
                 Some(function) if !self.absent.contains(&function.name) => {
                     ExprKind::Function(function)
                 }
@@ -591,12 +591,12 @@ impl<'a> Parser<'a> {
                     let name = literal::quote(token.text.as_bytes());
                     return Err(self.error(format!("undefined variable {name}")));
                 }
-                ExprKind::Variable(Box::new([self.name_of(&token.text)]))
+                ExprKind::Variable(Box::new([self.name_of(token.text)]))
             }
             Kind::Field => ExprKind::Field(Box::new([self.name_of(&token.text[1..])])),
             Kind::Bool => ExprKind::Bool(token.text == "true"),
             Kind::CharConstant | Kind::Complex | Kind::Number => {
-                let number = literal::number(&token.text).map_err(|e| self.error(e))?;
+                let number = literal::number(token.text).map_err(|e| self.error(e))?;
                 ExprKind::Number(token.text.into(), number)
             }
             Kind::LeftParen => {

@@ -4,10 +4,12 @@
 //! map read from values remembers its path there, so that output can be traced to the value behind
 //! it.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use crate::error::Error;
 use crate::text::Text;
@@ -110,8 +112,66 @@ pub enum ListKind {
 pub struct List {
     /// The slice type.
     pub kind: ListKind,
+    items: Items,
+}
+
+#[derive(Clone)]
+enum Items {
+    Made(Rc<Vec<Value>>),
+    /// One number each, made when somebody looks at one.
+    Bytes(Rc<(Bytes, OnceCell<Vec<Value>>)>),
+}
+
+impl List {
+    /// A list of a slice type.
+    pub fn new(kind: ListKind, items: Vec<Value>) -> Self {
+        let items = Items::Made(Rc::new(items));
+        Self { kind, items }
+    }
+
+    /// A `[]uint8`, such as the content of a file.
+    pub fn of_bytes(data: Bytes) -> Self {
+        Self {
+            kind: ListKind::Bytes,
+            items: Items::Bytes(Rc::new((data, OnceCell::new()))),
+        }
+    }
+
     /// The items.
-    pub items: Rc<Vec<Value>>,
+    pub fn items(&self) -> &[Value] {
+        match &self.items {
+            Items::Made(items) => items,
+            Items::Bytes(late) => late.1.get_or_init(|| {
+                let numbers = late.0.iter().map(|byte| Value::Int(i64::from(*byte)));
+                numbers.collect()
+            }),
+        }
+    }
+
+    /// What a `[]uint8` holds; 0 for an item that is no byte.
+    pub fn bytes(&self) -> Bytes {
+        let byte = |value: &Value| match value {
+            Value::Int(n) => u8::try_from(*n).unwrap_or(0),
+            _ => 0,
+        };
+        match &self.items {
+            Items::Made(items) => items.iter().map(byte).collect(),
+            Items::Bytes(late) => late.0.clone(),
+        }
+    }
+
+    /// Number of items.
+    pub fn len(&self) -> usize {
+        match &self.items {
+            Items::Made(items) => items.len(),
+            Items::Bytes(late) => late.0.len(),
+        }
+    }
+
+    /// Whether there is no item.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// Which map type a map is.
@@ -240,18 +300,13 @@ impl Value {
 
     /// A `[]interface {}`.
     pub fn list(items: Vec<Value>) -> Self {
-        Self::List(List {
-            kind: ListKind::Any,
-            items: Rc::new(items),
-        })
+        Self::List(List::new(ListKind::Any, items))
     }
 
     /// A `[]string`.
     pub fn strings<T: AsRef<[u8]>>(items: impl IntoIterator<Item = T>) -> Self {
-        Self::List(List {
-            kind: ListKind::Strings,
-            items: Rc::new(items.into_iter().map(Value::text).collect()),
-        })
+        let texts = items.into_iter().map(Value::text).collect();
+        Self::List(List::new(ListKind::Strings, texts))
     }
 
     /// Whether it is nil or missing.
@@ -267,7 +322,7 @@ impl Value {
             Value::Int(value) | Value::Int64(value) => *value != 0,
             Value::Float(value) => *value != 0.0,
             Value::String(text) => !text.bytes().is_empty(),
-            Value::List(list) => !list.items.is_empty(),
+            Value::List(list) => !list.is_empty(),
             Value::Map(map) => !map.is_empty(),
             Value::Object(object) => match object.data() {
                 data @ (Value::List(_) | Value::Map(_)) if object.kind() != "struct" => {

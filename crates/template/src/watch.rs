@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::ast::{Branch, Command, Expr, ExprKind, Node, NodeKind, Pipe};
 use crate::set::{Definition, Definitions, Source};
-use crate::value::{Map, Value};
+use crate::value::{ListKind, Map, Value};
 
 /// What was recorded. Plain data.
 #[derive(Debug, Clone, Default)]
@@ -227,7 +227,9 @@ impl Watch {
                     }
                 }
             },
-            Value::List(list) => list.items.iter().for_each(|item| self.take(item, depth)),
+            Value::List(list) if list.kind != ListKind::Bytes => {
+                list.items().iter().for_each(|item| self.take(item, depth))
+            }
             _ => {}
         }
     }

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod chart;
 pub mod check;
+mod deferred;
 pub mod deliver;
 pub mod problem;
 pub mod project;
@@ -14,6 +15,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+
+use deferred::Deferred;
 
 use crate::settings::{DATA_DIR, Ports};
 
@@ -104,33 +107,33 @@ impl From<&PortFlags> for Ports {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Start the platform on this machine
-    Up(Up),
+    Up(Deferred<Up>),
     /// Run the platform on an existing Kubernetes
-    Serve(Serve),
+    Serve(Deferred<Serve>),
     /// Stop the instance
-    Down(Down),
+    Down(Deferred<Down>),
     /// Tell what runs and where
-    Status(Status),
+    Status(Deferred<Status>),
     /// Check whether this machine can run the platform
-    Doctor(Doctor),
+    Doctor(Deferred<Doctor>),
     /// Judge a source tree against the State's technical framework
-    Check(Box<check::Check>),
+    Check(Deferred<check::Check>),
     /// Work with Helm charts and their repositories
     #[command(subcommand)]
-    Chart(chart::Chart),
+    Chart(Deferred<chart::Chart>),
     /// Take a Helm command line unchanged, in Helm's place
-    Helm(chart::helm::Helm),
+    Helm(Deferred<chart::helm::Helm>),
     /// Work with projects
     #[command(subcommand)]
-    Project(project::Project),
+    Project(Deferred<project::Project>),
     /// Work with repositories
     #[command(subcommand)]
-    Repository(project::Repository),
+    Repository(Deferred<project::Repository>),
     /// Print a one-time address of the console
-    Login(access::Login),
+    Login(Deferred<access::Login>),
     /// Follow commits through the gates
     #[command(subcommand)]
-    Deliver(deliver::Deliver),
+    Deliver(Deferred<deliver::Deliver>),
 }
 
 /// How `serve` starts.
@@ -219,5 +222,18 @@ impl From<Outcome> for ExitCode {
             Outcome::Usage => 2,
             Outcome::Failure => 3,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Arguments;
+
+    /// Flags that clash are found when a command is put together, which is when somebody calls it.
+    #[test]
+    fn every_command_can_be_put_together() {
+        Arguments::command().debug_assert();
     }
 }

@@ -181,7 +181,7 @@ fn length(value: &Value) -> Outcome {
         }
         Value::Nil => return Err("len of nil pointer".into()),
         Value::String(text) => text.bytes().len(),
-        Value::List(list) => list.items.len(),
+        Value::List(list) => list.len(),
         Value::Map(map) => map.len(),
         Value::Object(object) if object.kind() == "map" || object.kind() == "slice" => {
             return length(&object.data());
@@ -206,8 +206,8 @@ fn index(_: &mut Machine<'_>, args: &Args) -> Outcome {
         item = match &item {
             Value::Missing | Value::Nil => return Err("index of nil pointer".into()),
             Value::List(list) => {
-                let at = index_of(index, list.items.len(), "slice")?;
-                list.items[at].clone()
+                let at = index_of(index, list.len(), "slice")?;
+                list.items()[at].clone()
             }
             Value::String(text) => {
                 let at = index_of(index, text.bytes().len(), "string")?;

@@ -7,9 +7,7 @@ use crate::value::Value;
 /// `strval`: strings as they are, everything else printed.
 pub(super) fn text(value: &Value) -> Text {
     match value {
-        Value::List(list) if list.kind == crate::ListKind::Bytes => {
-            Text::new(format::bytes_of(list))
-        }
+        Value::List(list) if list.kind == crate::ListKind::Bytes => Text::new(list.bytes()),
         other => format::text_of(other),
     }
 }
@@ -18,7 +16,7 @@ pub(super) fn text(value: &Value) -> Text {
 pub(super) fn texts(value: &Value) -> Vec<Text> {
     match value {
         Value::List(list) => {
-            let items = list.items.iter().filter(|item| !item.is_nil());
+            let items = list.items().iter().filter(|item| !item.is_nil());
             items.map(text).collect()
         }
         value if value.is_nil() => Vec::new(),

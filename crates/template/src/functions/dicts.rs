@@ -156,14 +156,11 @@ fn deep_copy(value: &Value, depth: u32) -> Outcome {
         }
         Value::List(list) => {
             let items: Result<Vec<Value>, Error> = list
-                .items
+                .items()
                 .iter()
                 .map(|item| deep_copy(item, depth + 1))
                 .collect();
-            Value::List(List {
-                kind: list.kind,
-                items: std::rc::Rc::new(items?),
-            })
+            Value::List(List::new(list.kind, items?))
         }
         other => other.clone(),
     })

@@ -1,7 +1,5 @@
 //! Functions on lists. Lists are never changed: each of these makes a new one.
 
-use std::rc::Rc;
-
 use super::{Args, Function, Outcome, Type, cast, fixed, variadic};
 use crate::error::Error;
 use crate::value::{List, ListKind, Value};
@@ -101,8 +99,8 @@ pub(super) fn deep_equal(a: &Value, b: &Value, depth: u32) -> bool {
         (Value::Float(a), Value::Float(b)) => a == b,
         (Value::String(a), Value::String(b)) => a == b,
         (Value::List(a), Value::List(b)) => {
-            let same = a.kind == b.kind && a.items.len() == b.items.len();
-            let mut pairs = a.items.iter().zip(b.items.iter());
+            let same = a.kind == b.kind && a.len() == b.len();
+            let mut pairs = a.items().iter().zip(b.items().iter());
             same && pairs.all(|(a, b)| deep_equal(a, b, depth + 1))
         }
         (Value::Map(a), Value::Map(b)) => {
@@ -136,7 +134,7 @@ fn items(value: &Value, verb: &str) -> Result<List, Error> {
 }
 
 fn append(args: &Args) -> Outcome {
-    let mut all = items(args.value(0), "push on")?.items.to_vec();
+    let mut all = items(args.value(0), "push on")?.items().to_vec();
     all.push(args.value(1).clone());
     Ok(Value::list(all))
 }
@@ -144,46 +142,46 @@ fn append(args: &Args) -> Outcome {
 fn prepend(args: &Args) -> Outcome {
     let list = items(args.value(0), "prepend on")?;
     let mut all = vec![args.value(1).clone()];
-    all.extend(list.items.iter().cloned());
+    all.extend(list.items().iter().cloned());
     Ok(Value::list(all))
 }
 
 fn first(args: &Args) -> Outcome {
     let list = items(args.value(0), "find first on")?;
-    Ok(list.items.first().cloned().unwrap_or(Value::Nil))
+    Ok(list.items().first().cloned().unwrap_or(Value::Nil))
 }
 
 fn last(args: &Args) -> Outcome {
     let list = items(args.value(0), "find last on")?;
-    Ok(list.items.last().cloned().unwrap_or(Value::Nil))
+    Ok(list.items().last().cloned().unwrap_or(Value::Nil))
 }
 
 fn rest(args: &Args) -> Outcome {
     let list = items(args.value(0), "find rest on")?;
-    Ok(Value::list(list.items.get(1..).unwrap_or(&[]).to_vec()))
+    Ok(Value::list(list.items().get(1..).unwrap_or(&[]).to_vec()))
 }
 
 fn initial(args: &Args) -> Outcome {
     let list = items(args.value(0), "find initial on")?;
-    let end = list.items.len().saturating_sub(1);
-    Ok(Value::list(list.items[..end].to_vec()))
+    let end = list.len().saturating_sub(1);
+    Ok(Value::list(list.items()[..end].to_vec()))
 }
 
 fn reverse(args: &Args) -> Outcome {
     let list = items(args.value(0), "find reverse on")?;
-    Ok(Value::list(list.items.iter().rev().cloned().collect()))
+    Ok(Value::list(list.items().iter().rev().cloned().collect()))
 }
 
 fn compact(args: &Args) -> Outcome {
     let list = items(args.value(0), "compact on")?;
-    let kept = list.items.iter().filter(|item| !cast::is_empty(item));
+    let kept = list.items().iter().filter(|item| !cast::is_empty(item));
     Ok(Value::list(kept.cloned().collect()))
 }
 
 fn uniq(args: &Args) -> Outcome {
     let list = items(args.value(0), "find uniq on")?;
     let mut kept: Vec<Value> = Vec::new();
-    for item in list.items.iter() {
+    for item in list.items().iter() {
         if !kept.iter().any(|other| deep_equal(item, other, 0)) {
             kept.push(item.clone());
         }
@@ -195,7 +193,7 @@ fn without(args: &Args) -> Outcome {
     let list = items(args.value(0), "find without on")?;
     let omitted = args.rest(1);
     let kept = list
-        .items
+        .items()
         .iter()
         .filter(|item| !omitted.iter().any(|o| deep_equal(o, item, 0)));
     Ok(Value::list(kept.cloned().collect()))
@@ -207,7 +205,7 @@ fn has(args: &Args) -> Outcome {
     }
     let list = items(args.value(1), "find has on")?;
     let found = list
-        .items
+        .items()
         .iter()
         .any(|item| deep_equal(args.value(0), item, 0));
     Ok(Value::Bool(found))
@@ -221,20 +219,20 @@ fn slice(args: &Args) -> Outcome {
         let kind = args.value(0).kind();
         return Err(format!("list should be type of slice or array but {kind}").into());
     };
-    if list.items.is_empty() {
+    if list.is_empty() {
         return Ok(Value::Nil);
     }
     let bound = |index: usize, default: usize| match args.rest(0).get(index) {
         None => Ok(default),
         Some(value) => usize::try_from(cast::int(value)),
     };
-    let length = list.items.len();
+    let length = list.len();
     let range = (bound(1, 0), bound(2, length));
     match range {
-        (Ok(start), Ok(end)) if start <= end && end <= length => Ok(Value::List(List {
-            kind: list.kind,
-            items: Rc::new(list.items[start..end].to_vec()),
-        })),
+        (Ok(start), Ok(end)) if start <= end && end <= length => Ok(Value::List(List::new(
+            list.kind,
+            list.items()[start..end].to_vec(),
+        ))),
         _ => Err("reflect.Value.Slice: slice index out of bounds".into()),
     }
 }
@@ -243,7 +241,7 @@ fn concat(args: &Args) -> Outcome {
     let mut all = Vec::new();
     for value in args.rest(0) {
         match value {
-            Value::List(list) => all.extend(list.items.iter().cloned()),
+            Value::List(list) => all.extend(list.items().iter().cloned()),
             value if value.is_nil() => {
                 let text = "runtime error: invalid memory address or nil pointer dereference";
                 return Err(text.into());
@@ -261,11 +259,8 @@ fn chunk(args: &Args) -> Outcome {
         return Err("runtime error: makeslice: len out of range".into());
     };
     let chunks = list
-        .items
+        .items()
         .chunks(size)
         .map(|chunk| Value::list(chunk.to_vec()));
-    Ok(Value::List(List {
-        kind: ListKind::Lists,
-        items: Rc::new(chunks.collect()),
-    }))
+    Ok(Value::List(List::new(ListKind::Lists, chunks.collect())))
 }

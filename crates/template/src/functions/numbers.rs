@@ -160,10 +160,8 @@ fn steps(machine: &mut Machine<'_>, start: i64, stop: i64, step: i64) -> Result<
 }
 
 fn ints(items: Vec<i64>) -> Value {
-    Value::List(List {
-        kind: ListKind::Ints,
-        items: std::rc::Rc::new(items.into_iter().map(Value::Int).collect()),
-    })
+    let items = items.into_iter().map(Value::Int).collect();
+    Value::List(List::new(ListKind::Ints, items))
 }
 
 fn sequence(machine: &mut Machine<'_>, args: &Args) -> Outcome {

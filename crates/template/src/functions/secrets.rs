@@ -19,7 +19,7 @@ use crate::exec::Machine;
 use crate::go_time::Time;
 use crate::keys::{Key, Parent, Request, pem, sign};
 use crate::text::Text;
-use crate::value::{List, Object, Value};
+use crate::value::{Object, Value};
 
 const S: Type = Type::String;
 const I: Type = Type::Int;
@@ -443,7 +443,7 @@ fn names(value: &Value) -> Result<Vec<String>, Error> {
 
 fn items(value: &Value) -> &[Value] {
     match value {
-        Value::List(List { items, .. }) => items,
+        Value::List(list) => list.items(),
         _ => &[],
     }
 }

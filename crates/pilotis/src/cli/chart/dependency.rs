@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use pilotis_chart::{Chart, Error};
 use pilotis_chart_repository::{Dependencies, Verify, status};
 
+use super::super::deferred::Deferred;
 use super::flags::{Common, Switch, go_io};
 use super::network::Aloud;
 use super::table::table;
@@ -17,12 +18,12 @@ use super::{Outcome, locate, network, tell};
 pub enum Dependency {
     /// Tell how declared dependencies stand
     #[command(alias = "ls")]
-    List(Box<List>),
+    List(Deferred<List>),
     /// Fetch the versions `Chart.lock` names
-    Build(Box<Fetch>),
+    Build(Deferred<Fetch>),
     /// Find the newest versions that fit, fetch and lock them
     #[command(alias = "up")]
-    Update(Box<Fetch>),
+    Update(Deferred<Fetch>),
 }
 
 /// What to list.

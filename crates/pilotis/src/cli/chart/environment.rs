@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use pilotis_chart::Error;
 
+use super::super::deferred::Deferred;
 use super::flags::Common;
 use super::table::table;
 use super::{Outcome, network, tell};
@@ -26,7 +27,7 @@ pub struct Env {
 pub enum Plugin {
     /// List plug-ins; there are none
     #[command(alias = "ls")]
-    List(Box<Plugins>),
+    List(Deferred<Plugins>),
 }
 
 /// How to list.

@@ -1,6 +1,7 @@
 //! Flags that several chart commands share, with Helm's names.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{ArgAction, Args, ValueEnum};
 use pilotis_chart::{Compat, Error, Input};
@@ -25,13 +26,29 @@ impl std::str::FromStr for Switch {
 }
 
 /// Which words errors are told in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Errors {
     /// Helm's words, then an explanation.
-    #[default]
     Explained,
     /// Helm's words alone.
     Helm,
+}
+
+/// Set once, by `pilotis helm`. A static, since clap puts flags together in a plain function.
+static HELMS_WORDS: AtomicBool = AtomicBool::new(false);
+
+impl Errors {
+    /// From here on errors are in Helm's words alone, where neither flag nor environment says.
+    pub fn are_helms_unless_told() {
+        HELMS_WORDS.store(true, Ordering::Relaxed);
+    }
+
+    fn usual() -> Self {
+        match HELMS_WORDS.load(Ordering::Relaxed) {
+            true => Self::Helm,
+            false => Self::Explained,
+        }
+    }
 }
 
 /// Flags every command takes.
@@ -55,7 +72,7 @@ pub struct Common {
     )]
     pub compat: String,
     /// How errors are told
-    #[arg(long, value_enum, env = "PILOTIS_HELM_ERRORS", default_value_t)]
+    #[arg(long, value_enum, env = "PILOTIS_HELM_ERRORS", default_value_t = Errors::usual())]
     pub errors: Errors,
     /// Tell more
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",

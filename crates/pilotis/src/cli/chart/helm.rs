@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
+use clap::{Args, Command, CommandFactory, Parser};
 
+use super::flags::Errors;
 use super::{Chart, Outcome};
 
 /// A Helm command line.
@@ -45,8 +46,8 @@ pub fn run(helm: &Helm) -> Result<Outcome> {
         return Ok(Outcome::Findings);
     }
     let words = std::iter::once("helm").chain(helm.arguments.iter().map(String::as_str));
-    let matches = in_helms_words(Line::command()).try_get_matches_from(words);
-    match matches.and_then(|matches| Line::from_arg_matches(&matches)) {
+    Errors::are_helms_unless_told();
+    match Line::try_parse_from(words) {
         Ok(line) => Ok(match super::run(line.command)? {
             Outcome::Usage => Outcome::Findings,
             other => other,
@@ -67,18 +68,6 @@ pub fn run(helm: &Helm) -> Result<Outcome> {
             Ok(Outcome::Findings)
         }
     }
-}
-
-/// Every command with Helm's words alone for what goes wrong, unless told otherwise.
-fn in_helms_words(command: Command) -> Command {
-    let has_errors = command
-        .get_arguments()
-        .any(|flag| flag.get_id() == "errors");
-    let command = match has_errors {
-        true => command.mut_arg("errors", |flag| flag.default_value("helm")),
-        false => command,
-    };
-    command.mut_subcommands(in_helms_words)
 }
 
 /// The letter of a flag, wherever it is.
@@ -108,7 +97,9 @@ fn wording(error: &clap::Error) -> String {
         (ErrorKind::ValueValidation, Some(flag)) => {
             let value = word(ContextKind::InvalidValue).unwrap_or_default();
             let long = flag.split(' ').next().unwrap_or_default();
-            let shown = match short(&Line::command(), long.trim_start_matches("--")) {
+            let mut every = Line::command();
+            every.build();
+            let shown = match short(&every, long.trim_start_matches("--")) {
                 Some(short) => format!("-{short}, {long}"),
                 None => long.to_owned(),
             };

@@ -35,56 +35,57 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use super::Outcome;
+use super::deferred::Deferred;
 
 /// Commands on charts.
 #[derive(Debug, Subcommand)]
 pub enum Chart {
     /// Render a chart as `helm template` does
-    Template(Box<template::Template>),
+    Template(Deferred<template::Template>),
     /// Make a new chart that passes every check
-    Create(Box<create::Create>),
+    Create(Deferred<create::Create>),
     /// Say what is wrong with charts
-    Lint(Box<lint::Lint>),
+    Lint(Deferred<lint::Lint>),
     /// Print what is in a chart
     #[command(subcommand, alias = "inspect")]
-    Show(Box<show::Show>),
+    Show(Deferred<show::Show>),
     /// Tell which value a chart would see, and who set it
     #[command(subcommand)]
-    Values(Box<values::Values>),
+    Values(Deferred<values::Values>),
     /// Run the tests of a chart
-    Test(Box<test::Test>),
+    Test(Deferred<test::Test>),
     /// Tell which lines of the templates run
-    Coverage(Box<coverage::Coverage>),
+    Coverage(Deferred<coverage::Coverage>),
     /// Tell what changes between charts, values or commits
-    Diff(Box<diff::Diff>),
+    Diff(Deferred<diff::Diff>),
     /// Pack charts into archives
-    Package(Box<package::Package>),
+    Package(Deferred<package::Package>),
     /// Work with the charts a chart needs
     #[command(subcommand, visible_alias = "dep", alias = "dependencies")]
-    Dependency(dependency::Dependency),
+    Dependency(Deferred<dependency::Dependency>),
     /// Fetch a chart
     #[command(alias = "fetch")]
-    Pull(Box<pull::Pull>),
+    Pull(Deferred<pull::Pull>),
     /// Send a chart to an OCI registry
-    Push(Box<push::Push>),
+    Push(Deferred<push::Push>),
     /// Work with repositories that have a name
     #[command(subcommand)]
-    Repo(repo::Repo),
+    Repo(Deferred<repo::Repo>),
     /// Find charts
     #[command(subcommand)]
-    Search(search::Search),
+    Search(Deferred<search::Search>),
     /// Work with passwords of OCI registries
     #[command(subcommand)]
-    Registry(registry::Registry),
+    Registry(Deferred<registry::Registry>),
     /// Verify the signed statement about an archive
-    Verify(Box<verify::Verify>),
+    Verify(Deferred<verify::Verify>),
     /// Tell where files are
-    Env(Box<environment::Env>),
+    Env(Deferred<environment::Env>),
     /// Tell that there are no plug-ins
     #[command(subcommand)]
-    Plugin(environment::Plugin),
+    Plugin(Deferred<environment::Plugin>),
     /// Tell which Helm this is like
-    Version(Box<version::Version>),
+    Version(Deferred<version::Version>),
 }
 
 /// Runs a `chart` command; a chart that cannot be used exits with 2, or with Helm's 1 where only

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use pilotis_chart::Error;
 use pilotis_chart_repository::{Access, Tls, Verify, login, logout};
 
+use super::super::deferred::Deferred;
 use super::flags::{Common, Switch};
 use super::network::Aloud;
 use super::{Outcome, network, tell, terminal};
@@ -15,9 +16,9 @@ use super::{Outcome, network, tell, terminal};
 #[derive(Debug, Subcommand)]
 pub enum Registry {
     /// Check a password and keep it
-    Login(Box<Login>),
+    Login(Deferred<Login>),
     /// Forget a password
-    Logout(Box<Logout>),
+    Logout(Deferred<Logout>),
 }
 
 /// Where to log in, and as whom.

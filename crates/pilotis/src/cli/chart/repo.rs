@@ -11,6 +11,7 @@ use pilotis_chart_repository::{
 };
 use serde_json::json;
 
+use super::super::deferred::Deferred;
 use super::flags::{Common, Switch};
 use super::table::{Form, list, table};
 use super::{Outcome, network, tell, terminal};
@@ -19,18 +20,18 @@ use super::{Outcome, network, tell, terminal};
 #[derive(Debug, Subcommand)]
 pub enum Repo {
     /// Give a repository a name
-    Add(Box<Add>),
+    Add(Deferred<Add>),
     /// List repositories that have a name
     #[command(alias = "ls")]
-    List(Box<List>),
+    List(Deferred<List>),
     /// Fetch the indexes of repositories
     #[command(alias = "up")]
-    Update(Box<Update>),
+    Update(Deferred<Update>),
     /// Take names away
     #[command(alias = "rm")]
-    Remove(Box<Remove>),
+    Remove(Deferred<Remove>),
     /// Write the index of a folder of archives
-    Index(Box<MakeIndex>),
+    Index(Deferred<MakeIndex>),
 }
 
 /// What to add.

@@ -6,6 +6,7 @@ use pilotis_chart::{Catalogue, Error, Hit, Index, Term};
 use pilotis_chart_repository::{Repositories, read};
 use serde_json::json;
 
+use super::super::deferred::Deferred;
 use super::flags::{Common, Switch};
 use super::table::{Form, list, table};
 use super::{Outcome, network, tell};
@@ -14,7 +15,7 @@ use super::{Outcome, network, tell};
 #[derive(Debug, Subcommand)]
 pub enum Search {
     /// In repositories that have a name
-    Repo(Box<Repo>),
+    Repo(Deferred<Repo>),
     /// In a public catalogue, which is not done here
     Hub(Hub),
 }

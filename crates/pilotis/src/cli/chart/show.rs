@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use pilotis_chart::cli::{Show as Part, show};
 use pilotis_chart::{Chart, Error};
 
+use super::super::deferred::Deferred;
 use super::flags::Common;
 use super::{Outcome, locate, tell};
 
@@ -12,15 +13,15 @@ use super::{Outcome, locate, tell};
 #[derive(Debug, Subcommand)]
 pub enum Show {
     /// Everything
-    All(One),
+    All(Deferred<One>),
     /// `Chart.yaml`
-    Chart(One),
+    Chart(Deferred<One>),
     /// `values.yaml`
-    Values(One),
+    Values(Deferred<One>),
     /// The readme
-    Readme(One),
+    Readme(Deferred<One>),
     /// Files under `crds/`
-    Crds(One),
+    Crds(Deferred<One>),
 }
 
 /// The chart to look into.

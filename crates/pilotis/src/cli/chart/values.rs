@@ -6,6 +6,7 @@ use pilotis_chart::cli::explain_values;
 use pilotis_chart::usage::{Kind, ValueFinding, odd_values};
 use pilotis_chart::{Chart, Error, Values as Given};
 
+use super::super::deferred::Deferred;
 use super::flags::{Common, ValuesFlags};
 use super::rendering::Rendering;
 use super::{Outcome, locate, tell};
@@ -14,9 +15,9 @@ use super::{Outcome, locate, tell};
 #[derive(Debug, Subcommand)]
 pub enum Values {
     /// Print every value and the file or flag that set it
-    Explain(Box<Explain>),
+    Explain(Deferred<Explain>),
     /// Tell which values are given and not read, or read and not there
-    Check(Box<Check>),
+    Check(Deferred<Check>),
 }
 
 /// What to explain.
