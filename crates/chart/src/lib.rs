@@ -65,7 +65,7 @@ pub use origins::Origins;
 pub use pack::pack;
 pub use post_render::PostRenderer;
 pub use print::{Printing, Written, print, show_only};
-pub use read::read_dir;
+pub use read::{Link, read_dir, read_dir_and_links};
 pub use render::{Options, Release, Rendered, merged_values, render};
 pub use scaffold::{from_starter, scaffold};
 pub use search::{Catalogue, Hit, Term};

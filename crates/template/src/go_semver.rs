@@ -115,12 +115,12 @@ impl Version {
 
 /// Whether a text may follow the numbers and `-`; an empty one removes what does.
 pub(crate) fn check_prerelease(text: &str) -> Result<(), String> {
-    for part in text.split('.') {
+    for part in text.split('.').filter(|_| !text.is_empty()) {
         let is_number = part.bytes().all(|b| b.is_ascii_digit());
         if is_number && part.len() > 1 && part.starts_with('0') {
             return Err("version segment starts with 0".to_string());
         }
-        if !part.bytes().all(is_identifier) {
+        if part.is_empty() || !part.bytes().all(is_identifier) {
             return Err("invalid prerelease string".to_string());
         }
     }
@@ -129,11 +129,10 @@ pub(crate) fn check_prerelease(text: &str) -> Result<(), String> {
 
 /// The same after `+`.
 pub(crate) fn check_metadata(text: &str) -> Result<(), String> {
-    let fits = text.bytes().all(|b| is_identifier(b) || b == b'.');
-    if fits {
-        Ok(())
-    } else {
-        Err("invalid metadata string".to_string())
+    let fits = |part: &str| !part.is_empty() && part.bytes().all(is_identifier);
+    match text.is_empty() || text.split('.').all(fits) {
+        true => Ok(()),
+        false => Err("invalid metadata string".to_string()),
     }
 }
 

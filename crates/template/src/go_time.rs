@@ -326,7 +326,14 @@ impl Parts {
                 let length = text.bytes().take_while(u8::is_ascii_uppercase).count();
                 self.offset = Some(0);
                 self.zone_name = Some(text[..length].to_string());
-                return (3..=5).contains(&length).then(|| &text[length..]);
+                // Longer names end with T, but for one.
+                let name = &text[..length];
+                let is_zone = match length {
+                    3 => true,
+                    4 | 5 => name.ends_with('T') || name == "WITA",
+                    _ => false,
+                };
+                return is_zone.then(|| &text[length..]);
             }
             zone if zone.starts_with(['Z', '-']) => return self.read_zone(zone, text),
             _ => return text.strip_prefix('.').map(|_| self.read_fraction(text)),

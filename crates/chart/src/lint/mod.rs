@@ -61,6 +61,8 @@ pub struct LintRequest {
     pub files: Vec<File>,
     /// Absolute path of the chart, as findings name it.
     pub path: String,
+    /// What is logged each time the chart is read, which is once for most rules.
+    pub log: Vec<String>,
     /// Namespace charts are told.
     pub namespace: String,
     /// Values given.
@@ -166,7 +168,8 @@ fn single_values(
     schema::validate(&text_of(schema), &merged)
 }
 
-fn load(request: &LintRequest) -> Result<Chart, Error> {
+fn load(request: &LintRequest, linted: &mut Linted) -> Result<Chart, Error> {
+    linted.warnings.extend(request.log.iter().cloned());
     Chart::load_for(request.files.clone(), &request.compat)
 }
 
@@ -184,7 +187,7 @@ fn check_templates(
     {
         return linted.add(Severity::Warning, FOLDER, "directory does not exist");
     }
-    let chart = match load(request) {
+    let chart = match load(request, linted) {
         Ok(chart) => chart,
         Err(error) => return linted.add(Severity::Error, FOLDER, error.message),
     };
@@ -336,7 +339,7 @@ fn keeps_items(list: &Node) -> bool {
 }
 
 fn check_dependencies(request: &LintRequest, linted: &mut Linted) {
-    let chart = match load(request) {
+    let chart = match load(request, linted) {
         Ok(chart) => chart,
         Err(error) => {
             let text = format!("unable to load chart\n\t{}", error.message);
@@ -377,7 +380,7 @@ fn check_crds(request: &LintRequest, linted: &mut Linted) {
     {
         return;
     }
-    let chart = match load(request) {
+    let chart = match load(request, linted) {
         Ok(chart) => chart,
         Err(error) => return linted.add(Severity::Error, FOLDER, error.message),
     };

@@ -130,7 +130,7 @@ fn check_host(host: &str) -> Result<(), String> {
     let port = match (host.rfind('['), host.rfind(']')) {
         (Some(_), None) => return Err("missing ']' in host".to_string()),
         (Some(_), Some(end)) => &host[end + 1..],
-        (None, _) => host.rfind(':').map_or("", |at| &host[at..]),
+        (None, _) => host.find(':').map_or("", |at| &host[at..]),
     };
     let digits = port.strip_prefix(':').unwrap_or(port);
     let has_colon = port.is_empty() || port.starts_with(':');

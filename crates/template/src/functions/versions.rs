@@ -43,7 +43,41 @@ fn renamed(version: &Version, mut next: Version) -> Value {
         ""
     };
     next.original = format!("{prefix}{next}");
-    Value::Object(Rc::new(next))
+    Value::Object(Rc::new(Made(next)))
+}
+
+/// A version made of another one: in Go a struct where the other is a pointer to one, so that it
+/// has fewer methods.
+#[derive(Debug)]
+struct Made(Version);
+
+/// Methods a pointer has and the struct has not.
+const OF_POINTER: &str = "Original";
+
+impl Object for Made {
+    fn type_name(&self) -> String {
+        VERSION.trim_start_matches('*').to_string()
+    }
+
+    fn kind(&self) -> &'static str {
+        "struct"
+    }
+
+    fn method(&self, name: &str) -> Option<Method> {
+        (name != OF_POINTER).then(|| self.0.method(name)).flatten()
+    }
+
+    fn string(&self) -> Option<String> {
+        self.0.string()
+    }
+
+    fn data(&self) -> Value {
+        self.0.data()
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
 }
 
 /// A method that sets what follows the numbers.
