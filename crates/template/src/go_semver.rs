@@ -308,7 +308,7 @@ fn plain_test(operator: &str, text: &str) -> Option<Test> {
     }
     let given = parts
         .iter()
-        .position(|part| is_open(&part))
+        .position(is_open)
         .unwrap_or(parts.len());
     let number = |at: usize| if at < given { parts[at] } else { "0" };
     let tail = prerelease

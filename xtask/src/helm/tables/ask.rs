@@ -96,8 +96,8 @@ impl Known {
     }
 }
 
-/// Values files in UTF-16 are not read; bytes that are no UTF-8 are refused before any other mistake
-/// is seen; `toYamlPretty` does not write them as `!!binary`.
+/// Values files in UTF-16 are not read; bytes that are no UTF-8 are refused before any other
+/// mistake is seen; `toYamlPretty` does not write them as `!!binary`.
 const KNOWN: [Known; 6] = [
     Known {
         table: "go-yaml, -f",
