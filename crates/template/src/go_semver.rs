@@ -306,10 +306,7 @@ fn plain_test(operator: &str, text: &str) -> Option<Test> {
     if parts.len() > 3 || !parts.iter().all(is_part) || bare.contains('+') {
         return None;
     }
-    let given = parts
-        .iter()
-        .position(is_open)
-        .unwrap_or(parts.len());
+    let given = parts.iter().position(is_open).unwrap_or(parts.len());
     let number = |at: usize| if at < given { parts[at] } else { "0" };
     let tail = prerelease
         .map(|text| format!("-{text}"))
