@@ -184,6 +184,7 @@ fn check_templates(
         .files
         .iter()
         .any(|file| file.path.starts_with(FOLDER))
+        && request.compat.lints_folders
     {
         return linted.add(Severity::Warning, FOLDER, "directory does not exist");
     }
@@ -377,6 +378,7 @@ fn check_crds(request: &LintRequest, linted: &mut Linted) {
         .files
         .iter()
         .any(|file| file.path.starts_with(FOLDER))
+        || !request.compat.lints_folders
     {
         return;
     }
