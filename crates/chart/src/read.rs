@@ -120,7 +120,7 @@ impl Walk {
     }
 
     fn file(&mut self, path: &Path, below: String) -> Result<(), Error> {
-        let mut file = std::fs::File::open(path).map_err(|error| broken(path, &error))?;
+        let file = std::fs::File::open(path).map_err(|error| broken(path, &error))?;
         let kind = file.metadata().map_err(|error| broken(path, &error))?;
         self.total += kind.len();
         if kind.len() > FILE_BYTES_MAX as u64 || self.total > ARCHIVE_BYTES_MAX as u64 {
@@ -129,8 +129,9 @@ impl Walk {
             )));
         }
         // One read, since the length is known.
-        let mut data = vec![0; usize::try_from(kind.len()).unwrap_or(0)];
-        file.read_exact(&mut data)
+        let mut data = Vec::with_capacity(usize::try_from(kind.len()).unwrap_or(0));
+        file.take(kind.len())
+            .read_to_end(&mut data)
             .map_err(|error| broken(path, &error))?;
         self.files.push(File::new(below, data));
         Ok(())

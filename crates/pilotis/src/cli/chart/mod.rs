@@ -94,7 +94,7 @@ pub enum Chart {
 /// # Errors
 /// When a file cannot be read.
 pub fn run(command: Chart) -> Result<Outcome> {
-    pilotis_sandbox::memory::one_arena();
+    pilotis_sandbox::memory::short_command();
     match command {
         Chart::Template(arguments) => template::run(&arguments),
         Chart::Create(arguments) => create::run(&arguments),
