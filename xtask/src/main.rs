@@ -78,7 +78,7 @@ const COMMANDS: [Command; 11] = [
     ),
     (
         "helm",
-        "charts FOLDER | vectors | sample | emitter | argocd | judges",
+        "charts FOLDER | lint FOLDER | tables | goldens FOLDER | vectors | sample | emitter | argocd | judges",
         "compare the chart engine with the real Helm",
         helm::main,
     ),

@@ -8,7 +8,7 @@ use crate::compat::Compat;
 use crate::errors::Error;
 use crate::load::Chart;
 use crate::print::{Printing, Written, files, objects, show_only, with_hooks};
-use crate::render::{Options, Release, Rendered, merged_values, render};
+use crate::render::{Options, Release, Rendered, merged_values, render, render_templates};
 use crate::values::{Input, Values};
 
 /// The arguments of `chart template`.
@@ -91,6 +91,30 @@ pub fn template(
         warnings,
         files: written,
     }
+}
+
+/// What the templates of a chart give though it is no YAML, one text after another: what `--debug`
+/// shows of a chart whose error advises it.
+///
+/// # Errors
+/// A template that does not run.
+pub fn unread(
+    chart: &Chart,
+    request: &TemplateRequest,
+    environment: &(dyn Environment + Sync),
+) -> Result<String, Error> {
+    let capabilities = request.capabilities()?;
+    let values = Values::merge_for(&request.inputs, &request.options.compat)?;
+    let run = (&request.options, environment);
+    let (files, _) = render_templates(chart, &values, &request.release, &capabilities, run)?;
+    let mut out = String::new();
+    for file in files {
+        let text = file.output.text();
+        if !file.path.ends_with("NOTES.txt") && !text.trim().is_empty() {
+            out.push_str(&format!("---\n# Source: {}\n{text}\n", file.path));
+        }
+    }
+    Ok(format!("{}\n", out.trim()))
 }
 
 /// The printed objects, which a post-renderer of Helm 3 has seen.
@@ -278,4 +302,34 @@ pub fn show(chart: &Chart, what: Show) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::File;
+
+    #[test]
+    fn what_is_no_yaml_can_be_shown() {
+        let chart = Chart::load(vec![
+            File::new("Chart.yaml", "apiVersion: v2\nname: c\nversion: 0.1.0\n"),
+            File::new("templates/a.yaml", "a: {{ .Release.Name }}: b\n"),
+            File::new("templates/NOTES.txt", "notes"),
+        ]);
+        let chart = chart.unwrap();
+        let mut request = TemplateRequest::default();
+        request.release.name = "r".to_string();
+        let error = template(&chart, &request, &NoEnvironment)
+            .result
+            .unwrap_err();
+        assert!(error.is_advised());
+        assert!(
+            error
+                .advice_followed()
+                .printed()
+                .ends_with("in this context")
+        );
+        let text = unread(&chart, &request, &NoEnvironment).unwrap();
+        assert_eq!(text, "---\n# Source: c/templates/a.yaml\na: r: b\n");
+    }
 }

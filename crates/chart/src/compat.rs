@@ -65,6 +65,8 @@ pub struct Compat {
     pub drops_null_defaults: bool,
     /// Whether every document of a values file counts, or the first only.
     pub merges_value_documents: bool,
+    /// `lint` misses `templates/` and looks into `crds/`.
+    pub lints_folders: bool,
     /// Kinds in the order they are printed; others follow, by name.
     pub kind_order: &'static [&'static str],
     /// What `.Chart` is.
@@ -134,6 +136,7 @@ impl Compat {
         trims_ends: false,
         drops_null_defaults: true,
         merges_value_documents: true,
+        lints_folders: true,
         kind_order: &KIND_ORDER,
         chart_object: ChartObject::Map,
         types: "common",
@@ -177,6 +180,7 @@ impl Compat {
         trims_ends: true,
         drops_null_defaults: false,
         merges_value_documents: false,
+        lints_folders: false,
         kind_order: &KIND_ORDER_3,
         chart_object: ChartObject::Struct,
         types: "chartutil",

@@ -62,6 +62,17 @@ impl Error {
         format!("{}{advice}", self.message)
     }
 
+    /// Whether Helm advises `--debug` after it.
+    pub fn is_advised(&self) -> bool {
+        self.after_values
+    }
+
+    /// The same error of somebody who has followed the advice.
+    pub fn advice_followed(mut self) -> Self {
+        self.after_values = false;
+        self
+    }
+
     /// The same error of a chart whose values were fine.
     pub(crate) fn after_values(mut self) -> Self {
         self.after_values = true;

@@ -26,6 +26,9 @@ impl Rules {
             if line.contains("**") {
                 return Err(Error::new("double-star (**) syntax is not supported"));
             }
+            if !is_well_formed(line) {
+                return Err(Error::new("syntax error in pattern"));
+            }
             let (negated, rest) = match line.strip_prefix('!') {
                 Some(rest) => (true, rest),
                 None => (false, line),
@@ -88,6 +91,46 @@ pub(crate) fn glob(pattern: &str, name: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let name: Vec<char> = name.chars().collect();
     matches(&pattern, &name)
+}
+
+/// Whether Go can read a pattern: every class is closed and holds something, nothing ends with `\`.
+fn is_well_formed(pattern: &str) -> bool {
+    let mut chars = pattern.chars().peekable();
+    while let Some(c) = chars.next() {
+        let fits = match c {
+            '\\' => chars.next().is_some(),
+            '[' => {
+                chars.next_if_eq(&'^');
+                skip_class(&mut chars)
+            }
+            _ => true,
+        };
+        if !fits {
+            return false;
+        }
+    }
+    true
+}
+
+fn skip_class(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> bool {
+    let mut count = 0;
+    while count == 0 || chars.next_if_eq(&']').is_none() {
+        if !skip_class_end(chars) || (chars.next_if_eq(&'-').is_some() && !skip_class_end(chars)) {
+            return false;
+        }
+        count += 1;
+    }
+    true
+}
+
+/// One end of a range in a class, which is followed by something.
+fn skip_class_end(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> bool {
+    let fits = match chars.next() {
+        None | Some('-' | ']') => false,
+        Some('\\') => chars.next().is_some(),
+        Some(_) => true,
+    };
+    fits && chars.peek().is_some()
 }
 
 fn matches(pattern: &[char], name: &[char]) -> bool {
@@ -165,6 +208,21 @@ mod tests {
         ];
         for (pattern, name, expected) in cases {
             assert_eq!(glob(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn patterns_go_cannot_read_are_refused() {
+        for (pattern, expected) in [
+            ("[z-", false),
+            ("[]a]", false),
+            ("[a", false),
+            ("a\\", false),
+            ("[^a-c]", true),
+            ("[a\\]]", true),
+            ("a]", true),
+        ] {
+            assert_eq!(Rules::parse(pattern).is_ok(), expected, "{pattern}");
         }
     }
 

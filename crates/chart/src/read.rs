@@ -1,12 +1,14 @@
 //! Reads a chart directory from disk: the only I/O of this crate, kept to one small function.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::archive::{ARCHIVE_BYTES_MAX, FILE_BYTES_MAX};
+use crate::compat::Compat;
 use crate::errors::Error;
 use crate::ignore::Rules;
 use crate::load::File;
+use crate::warnings::Warning;
 
 /// Deepest nesting of directories, links included.
 const DEPTH_MAX: u32 = 40;
@@ -17,19 +19,53 @@ const DEPTH_MAX: u32 = 40;
 /// # Errors
 /// A file that cannot be read, that is no regular file, or a limit reached.
 pub fn read_dir(root: &Path) -> Result<Vec<File>, Error> {
+    read_dir_and_links(root).map(|(files, _)| files)
+}
+
+/// A symbolic link that was followed, and where it leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    path: PathBuf,
+    target: PathBuf,
+}
+
+impl Link {
+    /// What Helm logs about it each time it reads the chart.
+    pub fn line(&self, compat: &Compat) -> String {
+        let (path, target) = (
+            self.path.display().to_string(),
+            self.target.display().to_string(),
+        );
+        let contents = "Contents of linked file included and used";
+        let older = format!("found symbolic link in path: {path} resolves to {target}. {contents}");
+        let message = format!("found symbolic link in path. {contents}");
+        let attributes = vec![("path", path), ("resolved", target)];
+        Warning::new(&message, attributes, ("walk.go:75", older))
+            .info()
+            .text(compat)
+    }
+}
+
+/// The same files, and the links that were followed to them.
+///
+/// # Errors
+/// As [`read_dir`].
+pub fn read_dir_and_links(root: &Path) -> Result<(Vec<File>, Vec<Link>), Error> {
     let rules = std::fs::read(root.join(".helmignore")).unwrap_or_default();
     let mut walk = Walk {
         rules: Rules::parse(&String::from_utf8_lossy(&rules))?,
         files: Vec::new(),
+        links: Vec::new(),
         total: 0,
     };
     walk.directory(root, "", 0)?;
-    Ok(walk.files)
+    Ok((walk.files, walk.links))
 }
 
 struct Walk {
     rules: Rules,
     files: Vec<File>,
+    links: Vec<Link>,
     /// Bytes read.
     total: u64,
 }
@@ -55,9 +91,7 @@ impl Walk {
             let path = directory.join(&name);
             let below = format!("{prefix}{}", name.to_string_lossy());
             let kind = match kind.is_symlink() {
-                true => std::fs::metadata(&path)
-                    .map_err(|error| broken_link(&path, &error))?
-                    .file_type(),
+                true => self.follow(&path)?,
                 false => kind,
             };
             if self.rules.ignores(&below, kind.is_dir()) {
@@ -74,6 +108,15 @@ impl Walk {
             }
         }
         Ok(())
+    }
+
+    /// What a link leads to.
+    fn follow(&mut self, path: &Path) -> Result<std::fs::FileType, Error> {
+        let kind = std::fs::metadata(path).map_err(|error| broken_link(path, &error))?;
+        let target = path.canonicalize().map_err(|error| broken(path, &error))?;
+        let path = std::path::absolute(path).map_err(|error| broken(path, &error))?;
+        self.links.push(Link { path, target });
+        Ok(kind.file_type())
     }
 
     fn file(&mut self, path: &Path, below: String) -> Result<(), Error> {

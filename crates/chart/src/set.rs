@@ -84,8 +84,8 @@ impl Parser<'_> {
                 let index = self.index()?;
                 let mut list = match values.get(&name) {
                     Some(Json::Array(items)) => items.clone(),
-                    Some(Json::Null) | None => Vec::new(),
-                    Some(_) => return Err(unexpected("a list")),
+                    None => Vec::new(),
+                    Some(found) => return Err(unexpected(found, "[]interface {}")),
                 };
                 let more = self.item(&mut list, index, depth);
                 put(values, name, Json::Array(list));
@@ -119,7 +119,7 @@ impl Parser<'_> {
         let mut inner = match values.get(&name) {
             Some(Json::Object(map)) => map.clone(),
             None => Map::new(),
-            Some(_) => return Err(unexpected("a map")),
+            Some(found) => return Err(unexpected(found, "map[string]interface {}")),
         };
         let more = self.key(&mut inner, depth + 1);
         if matches!(more, Ok(true)) && inner.is_empty() {
@@ -152,7 +152,9 @@ impl Parser<'_> {
     fn item(&mut self, list: &mut Vec<Json>, index: usize, depth: u32) -> Result<bool, String> {
         let (extra, stop) = self.until("[.=");
         if !extra.is_empty() {
-            return Err(format!("unexpected data at end of array index: {extra:?}"));
+            let chars: Vec<String> = extra.chars().map(|c| format!("'{c}'")).collect();
+            let chars = chars.join(" ");
+            return Err(format!("unexpected data at end of array index: [{chars}]"));
         }
         let existing = list.get(index).cloned();
         let (value, more) = match stop {
@@ -162,7 +164,8 @@ impl Parser<'_> {
                 let inner_index = self.index()?;
                 let mut inner = match existing {
                     Some(Json::Array(items)) => items,
-                    _ => Vec::new(),
+                    Some(Json::Null) | None => Vec::new(),
+                    Some(found) => return Err(unexpected(&found, "[]interface {}")),
                 };
                 if depth + 1 > DEPTH_MAX {
                     return Err("lists are nested too deeply".to_string());
@@ -196,7 +199,7 @@ impl Parser<'_> {
             Grammar::Literal => {
                 let text: String = self.chars[self.at..].iter().collect();
                 self.at = self.chars.len();
-                return Ok((Json::String(text), false));
+                return Ok((Json::String(text), true));
             }
             Grammar::Typed | Grammar::Text => {}
         }
@@ -207,8 +210,9 @@ impl Parser<'_> {
                 self.list().map(|list| (list, true))
             }
             Some(_) => {
-                let (text, stop) = self.until(",");
-                Ok((self.typed(text)?, stop.is_some()))
+                let (text, _) = self.until(",");
+                // At the end, too: the next name is then empty, which ends it.
+                Ok((self.typed(text)?, true))
             }
         }
     }
@@ -285,8 +289,18 @@ impl Parser<'_> {
     }
 }
 
-fn unexpected(wanted: &str) -> String {
-    format!("unable to parse key: the value already there is not {wanted}")
+/// What a name finds in the place of the list or map it goes on in, in Go's words.
+fn unexpected(found: &Json, wanted: &str) -> String {
+    let kind = match found {
+        Json::Null => "nil",
+        Json::Bool(_) => "bool",
+        Json::Number(number) if number.is_f64() => "float64",
+        Json::Number(_) => "int64",
+        Json::String(_) => "string",
+        Json::Array(_) => "[]interface {}",
+        Json::Object(_) => "map[string]interface {}",
+    };
+    format!("unable to parse key: interface conversion: interface {{}} is {kind}, not {wanted}")
 }
 
 fn put(values: &mut Map<String, Json>, name: String, value: Json) {

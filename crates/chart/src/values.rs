@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::compat::Compat;
 use crate::errors::Error;
+use crate::separators::pieces;
 use crate::set::{Contents, Grammar, parse_into};
 
 /// One thing the user gave. The order of kinds is fixed: files first, then as listed here.
@@ -226,27 +227,21 @@ pub(crate) fn steps(path: &str) -> Vec<String> {
 pub(crate) fn read(text: &str, first_only: bool) -> Result<(Map<String, Json>, Vec<Node>), Error> {
     let mut values = Map::new();
     let mut nodes = Vec::new();
-    let fail = |error: pilotis_yaml::Error| {
-        let text =
-            format!("cannot unmarshal yaml document: error converting YAML to JSON: {error}");
-        let position = Position {
-            file: "values.yaml".to_string(),
-            line: error.line,
-            column: error.column,
+    let pieces: Vec<Result<(u32, &str), String>> = match first_only {
+        true => vec![Ok((0, text))],
+        false => pieces(text).collect(),
+    };
+    for piece in pieces {
+        let (line, piece) =
+            piece.map_err(|error| Error::new(format!("error reading yaml document: {error}")))?;
+        let fail = |error: pilotis_yaml::Error| unreadable(&error, line);
+        // Whatever cuts a file into pieces ends every line.
+        let ended = (!first_only && !piece.ends_with('\n')).then(|| format!("{piece}\n"));
+        let piece = ended.as_deref().unwrap_or(piece);
+        let Some(node) = piece_root(piece, line).map_err(fail)? else {
+            continue;
         };
-        Error::at(text, Some(position))
-    };
-    let roots = if first_only {
-        vec![pilotis_yaml::parse_first(text).map_err(fail)?]
-    } else {
-        let documents = pilotis_yaml::parse(text).map_err(fail)?;
-        documents
-            .into_iter()
-            .map(|document| document.root)
-            .collect()
-    };
-    for node in roots.into_iter().flatten() {
-        match pilotis_yaml::to_json(&node).map_err(fail)? {
+        match pilotis_yaml::to_json(&node).map_err(|error| unreadable(&error, 0))? {
             Json::Object(map) => {
                 merge_maps(
                     &mut values,
@@ -264,6 +259,27 @@ pub(crate) fn read(text: &str, first_only: bool) -> Result<(Map<String, Json>, V
         }
     }
     Ok((values, nodes))
+}
+
+/// The root of the first document of a piece, its marks counted from the start of the file; an
+/// error counts from the start of the piece, as Helm's does.
+fn piece_root(piece: &str, line: u32) -> Result<Option<Node>, pilotis_yaml::Error> {
+    if line == 0 {
+        return pilotis_yaml::parse_first(piece);
+    }
+    let above = "\n".repeat(line as usize);
+    pilotis_yaml::parse_first(&format!("{above}{piece}"))
+        .or_else(|_| pilotis_yaml::parse_first(piece))
+}
+
+fn unreadable(error: &pilotis_yaml::Error, line: u32) -> Error {
+    let text = format!("cannot unmarshal yaml document: error converting YAML to JSON: {error}");
+    let position = Position {
+        file: "values.yaml".to_string(),
+        line: line + error.line,
+        column: error.column,
+    };
+    Error::at(text, Some(position))
 }
 
 /// The first document of a values file, its errors as they are.

@@ -31,6 +31,22 @@ impl<'d> Given<'d, '_> {
     fn is_empty(&self) -> bool {
         self.args.is_empty() && self.last.is_none()
     }
+
+    /// What `call` would call: as it is written, or the value that is handed on.
+    fn callee(&self) -> String {
+        match (self.args.first(), &self.last) {
+            (Some(arg), _) => arg.to_string(),
+            (
+                None,
+                Some(Operand {
+                    value: Value::String(text),
+                    ..
+                }),
+            ) => text.lossy().into_owned(),
+            (None, Some(last)) => format!("<{} Value>", last.value.type_name()),
+            (None, None) => String::new(),
+        }
+    }
 }
 
 /// Where a chain of fields begins, to say which value stopped it.
@@ -272,9 +288,14 @@ impl<'t> Frame<'_, '_, 't> {
             Some(_) => crate::watch::guards(name, given.args),
             None => None,
         };
+        let callee = (name == "call").then(|| given.callee());
         let values = self.guarded(guards, |frame| frame.arguments(name, types, given))?;
         if let Some(watch) = &mut self.machine.watch {
             watch.called(name, &values);
+        }
+        if let (Some(callee), Some(value)) = (callee, values.first()) {
+            let error = crate::functions::not_callable(&callee, value);
+            return Err(self.call_failed(node, name, error));
         }
         (function.run)(self.machine, &Args::new(values))
             .map(|value| Operand::boxed(value, false))

@@ -7,6 +7,9 @@ use serde_json::Value as Json;
 use crate::value::{ListKind, Map, MapKind, Value};
 use pilotis_yaml::number;
 
+/// Stands for a byte that is no UTF-8; a character that no text may hold.
+pub(crate) const BROKEN: char = '\u{10ffff}';
+
 /// Deepest nesting converted; a template can put a map into itself.
 const DEPTH_MAX: u32 = 1000;
 
@@ -32,7 +35,12 @@ impl Value {
     /// # Errors
     /// A float JSON cannot hold, or nesting that does not end, in Go's words.
     pub fn to_json(&self) -> Result<Json, String> {
-        to_json(self, 0)
+        to_json(self, '\u{fffd}', 0)
+    }
+
+    /// The same with [`BROKEN`] in the place of each byte that is no UTF-8.
+    pub(crate) fn to_json_marked(&self) -> Result<Json, String> {
+        to_json(self, BROKEN, 0)
     }
 }
 
@@ -68,7 +76,7 @@ fn from_json(json: &Json, path: Option<Arc<str>>, kind: MapKind, ints: bool) -> 
     }
 }
 
-fn to_json(value: &Value, depth: u32) -> Result<Json, String> {
+fn to_json(value: &Value, broken: char, depth: u32) -> Result<Json, String> {
     if depth > DEPTH_MAX {
         return Err("json: unsupported value: encountered a cycle".to_string());
     }
@@ -80,7 +88,7 @@ fn to_json(value: &Value, depth: u32) -> Result<Json, String> {
             Some(number) => Json::Number(number),
             None => return Err(format!("json: unsupported value: {}", number::format_g(*n))),
         },
-        Value::String(text) => Json::String(text.lossy().into_owned()),
+        Value::String(text) => Json::String(text.with_broken(broken).into_owned()),
         Value::List(list) if list.kind == ListKind::Bytes => {
             use base64::Engine as _;
             let bytes = list.bytes();
@@ -90,7 +98,7 @@ fn to_json(value: &Value, depth: u32) -> Result<Json, String> {
             let items: Result<Vec<Json>, String> = list
                 .items()
                 .iter()
-                .map(|item| to_json(item, depth + 1))
+                .map(|item| to_json(item, broken, depth + 1))
                 .collect();
             Json::Array(items?)
         }
@@ -100,11 +108,12 @@ fn to_json(value: &Value, depth: u32) -> Result<Json, String> {
         Value::Map(map) => {
             let mut entries = serde_json::Map::new();
             for (key, item) in map.entries() {
-                entries.insert(key.lossy().into_owned(), to_json(&item, depth + 1)?);
+                let key = key.with_broken(broken).into_owned();
+                entries.insert(key, to_json(&item, broken, depth + 1)?);
             }
             Json::Object(entries)
         }
-        Value::Object(object) => to_json(&object.data(), depth + 1)?,
+        Value::Object(object) => to_json(&object.data(), broken, depth + 1)?,
     })
 }
 

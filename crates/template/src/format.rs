@@ -471,7 +471,11 @@ fn write_rune(out: &mut Vec<u8>, value: &Value, n: i64, verb: char, flags: Flags
         'U' => format!("U+{n:04X}"),
         'q' => {
             let mut text = String::from("'");
-            quote_char(c, '\'', &mut text);
+            match flags.plus && !c.is_ascii() {
+                true if u32::from(c) < 0x1_0000 => text += &format!("\\u{:04x}", u32::from(c)),
+                true => text += &format!("\\U{:08x}", u32::from(c)),
+                false => quote_char(c, '\'', &mut text),
+            }
             text + "'"
         }
         _ => return bad_verb(out, value, verb, flags),
@@ -488,6 +492,10 @@ fn write_float_verb(out: &mut Vec<u8>, value: &Value, n: f64, verb: char, flags:
 
 fn write_float(out: &mut Vec<u8>, n: f64, verb: char, flags: Flags) {
     let text = float_text(n.abs(), verb, flags);
+    let text = match flags.sharp && n.is_finite() && verb != 'b' {
+        true => with_point(&text, verb, flags),
+        false => text,
+    };
     let sign = sign(n.is_sign_negative() && !n.is_nan(), flags);
     let finite = n.is_finite();
     let mut text = text;
@@ -523,6 +531,24 @@ fn float_text(n: f64, verb: char, flags: Flags) -> String {
     } else {
         text
     }
+}
+
+/// `%#g` and its kin: always a point, and as many digits as the precision says.
+fn with_point(text: &str, verb: char, flags: Flags) -> String {
+    let mut digits = match verb {
+        'g' | 'G' | 'x' => flags.precision.unwrap_or(6),
+        _ => 0,
+    };
+    let exponents: &[char] = match verb {
+        'x' | 'X' => &['p', 'P'],
+        _ => &['e', 'E', 'p', 'P'],
+    };
+    let (number, tail) = text.split_at(text.find(exponents).unwrap_or(text.len()));
+    let significant = number.trim_start_matches(['0', '.']);
+    let count = significant.chars().filter(|c| *c != '.').count();
+    digits = digits.saturating_sub(count + usize::from(number == "0"));
+    let point = if number.contains('.') { "" } else { "." };
+    format!("{number}{point}{}{tail}", "0".repeat(digits))
 }
 
 /// `%x`: hexadecimal mantissa and binary exponent.

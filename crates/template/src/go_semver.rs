@@ -8,8 +8,12 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
-/// Longest version or constraint read, in bytes.
-const LENGTH_MAX: usize = 1024;
+/// Longest version read, in bytes.
+const VERSION_BYTES_MAX: usize = 256;
+/// Longest constraint read, in bytes.
+const CONSTRAINT_BYTES_MAX: usize = 512;
+/// Alternatives of a constraint.
+const GROUPS_MAX: usize = 32;
 
 /// A version, compared by precedence: build metadata does not count.
 #[derive(Debug, Clone)]
@@ -43,8 +47,10 @@ impl Version {
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let invalid = || "invalid semantic version".to_string();
-        if text.len() > LENGTH_MAX {
-            return Err("version string is too long".to_string());
+        if text.len() > VERSION_BYTES_MAX {
+            return Err(format!(
+                "version string is too long (max {VERSION_BYTES_MAX} bytes)"
+            ));
         }
         let rest = text.strip_prefix('v').unwrap_or(text);
         let (rest, metadata) = split_once_or(rest, '+');
@@ -104,6 +110,29 @@ impl Version {
         numbers
             .cmp(&(other.major, other.minor, other.patch))
             .then_with(|| compare_prerelease(&self.prerelease, &other.prerelease))
+    }
+}
+
+/// Whether a text may follow the numbers and `-`; an empty one removes what does.
+pub(crate) fn check_prerelease(text: &str) -> Result<(), String> {
+    for part in text.split('.').filter(|_| !text.is_empty()) {
+        let is_number = part.bytes().all(|b| b.is_ascii_digit());
+        if is_number && part.len() > 1 && part.starts_with('0') {
+            return Err("version segment starts with 0".to_string());
+        }
+        if part.is_empty() || !part.bytes().all(is_identifier) {
+            return Err("invalid prerelease string".to_string());
+        }
+    }
+    Ok(())
+}
+
+/// The same after `+`.
+pub(crate) fn check_metadata(text: &str) -> Result<(), String> {
+    let fits = |part: &str| !part.is_empty() && part.bytes().all(is_identifier);
+    match text.is_empty() || text.split('.').all(fits) {
+        true => Ok(()),
+        false => Err("invalid metadata string".to_string()),
     }
 }
 
@@ -194,8 +223,13 @@ impl Constraint {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        if text.len() > LENGTH_MAX {
-            return Err("constraint string is too long".to_string());
+        if text.len() > CONSTRAINT_BYTES_MAX {
+            return Err(format!(
+                "constraint string is too long (max {CONSTRAINT_BYTES_MAX} bytes)"
+            ));
+        }
+        if text.matches("||").count() >= GROUPS_MAX {
+            return Err(format!("too many constraint groups (max {GROUPS_MAX})"));
         }
         let plain: Option<Vec<Vec<Test>>> = text.split("||").map(plain_group).collect();
         match plain {
@@ -272,10 +306,7 @@ fn plain_test(operator: &str, text: &str) -> Option<Test> {
     if parts.len() > 3 || !parts.iter().all(is_part) || bare.contains('+') {
         return None;
     }
-    let given = parts
-        .iter()
-        .position(|part| is_open(&part))
-        .unwrap_or(parts.len());
+    let given = parts.iter().position(is_open).unwrap_or(parts.len());
     let number = |at: usize| if at < given { parts[at] } else { "0" };
     let tail = prerelease
         .map(|text| format!("-{text}"))

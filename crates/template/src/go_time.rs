@@ -267,6 +267,7 @@ struct Parts {
     nanos: i32,
     afternoon: Option<bool>,
     offset: Option<i32>,
+    zone_name: Option<String>,
 }
 
 impl Default for Parts {
@@ -281,6 +282,7 @@ impl Default for Parts {
             nanos: 0,
             afternoon: None,
             offset: None,
+            zone_name: None,
         }
     }
 }
@@ -323,7 +325,15 @@ impl Parts {
             "MST" => {
                 let length = text.bytes().take_while(u8::is_ascii_uppercase).count();
                 self.offset = Some(0);
-                return (3..=5).contains(&length).then(|| &text[length..]);
+                self.zone_name = Some(text[..length].to_string());
+                // Longer names end with T, but for one.
+                let name = &text[..length];
+                let is_zone = match length {
+                    3 => true,
+                    4 | 5 => name.ends_with('T') || name == "WITA",
+                    _ => false,
+                };
+                return is_zone.then(|| &text[length..]);
             }
             zone if zone.starts_with(['Z', '-']) => return self.read_zone(zone, text),
             _ => return text.strip_prefix('.').map(|_| self.read_fraction(text)),
@@ -396,7 +406,11 @@ impl Parts {
             self.second,
             self.nanos,
         );
+        // A name nobody knows here is a zone of its own without an offset.
+        let named = self.zone_name.as_ref().filter(|name| *name != "UTC");
+        let named = named.and_then(|name| TimeZone::posix(&format!("{name}0")).ok());
         let zone = match self.offset {
+            _ if named.is_some() => named.unwrap_or(TimeZone::UTC),
             None | Some(0) => TimeZone::UTC,
             Some(seconds) => TimeZone::fixed(jiff::tz::Offset::from_seconds(seconds).ok()?),
         };

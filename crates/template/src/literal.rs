@@ -106,7 +106,8 @@ pub(crate) fn is_print(c: char) -> bool {
     !(c.is_control()
         || (c.is_whitespace() && c != ' ')
         || matches!(code, 0xad | 0x200b..=0x200f | 0x202a..=0x202e | 0x2060..=0x206f)
-        || matches!(code, 0xd800..=0xf8ff | 0xfeff | 0xfff0..=0xfffb | 0xe_0000..))
+        || matches!(code, 0xd800..=0xf8ff | 0xfeff | 0xfff0..=0xfffb | 0xe_0000..)
+        || code & 0xfffe == 0xfffe)
 }
 
 /// A number literal under every type that can hold it, as Go's constants are.

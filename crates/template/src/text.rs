@@ -49,9 +49,22 @@ impl Text {
         Arc::clone(&self.bytes)
     }
 
-    /// The text, invalid UTF-8 replaced.
+    /// The text, each byte that is no UTF-8 replaced, as Go does.
     pub fn lossy(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.bytes)
+        self.with_broken('\u{fffd}')
+    }
+
+    /// The text with a character in the place of each byte that is no UTF-8.
+    pub(crate) fn with_broken(&self, broken: char) -> Cow<'_, str> {
+        if let Ok(text) = std::str::from_utf8(&self.bytes) {
+            return Cow::Borrowed(text);
+        }
+        let mut text = String::with_capacity(self.bytes.len());
+        for chunk in self.bytes.utf8_chunks() {
+            text.push_str(chunk.valid());
+            text.extend(chunk.invalid().iter().map(|_| broken));
+        }
+        Cow::Owned(text)
     }
 
     pub(crate) fn spans(&self) -> &[Span] {

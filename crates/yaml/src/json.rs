@@ -43,9 +43,9 @@ pub fn to_json_strict(node: &Node) -> Result<Value, Error> {
 /// As [`to_json`].
 pub fn check_json(node: &Node) -> Result<(), Error> {
     match &node.content {
-        Content::Scalar(..) => match node.resolve()? {
+        Content::Scalar(text, _) => match node.resolve()? {
             Resolved::Float(value) => float_at(value, node).map(|_| ()),
-            _ => Ok(()),
+            _ => string(node, text).map(|_| ()),
         },
         Content::Sequence(items) => items.iter().try_for_each(check_json),
         Content::Mapping(pairs) => check_pairs(pairs),
@@ -115,8 +115,18 @@ fn scalar(node: &Node, text: &str) -> Result<Value, Error> {
         Resolved::Int(value) => value.into(),
         Resolved::Uint(value) => value.into(),
         Resolved::Float(value) => float_at(value, node)?,
-        Resolved::Timestamp | Resolved::String => Value::String(text.to_string()),
+        Resolved::Timestamp | Resolved::String => Value::String(string(node, text)?.into_owned()),
     })
+}
+
+/// The text of a string; one that is tagged `!!binary` is decoded.
+fn string<'t>(node: &Node, text: &'t str) -> Result<Cow<'t, str>, Error> {
+    if node.tag.as_deref() != Some("tag:yaml.org,2002:binary") {
+        return Ok(Cow::Borrowed(text));
+    }
+    let decoded = crate::bytes::binary(text).map(Cow::Owned);
+    let message = "!!binary value contains invalid base64 data";
+    decoded.ok_or_else(|| Error::at(node.start, message))
 }
 
 fn float_at(value: f64, node: &Node) -> Result<Value, Error> {
@@ -132,6 +142,9 @@ fn float_at(value: f64, node: &Node) -> Result<Value, Error> {
 
 fn float(value: f64) -> Option<Value> {
     let text = number::format_json(value);
+    if text == "-0" {
+        return Number::from_f64(value).map(Value::Number);
+    }
     if let Ok(whole) = text.parse::<i64>() {
         return Some(whole.into());
     }
@@ -155,7 +168,7 @@ fn key<'n>(node: &'n Node, value: &Node) -> Result<Cow<'n, str>, Error> {
             "NaN" => ".nan".into(),
             other => other.to_string().into(),
         },
-        Resolved::Timestamp | Resolved::String => text.as_str().into(),
+        Resolved::Timestamp | Resolved::String => string(node, text)?,
         Resolved::Null => {
             let value = go_syntax(value);
             let message =
@@ -188,7 +201,7 @@ fn go_syntax(node: &Node) -> String {
             Ok(Resolved::Int(value)) => value.to_string(),
             Ok(Resolved::Uint(value)) => format!("{value:#x}"),
             Ok(Resolved::Float(value)) => number::format_g(value),
-            _ => format!("{text:?}"),
+            _ => go_quoted(text),
         },
         Content::Sequence(items) => {
             let items: Vec<String> = items.iter().map(go_syntax).collect();
@@ -204,6 +217,32 @@ fn go_syntax(node: &Node) -> String {
             format!("map[interface {{}}]interface {{}}{{{pairs}}}")
         }
     }
+}
+
+/// A text as Go's `%#v` shows it.
+fn go_quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        let code = u32::from(c);
+        let is_hidden = c != '\'' && c.escape_debug().count() > 1;
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{b}' => out.push_str("\\v"),
+            '\u{c}' => out.push_str("\\f"),
+            _ if !is_hidden => out.push(c),
+            _ if code < 0x80 => out.push_str(&format!("\\x{code:02x}")),
+            _ if code < 0x1_0000 => out.push_str(&format!("\\u{code:04x}")),
+            _ => out.push_str(&format!("\\U{code:08x}")),
+        }
+    }
+    out.push('"');
+    out
 }
 
 #[cfg(test)]
@@ -265,6 +304,16 @@ mod tests {
         let node = crate::parse_first(text).unwrap().unwrap();
         assert_eq!(node.at(&["over", "x"]).and_then(Node::as_i64), Some(1));
         assert_eq!(node.at(&["over", "z"]).and_then(Node::as_i64), Some(3));
+    }
+
+    #[test]
+    fn binary_is_decoded_and_a_negative_zero_kept() {
+        assert_eq!(read("a: !!binary aGk="), json!({"a": "hi"}));
+        assert_eq!(read("-0.0").as_f64().map(f64::is_sign_negative), Some(true));
+        let node = crate::parse_first("a: !!binary ==").unwrap().unwrap();
+        let expected = "yaml: !!binary value contains invalid base64 data";
+        assert_eq!(to_json(&node).unwrap_err().message, expected);
+        assert_eq!(check_json(&node).unwrap_err().message, expected);
     }
 
     #[test]

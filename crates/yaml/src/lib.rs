@@ -18,6 +18,7 @@
 //! ```
 
 mod block;
+mod bytes;
 mod emit;
 mod error;
 mod json;
@@ -28,6 +29,7 @@ mod resolve;
 mod rewrite;
 mod scalar;
 
+pub use bytes::text_of;
 pub use emit::{Flavour, emit};
 pub use error::Error;
 pub use json::{check_json, to_json, to_json_strict};

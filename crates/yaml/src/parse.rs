@@ -117,7 +117,10 @@ impl<'a> Reader<'a> {
     }
 
     fn next(&mut self) -> Result<Event, Error> {
-        self.parser.parse().map_err(|error| failure(&error))
+        let unended = self.unended;
+        self.parser
+            .parse()
+            .map_err(|error| failure(&error, unended))
     }
 
     fn node(&mut self, event: Event, depth: usize) -> Result<Node, Error> {
@@ -283,10 +286,14 @@ fn mark(mark: libyaml_safer::Mark) -> Mark {
     }
 }
 
-/// The text go-yaml makes of a libyaml error, with its own way of counting lines.
-fn failure(error: &libyaml_safer::Error) -> Error {
+/// The text go-yaml makes of a libyaml error, with its own way of counting lines. A quoted scalar
+/// that has no end ends with the text, without the line feed that was added to it.
+fn failure(error: &libyaml_safer::Error, unended: Option<&str>) -> Error {
     let zero = libyaml_safer::Mark::default();
-    let problem = error.problem_mark().unwrap_or(zero);
+    let mut problem = error.problem_mark().unwrap_or(zero);
+    if let (Some(text), "found unexpected end of stream") = (unended, error.problem()) {
+        problem.line = problem.line.min(text.matches('\n').count() as u64);
+    }
     let context = error.context_mark().unwrap_or(zero);
     let line = match (problem.line, error.kind()) {
         (0, _) => context.line,
@@ -335,6 +342,8 @@ mod tests {
                 "a:\n\t- b",
                 "yaml: line 2: found character that cannot start any token",
             ),
+            ("a: \"b\nc", "yaml: line 2: found unexpected end of stream"),
+            ("[1", "yaml: line 1: did not find expected ',' or ']'"),
             (
                 "<<: 1",
                 "yaml: map merge requires map or sequence of maps as the value",

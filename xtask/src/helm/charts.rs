@@ -46,8 +46,17 @@ struct Row {
     why: String,
 }
 
-/// Compares every chart below a folder, and prints what differs and the totals.
+/// Renders every chart below a folder with both programs, and prints what differs and the totals.
 pub fn compare(folder: &Path, rest: &[&str]) -> Result<()> {
+    compare_with(&["template", "rel", "."], folder, rest)
+}
+
+/// Lints every chart below a folder with both programs: severities, paths and texts.
+pub fn lint(folder: &Path, rest: &[&str]) -> Result<()> {
+    compare_with(&["lint", "."], folder, rest)
+}
+
+fn compare_with(verb: &[&str], folder: &Path, rest: &[&str]) -> Result<()> {
     let filter = rest.first().copied().unwrap_or("");
     let version = rest.get(1).copied().unwrap_or(VERSIONS[0]);
     let (helm, ours) = (Program::helm(version)?, Program::ours(version)?);
@@ -61,7 +70,7 @@ pub fn compare(folder: &Path, rest: &[&str]) -> Result<()> {
         for _ in 0..2 {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let row = judge(case, &helm, &ours);
+                    let row = judge(verb, case, &helm, &ours);
                     if row.verdict > Verdict::EqualError {
                         println!("{} #{} {:?}\n{}", row.name, row.set, row.verdict, row.why);
                     }
@@ -73,7 +82,7 @@ pub fn compare(folder: &Path, rest: &[&str]) -> Result<()> {
         }
     });
     let rows = rows.into_inner().unwrap_or_default();
-    summary(version, &rows);
+    summary(verb[0], version, &rows);
     let locked = Locked::read()?;
     let charts = named(folder)?
         .into_iter()
@@ -88,7 +97,7 @@ pub fn compare(folder: &Path, rest: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn summary(version: &str, rows: &[Row]) {
+fn summary(verb: &str, version: &str, rows: &[Row]) {
     let mut charts: BTreeMap<&str, bool> = BTreeMap::new();
     let mut totals: BTreeMap<Verdict, usize> = BTreeMap::new();
     for row in rows {
@@ -97,7 +106,7 @@ fn summary(version: &str, rows: &[Row]) {
         *totals.entry(row.verdict).or_default() += 1;
     }
     println!(
-        "\nhelm {version}: {} charts, {} renderings",
+        "\nhelm {verb} of {version}: {} charts, {} runs",
         charts.len(),
         rows.len()
     );
@@ -106,7 +115,7 @@ fn summary(version: &str, rows: &[Row]) {
     }
     let different: Vec<&str> = charts.iter().filter(|c| !c.1).map(|c| *c.0).collect();
     println!(
-        "charts with every rendering equal: {}",
+        "charts with every run equal: {}",
         charts.len() - different.len()
     );
     for name in different {
@@ -114,8 +123,8 @@ fn summary(version: &str, rows: &[Row]) {
     }
 }
 
-fn judge(case: &Case, helm: &Program, ours: &Program) -> Row {
-    let mut arguments = vec!["template", "rel", "."];
+fn judge(verb: &[&str], case: &Case, helm: &Program, ours: &Program) -> Row {
+    let mut arguments = verb.to_vec();
     arguments.extend(case.arguments.iter().map(String::as_str));
     let mut row = Row {
         name: case.name.clone(),

@@ -8,7 +8,9 @@
 mod chart_list;
 mod charts;
 mod emitter;
+mod goldens;
 mod program;
+mod tables;
 mod values;
 mod vectors;
 
@@ -50,12 +52,17 @@ pub fn main(arguments: &[String]) -> Result<()> {
         ["sample", seed] => vectors::sample(Some(seed.parse()?)),
         ["emitter"] => emitter::compare(10_000),
         ["emitter", count] => emitter::compare(count.parse()?),
+        ["tables"] => tables::main(""),
+        ["tables", only] => tables::main(only),
         ["lock", folder] => chart_list::write(folder.as_ref(), &charts::named(folder.as_ref())?),
         ["charts", folder, rest @ ..] => charts::compare(folder.as_ref(), rest),
+        ["lint", folder, rest @ ..] => charts::lint(folder.as_ref(), rest),
+        ["goldens", folder] => goldens::compare(folder.as_ref()),
         ["argocd"] => argocd(),
         _ => bail!(
-            "usage: cargo xtask helm judges | vectors | sample [SEED] | emitter [COUNT] | lock \
-             FOLDER | charts FOLDER [FILTER] [VERSION] | argocd"
+            "usage: cargo xtask helm judges | vectors | sample [SEED] | emitter [COUNT] | \
+             tables [NAME] | lock FOLDER | charts FOLDER [FILTER] [VERSION] | \
+             lint FOLDER [FILTER] [VERSION] | goldens FOLDER | argocd"
         ),
     }
 }

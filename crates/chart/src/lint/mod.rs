@@ -17,7 +17,9 @@ use crate::compat::Compat;
 use crate::errors::Error;
 use crate::load::{Chart, File};
 use crate::render::{Options, Release, render_files};
+use crate::separators::pieces;
 use crate::values::{self, Values};
+use crate::warnings::Warning;
 use crate::{coalesce, schema};
 
 /// How much a finding matters.
@@ -59,6 +61,8 @@ pub struct LintRequest {
     pub files: Vec<File>,
     /// Absolute path of the chart, as findings name it.
     pub path: String,
+    /// What is logged each time the chart is read, which is once for most rules.
+    pub log: Vec<String>,
     /// Namespace charts are told.
     pub namespace: String,
     /// Values given.
@@ -105,8 +109,8 @@ impl Linted {
 pub fn lint(request: &LintRequest, environment: &(dyn Environment + Sync)) -> Linted {
     let mut linted = Linted::default();
     metadata::check(&request.files, &mut linted);
-    check_values(request, &mut linted);
-    check_templates(request, environment, &mut linted);
+    let values = check_values(request, &mut linted);
+    check_templates(request, &values, environment, &mut linted);
     check_dependencies(request, &mut linted);
     check_crds(request, &mut linted);
     linted
@@ -120,24 +124,41 @@ fn file<'a>(files: &'a [File], path: &str) -> Option<&'a File> {
     files.iter().find(|file| file.path == path)
 }
 
-fn check_values(request: &LintRequest, linted: &mut Linted) {
+/// Checks the values file, and gives the values the templates are rendered with.
+fn check_values(request: &LintRequest, linted: &mut Linted) -> Values {
     const NAME: &str = "values.yaml";
+    let mut given = request.values.clone();
     let Some(values) = file(&request.files, NAME) else {
-        return linted.add(Severity::Info, NAME, "file does not exist");
+        linted.add(Severity::Info, NAME, "file does not exist");
+        return given;
     };
-    let result = single_values(request, &text_of(values));
+    let mut warnings = Vec::new();
+    let result = single_values(request, &text_of(values), &mut given, &mut warnings);
+    let lines = warnings.iter().map(|line| line.text(&request.compat));
+    linted.warnings.extend(lines);
     linted.check(Severity::Error, NAME, result);
+    given
 }
 
-/// The values of one chart alone, its subcharts not looked at.
-fn single_values(request: &LintRequest, text: &str) -> Result<(), String> {
+/// The values of one chart alone, its subcharts not looked at. Tables that were given are filled
+/// with the defaults, nulls included, and stay so, as they do in Helm.
+fn single_values(
+    request: &LintRequest,
+    text: &str,
+    given: &mut Values,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), String> {
     let (mut own, _) =
         values::read_plain(text).map_err(|error| format!("unable to parse YAML: {error}"))?;
     let mut merged = Map::new();
-    let mut given = request.values.merged.clone();
-    let mut ignored = Vec::new();
-    coalesce::tables(&mut merged, &mut given, (false, ""), &mut ignored);
-    coalesce::tables(&mut merged, &mut own, (false, ""), &mut ignored);
+    let mut source = given.merged.clone();
+    coalesce::tables(&mut merged, &mut source, (false, ""), warnings);
+    coalesce::tables(&mut merged, &mut own, (false, ""), warnings);
+    for (key, value) in &mut given.merged {
+        if let (true, Some(filled)) = (value.is_object(), merged.get(key)) {
+            value.clone_from(filled);
+        }
+    }
     let Some(schema) = file(&request.files, "values.schema.json") else {
         return Ok(());
     };
@@ -147,12 +168,14 @@ fn single_values(request: &LintRequest, text: &str) -> Result<(), String> {
     schema::validate(&text_of(schema), &merged)
 }
 
-fn load(request: &LintRequest) -> Result<Chart, Error> {
+fn load(request: &LintRequest, linted: &mut Linted) -> Result<Chart, Error> {
+    linted.warnings.extend(request.log.iter().cloned());
     Chart::load_for(request.files.clone(), &request.compat)
 }
 
 fn check_templates(
     request: &LintRequest,
+    values: &Values,
     environment: &(dyn Environment + Sync),
     linted: &mut Linted,
 ) {
@@ -161,10 +184,11 @@ fn check_templates(
         .files
         .iter()
         .any(|file| file.path.starts_with(FOLDER))
+        && request.compat.lints_folders
     {
         return linted.add(Severity::Warning, FOLDER, "directory does not exist");
     }
-    let chart = match load(request) {
+    let chart = match load(request, linted) {
         Ok(chart) => chart,
         Err(error) => return linted.add(Severity::Error, FOLDER, error.message),
     };
@@ -184,7 +208,7 @@ fn check_templates(
         ..Options::default()
     };
     let run = (&options, environment);
-    let rendered = render_files(&chart, &request.values, &release, &capabilities, run);
+    let rendered = render_files(&chart, values, &release, &capabilities, run);
     linted.warnings.extend(rendered.warnings);
     let files = match rendered.result {
         Ok(files) => files,
@@ -222,43 +246,41 @@ fn check_template(
         return true;
     }
     linted.check(Severity::Warning, path, top_indent(text));
-    for document in documents(text) {
-        let node = match pilotis_yaml::parse_first(document) {
-            Ok(node) => node,
+    for document in pieces(text) {
+        match object(document) {
+            Ok(Some(node)) => check_object(path, &node, text, capabilities, linted),
+            Ok(None) => {}
             Err(error) => {
-                let text = format!("unable to parse YAML: error converting YAML to JSON: {error}");
-                linted.add(Severity::Error, path, text);
+                linted.add(
+                    Severity::Error,
+                    path,
+                    format!("unable to parse YAML: {error}"),
+                );
                 return false;
             }
-        };
-        let Some(node) = node else {
-            continue;
-        };
-        if let Err(error) = pilotis_yaml::to_json(&node) {
-            let text = format!("unable to parse YAML: error converting YAML to JSON: {error}");
-            linted.add(Severity::Error, path, text);
-            return false;
         }
-        check_object(path, &node, text, capabilities, linted);
     }
     true
 }
 
-/// Texts between separators, as the Kubernetes decoder cuts them.
-fn documents(text: &str) -> Vec<&str> {
-    let mut found = Vec::new();
-    let mut begin = 0;
-    let mut at = 0;
-    for line in text.split_inclusive('\n') {
-        if at > 0 && line.starts_with("---") {
-            found.push(&text[begin..at]);
-            begin = at + line.len();
-        }
-        at += line.len();
-    }
-    found.push(&text[begin..]);
-    found.retain(|document| !document.trim().is_empty());
-    found
+/// The mapping a document holds; nothing when it is empty.
+fn object(document: Result<(u32, &str), String>) -> Result<Option<Node>, String> {
+    let wrap = |error: pilotis_yaml::Error| format!("error converting YAML to JSON: {error}");
+    let Some(node) = pilotis_yaml::parse_first(document?.1).map_err(wrap)? else {
+        return Ok(None);
+    };
+    let kind = match pilotis_yaml::to_json(&node).map_err(wrap)? {
+        Json::Null => return Ok(None),
+        Json::Object(_) => return Ok(Some(node)),
+        Json::Array(_) => "array",
+        Json::String(_) => "string",
+        Json::Bool(_) => "bool",
+        Json::Number(_) => "number",
+    };
+    Err(format!(
+        "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {kind} into Go value \
+         of type rules.k8sYamlStruct"
+    ))
 }
 
 fn top_indent(text: &str) -> Result<(), String> {
@@ -318,7 +340,7 @@ fn keeps_items(list: &Node) -> bool {
 }
 
 fn check_dependencies(request: &LintRequest, linted: &mut Linted) {
-    let chart = match load(request) {
+    let chart = match load(request, linted) {
         Ok(chart) => chart,
         Err(error) => {
             let text = format!("unable to load chart\n\t{}", error.message);
@@ -356,10 +378,11 @@ fn check_crds(request: &LintRequest, linted: &mut Linted) {
         .files
         .iter()
         .any(|file| file.path.starts_with(FOLDER))
+        || !request.compat.lints_folders
     {
         return;
     }
-    let chart = match load(request) {
+    let chart = match load(request, linted) {
         Ok(chart) => chart,
         Err(error) => return linted.add(Severity::Error, FOLDER, error.message),
     };
@@ -369,13 +392,16 @@ fn check_crds(request: &LintRequest, linted: &mut Linted) {
     for crd in crds {
         let path = crd.path.strip_prefix(&prefix).unwrap_or(&crd.path);
         let text = text_of(&crd);
-        for document in documents(&text) {
-            let node = match pilotis_yaml::parse_first(document) {
+        for document in pieces(&text) {
+            let read = document.and_then(|(_, piece)| {
+                pilotis_yaml::parse_first(piece)
+                    .map_err(|error| format!("error converting YAML to JSON: {error}"))
+            });
+            let node = match read {
                 Ok(Some(node)) => node,
                 Ok(None) => continue,
                 Err(error) => {
-                    let text =
-                        format!("unable to parse YAML: error converting YAML to JSON: {error}");
+                    let text = format!("unable to parse YAML: {error}");
                     return linted.add(Severity::Error, path, text);
                 }
             };

@@ -15,7 +15,10 @@ pub(super) const TABLE: &[Function] = &[
     variadic("or", &[Type::Reflect], Type::Reflect, |_, a| {
         Ok(a.value(0).clone())
     }),
-    variadic("call", &[Type::Reflect], Type::Reflect, call),
+    // What is called is named as it is written, which only the executor knows.
+    variadic("call", &[Type::Reflect], Type::Reflect, |_, a| {
+        Err(not_callable("", a.value(0)))
+    }),
     variadic("eq", &[Type::Reflect], Type::Reflect, |_, a| {
         equal(a).map(Value::Bool)
     }),
@@ -72,17 +75,12 @@ fn joined(args: &Args) -> Text {
     }
 }
 
-fn call(_: &mut Machine<'_>, args: &Args) -> Outcome {
-    match args.value(0) {
-        value if value.is_nil() => Err("call of nil".into()),
-        value => {
-            let shown = match value {
-                Value::String(text) => crate::literal::quote(text.bytes()),
-                other => crate::go_text(other),
-            };
-            Err(format!("non-function {shown} of type {}", value.type_name()).into())
-        }
+/// Why `call` fails; nothing in a chart can be called.
+pub(crate) fn not_callable(callee: &str, value: &Value) -> Error {
+    if value.is_nil() {
+        return "call of nil".into();
     }
+    format!("non-function {callee} of type {}", value.type_name()).into()
 }
 
 #[derive(PartialEq, Eq, Clone, Copy)]
@@ -135,16 +133,16 @@ fn same(a: &Value, b: &Value) -> Result<bool, Error> {
         (a, b) if a.is_nil() || b.is_nil() => a.is_nil() && b.is_nil(),
         (Value::Object(a), Value::Object(b)) => std::rc::Rc::ptr_eq(a, b),
         (a, b) if a.kind() != b.kind() => {
-            let shown = |v: &Value| {
-                let shown = format::sprintf(b"%s", std::slice::from_ref(v));
+            let shown = |verb: &[u8], v: &Value| {
+                let shown = format::sprintf(verb, std::slice::from_ref(v));
                 String::from_utf8_lossy(&shown).into_owned()
             };
             let text = format!(
                 "non-comparable types {}: {}, {}: {}",
-                shown(a),
+                shown(b"%s", a),
                 a.type_name(),
                 b.type_name(),
-                shown(b)
+                shown(b"%v", b)
             );
             return Err(text.into());
         }

@@ -126,6 +126,10 @@ fn merge_maps(target: &Map, source: &Map, overwrite: bool, depth: u32) -> Result
         match (target.get(key.bytes()), &new) {
             (Some(Value::Map(old)), Value::Map(new)) => {
                 merge_maps(&old, new, overwrite, depth + 1)?;
+                // What nothing was merged into is empty, and gives way to the source itself.
+                if old.is_empty() {
+                    target.insert(key.bytes(), Value::Map(new.clone()));
+                }
             }
             // A nil of the source only counts when overwriting.
             (_, Value::Nil) if !overwrite => {}

@@ -5,10 +5,11 @@ use serde_json::Value as Json;
 use pilotis_yaml::{Flavour, emit};
 
 use super::{Args, Function, Outcome, Type, fixed};
-use crate::convert::{json_text, json_text_pretty};
+use crate::convert::{BROKEN, json_text, json_text_pretty};
 use crate::error::Error;
 use crate::exec::{Machine, Note};
 use crate::go_json;
+use crate::text::Text;
 use crate::value::{Map, Value};
 
 pub(super) const TABLE: &[Function] = &[
@@ -45,10 +46,10 @@ pub(super) const TABLE: &[Function] = &[
         Ok(Value::text(text.strip_suffix('\n').unwrap_or(&text)))
     }),
     fixed("fromYaml", &[Type::String], |_, a| {
-        Ok(from_yaml(&a.string(0)))
+        Ok(from_yaml(&a.text(0)))
     }),
     fixed("fromYamlArray", &[Type::String], |_, a| {
-        Ok(from_yaml_array(&a.string(0)))
+        Ok(from_yaml_array(&a.text(0)))
     }),
     fixed("fromToml", &[Type::String], |_, a| {
         Ok(super::toml_in::from_toml(&a.string(0)))
@@ -169,11 +170,21 @@ fn breaks_keys(json: &Json) -> bool {
 }
 
 fn json(args: &Args, escape_html: bool) -> Result<String, String> {
-    Ok(json_text(&args.value(0).to_json()?, escape_html))
+    let text = json_text(&args.value(0).to_json_marked()?, escape_html);
+    Ok(unmarked(text))
 }
 
 fn pretty(args: &Args) -> Result<String, String> {
-    Ok(json_text_pretty(&args.value(0).to_json()?))
+    let text = json_text_pretty(&args.value(0).to_json_marked()?);
+    Ok(unmarked(text))
+}
+
+/// Go's JSON writes a byte that is no UTF-8 as an escape, and a replacement character as itself.
+fn unmarked(text: String) -> String {
+    match text.contains(BROKEN) {
+        true => text.replace(BROKEN, "\\ufffd"),
+        false => text,
+    }
 }
 
 /// What Go calls a JSON value it cannot decode into the wanted type.
@@ -188,8 +199,9 @@ fn json_kind(json: &Json) -> &'static str {
     }
 }
 
-fn parse_yaml(text: &str) -> Result<Json, String> {
-    let converted = match pilotis_yaml::parse_first(text) {
+fn parse_yaml(text: &Text) -> Result<Json, String> {
+    let read = pilotis_yaml::text_of(text.bytes());
+    let converted = match read.and_then(|text| pilotis_yaml::parse_first(&text)) {
         Ok(None) => return Ok(Json::Null),
         Ok(Some(node)) => pilotis_yaml::to_json(&node),
         Err(error) => Err(error),
@@ -197,7 +209,7 @@ fn parse_yaml(text: &str) -> Result<Json, String> {
     converted.map_err(|error| format!("error converting YAML to JSON: {error}"))
 }
 
-fn from_yaml(text: &str) -> Value {
+fn from_yaml(text: &Text) -> Value {
     let failed = |message: String| error_map(&message);
     match parse_yaml(text) {
         Ok(Json::Object(map)) => Value::from_json(&Json::Object(map)),
@@ -217,7 +229,7 @@ fn error_map(message: &str) -> Value {
     Value::Map(map)
 }
 
-fn from_yaml_array(text: &str) -> Value {
+fn from_yaml_array(text: &Text) -> Value {
     match parse_yaml(text) {
         Ok(Json::Array(items)) => Value::from_json(&Json::Array(items)),
         Ok(Json::Null) => Value::list(Vec::new()),

@@ -20,6 +20,7 @@ mod strings;
 mod toml_in;
 mod versions;
 
+pub(crate) use builtin::not_callable;
 pub use patterns::Pattern;
 
 use std::collections::HashMap;

@@ -108,15 +108,9 @@ fn url_parse(text: &str) -> Outcome {
     } else {
         *path = rest;
     }
-    if host
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| !host.ends_with(']') && !port.bytes().all(|b| b.is_ascii_digit()))
-    {
-        let port = host.rsplit_once(':').map_or("", |(_, port)| port);
-        return Err(fail(&format!(
-            "invalid port {:?} after host",
-            format!(":{port}")
-        )));
+    check_host(host).map_err(|reason| fail(&reason))?;
+    for part in [*path, fragment] {
+        check_escapes(part).map_err(|reason| fail(&reason))?;
     }
     let map = Map::new();
     map.insert("scheme", Value::text(scheme.to_ascii_lowercase()));
@@ -128,6 +122,44 @@ fn url_parse(text: &str) -> Outcome {
     map.insert("fragment", Value::text(unescape(fragment)));
     map.insert("userinfo", Value::text(*userinfo));
     Ok(Value::Map(map))
+}
+
+/// Whether a host is one Go reads: a closed address in brackets, a port of digits, characters that
+/// may stand in a name.
+fn check_host(host: &str) -> Result<(), String> {
+    let port = match (host.rfind('['), host.rfind(']')) {
+        (Some(_), None) => return Err("missing ']' in host".to_string()),
+        (Some(_), Some(end)) => &host[end + 1..],
+        (None, _) => host.find(':').map_or("", |at| &host[at..]),
+    };
+    let digits = port.strip_prefix(':').unwrap_or(port);
+    let has_colon = port.is_empty() || port.starts_with(':');
+    if !has_colon || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        let port = crate::literal::quote(port.as_bytes());
+        return Err(format!("invalid port {port} after host"));
+    }
+    let strange = |c: &char| {
+        c.is_ascii() && !c.is_ascii_alphanumeric() && !"-_.~!$&'()*+,;=:[]<>\"%".contains(*c)
+    };
+    match host.chars().find(strange) {
+        Some(c) => {
+            let shown = crate::literal::quote(c.to_string().as_bytes());
+            Err(format!("invalid character {shown} in host name"))
+        }
+        None => check_escapes(host),
+    }
+}
+
+/// Whether every `%` is followed by two hexadecimal digits.
+fn check_escapes(text: &str) -> Result<(), String> {
+    for (at, _) in text.match_indices('%') {
+        let bytes = &text.as_bytes()[at..text.len().min(at + 3)];
+        if bytes.len() < 3 || !bytes[1..].iter().all(u8::is_ascii_hexdigit) {
+            let shown = crate::literal::quote(bytes);
+            return Err(format!("invalid URL escape {shown}"));
+        }
+    }
+    Ok(())
 }
 
 fn split_scheme(text: &str) -> Result<(&str, &str), &'static str> {

@@ -22,10 +22,81 @@ pub(super) const TABLE: &[Function] = &[
 /// The Go type.
 pub(super) const VERSION: &str = "*semver.Version";
 
-fn raised([major, minor, patch]: [u64; 3]) -> Value {
-    match Version::parse(&format!("{major}.{minor}.{patch}")) {
-        Ok(version) => Value::Object(Rc::new(version)),
-        Err(_) => Value::Nil,
+/// The version with other numbers, without what follows them.
+fn raised(version: &Version, [major, minor, patch]: [u64; 3]) -> Value {
+    let next = Version {
+        major,
+        minor,
+        patch,
+        prerelease: String::new(),
+        metadata: String::new(),
+        original: String::new(),
+    };
+    renamed(version, next)
+}
+
+/// A version made of another one keeps its leading `v`.
+fn renamed(version: &Version, mut next: Version) -> Value {
+    let prefix = if version.original.starts_with('v') {
+        "v"
+    } else {
+        ""
+    };
+    next.original = format!("{prefix}{next}");
+    Value::Object(Rc::new(Made(next)))
+}
+
+/// A version made of another one: in Go a struct where the other is a pointer to one, so that it
+/// has fewer methods.
+#[derive(Debug)]
+struct Made(Version);
+
+/// Methods a pointer has and the struct has not.
+const OF_POINTER: &str = "Original";
+
+impl Object for Made {
+    fn type_name(&self) -> String {
+        VERSION.trim_start_matches('*').to_string()
+    }
+
+    fn kind(&self) -> &'static str {
+        "struct"
+    }
+
+    fn method(&self, name: &str) -> Option<Method> {
+        (name != OF_POINTER).then(|| self.0.method(name)).flatten()
+    }
+
+    fn string(&self) -> Option<String> {
+        self.0.string()
+    }
+
+    fn data(&self) -> Value {
+        self.0.data()
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
+/// A method that sets what follows the numbers.
+fn setter(
+    version: &Version,
+    check: fn(&str) -> Result<(), String>,
+    set: fn(&mut Version, String),
+) -> Method {
+    let version = version.clone();
+    Method {
+        parameters: 1,
+        call: Box::new(move |arguments| {
+            let text = arguments.first().map(|text| text.lossy().into_owned());
+            let text = text.unwrap_or_default();
+            check(&text)?;
+            let mut next = version.clone();
+            set(&mut next, text);
+            Ok(renamed(&version, next))
+        }),
     }
 }
 
@@ -48,13 +119,23 @@ impl Object for Version {
             "Metadata" => Value::text(&self.metadata),
             "Original" => Value::text(&self.original),
             "String" => Value::text(self.to_string()),
-            "IncMajor" => raised([self.major + 1, 0, 0]),
-            "IncMinor" => raised([self.major, self.minor + 1, 0]),
+            "IncMajor" => raised(self, [self.major + 1, 0, 0]),
+            "IncMinor" => raised(self, [self.major, self.minor + 1, 0]),
             // The patch of a version before its release is the one it leads to.
             "IncPatch" if !self.prerelease.is_empty() => {
-                raised([self.major, self.minor, self.patch])
+                raised(self, [self.major, self.minor, self.patch])
             }
-            "IncPatch" => raised([self.major, self.minor, self.patch + 1]),
+            "SetPrerelease" => {
+                let check = crate::go_semver::check_prerelease;
+                return Some(setter(self, check, |version, text| {
+                    version.prerelease = text
+                }));
+            }
+            "SetMetadata" => {
+                let check = crate::go_semver::check_metadata;
+                return Some(setter(self, check, |version, text| version.metadata = text));
+            }
+            "IncPatch" => raised(self, [self.major, self.minor, self.patch + 1]),
             _ => return None,
         };
         Some(Method {

@@ -105,19 +105,21 @@ fn one(arguments: &Lint, path: &str, values: &Values) -> Result<(String, Option<
         let shown = chart_file.display();
         return Ok(missing(&format!("stat {shown}: no such file or directory")));
     }
-    let files = match locate::files(Path::new(path)) {
-        Ok(files) => files,
+    let (files, links) = match locate::files_and_links(Path::new(path)) {
+        Ok(read) => read,
         Err(error) => return Ok((format!("Error {error}\n"), Some(Severity::Error))),
     };
     let absolute = std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    let compat = arguments.common.profile()?;
     let request = LintRequest {
         files,
         path: absolute.display().to_string(),
+        log: links.iter().map(|link| link.line(&compat)).collect(),
         namespace: arguments.common.namespace.clone(),
         values: values.clone(),
         kube_version: arguments.kube_version.clone(),
         skip_schema: arguments.skip_schema_validation.0,
-        compat: arguments.common.profile()?,
+        compat,
     };
     let linted = lint(&request, &Machine::linting());
     tell::warnings(&linted.warnings);

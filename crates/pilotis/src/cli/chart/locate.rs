@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pilotis_chart::{Error, File, read_dir, unpack};
+use pilotis_chart::{Compat, Error, File, Link, read_dir_and_links, unpack};
 use pilotis_chart_repository::{Dependencies, Reach, Verify};
 
 use super::flags::{Common, Switch};
@@ -127,13 +127,32 @@ pub fn complete(folder: &Path, source: &Source, common: &Common) -> Result<(), E
 /// # Errors
 /// What cannot be read or unpacked.
 pub fn files(path: &Path) -> Result<Vec<File>, Error> {
+    files_and_links(path).map(|(files, _)| files)
+}
+
+/// The same, with what Helm logs about links that were followed.
+///
+/// # Errors
+/// As [`files`].
+pub fn files_aloud(path: &Path, compat: &Compat) -> Result<Vec<File>, Error> {
+    let (files, links) = files_and_links(path)?;
+    let lines: Vec<String> = links.iter().map(|link| link.line(compat)).collect();
+    super::tell::warnings(&lines);
+    Ok(files)
+}
+
+/// The same, with the links that were followed.
+///
+/// # Errors
+/// As [`files`].
+pub fn files_and_links(path: &Path) -> Result<(Vec<File>, Vec<Link>), Error> {
     if path.is_dir() {
-        return read_dir(path);
+        return read_dir_and_links(path);
     }
     let bytes = std::fs::read(path).map_err(|error| {
         let reason = super::flags::go_io(&error);
         Error::new(format!("open {}: {reason}", path.display()))
     })?;
     pilotis_chart_repository::ensure_archive(path, &bytes)?;
-    unpack(&bytes)
+    Ok((unpack(&bytes)?, Vec::new()))
 }

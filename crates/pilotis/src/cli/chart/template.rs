@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
-use pilotis_chart::cli::{TemplateRequest, template};
+use pilotis_chart::cli::{TemplateRequest, template, unread};
 use pilotis_chart::{Chart, Error, Options, Printing, Release, Written};
 
 use super::Outcome;
@@ -179,7 +179,8 @@ fn render(arguments: &Template) -> Result<String, Error> {
     };
     request.check()?;
     // The process ends with the rendering: freeing a chart piece by piece would only delay that.
-    let mut chart = Chart::load_for(locate::files(&path)?, &request.options.compat)?;
+    let files = locate::files_aloud(&path, &request.options.compat)?;
+    let mut chart = Chart::load_for(files, &request.options.compat)?;
     if arguments.dependency_update.0 && chart.check_complete().is_err() {
         locate::complete(&path, &arguments.source, &arguments.common)?;
         chart = Chart::load_for(locate::files(&path)?, &request.options.compat)?;
@@ -190,7 +191,16 @@ fn render(arguments: &Template) -> Result<String, Error> {
     if let Some(folder) = &arguments.output_dir {
         write(folder, &printed.files)?;
     }
-    printed.result
+    printed.result.map_err(|error| {
+        if !arguments.common.debug.0 || !error.is_advised() {
+            return error;
+        }
+        // Of a template that does not even run there is nothing to show.
+        if let Ok(text) = unread(&chart, &request, &machine) {
+            tell::data(&text);
+        }
+        error.advice_followed()
+    })
 }
 
 /// Writes files as `--output-dir` does: objects of one template one after another.

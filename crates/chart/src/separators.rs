@@ -1,0 +1,48 @@
+//! Texts cut into documents before any YAML is read, as the decoders of Kubernetes cut them.
+//!
+//! Only lines that begin with `---` count, wherever they stand: a text may be cut where YAML would
+//! not end a document.
+
+/// The pieces of a text, each with how many lines are above it. A separator with something else
+/// after it than blanks or a comment is an error, and the end.
+pub(crate) fn pieces(text: &str) -> impl Iterator<Item = Result<(u32, &str), String>> {
+    let mut rest = Some((0, text));
+    std::iter::from_fn(move || {
+        let (above, text) = rest.take().filter(|(_, text)| !text.is_empty())?;
+        let mut at = 0;
+        for (number, line) in (above..).zip(text.split_inclusive('\n')) {
+            if let Some(after) = line.strip_prefix("---") {
+                let after = after.trim();
+                if !after.is_empty() && !after.starts_with('#') {
+                    return Some(Err(format!("invalid Yaml document separator: {after}")));
+                }
+                // One at the beginning belongs to the first piece.
+                if at > 0 {
+                    rest = Some((number + 1, &text[at + line.len()..]));
+                    return Some(Ok((above, &text[..at])));
+                }
+            }
+            at += line.len();
+        }
+        Some(Ok((above, text)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_at_separators() {
+        let found: Vec<_> = pieces("---\na: 1\n--- # c\nb: 2\n---\n").collect();
+        assert_eq!(found, [Ok((0, "---\na: 1\n")), Ok((3, "b: 2\n"))]);
+        assert_eq!(pieces("").count(), 0);
+    }
+
+    #[test]
+    fn a_separator_stands_alone() {
+        let found: Vec<_> = pieces("a: 1\n---b: 2\n").collect();
+        let wrong = "invalid Yaml document separator: b: 2";
+        assert_eq!(found, [Err(wrong.to_string())]);
+    }
+}

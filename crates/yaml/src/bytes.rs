@@ -1,0 +1,124 @@
+//! Bytes to the text go-yaml reads: UTF-16 by its mark, broken UTF-8 refused, `!!binary` decoded.
+
+use std::borrow::Cow;
+
+use crate::{Error, Mark};
+
+/// The text of bytes: UTF-8, or UTF-16 where a byte order mark says so.
+///
+/// # Errors
+/// Bytes that are neither, in go-yaml's words.
+pub fn text_of(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
+    let fail = |message: &str| Error::at(Mark { line: 1, column: 1 }, message);
+    let unit: fn([u8; 2]) -> u16 = match bytes {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ => {
+            let text = std::str::from_utf8(bytes);
+            return text.map(Cow::Borrowed).map_err(|error| {
+                let bad = bytes.get(error.valid_up_to()).copied().unwrap_or(0);
+                fail(match (error.error_len(), bad) {
+                    (None, _) => "incomplete UTF-8 octet sequence",
+                    (_, 0x80..=0xbf | 0xf8..) => "invalid leading UTF-8 octet",
+                    _ => "invalid trailing UTF-8 octet",
+                })
+            });
+        }
+    };
+    let (pairs, rest) = bytes[2..].as_chunks::<2>();
+    if !rest.is_empty() {
+        return Err(fail("incomplete UTF-16 character"));
+    }
+    let chars = char::decode_utf16(pairs.iter().map(|pair| unit(*pair)));
+    let text: Result<String, _> = chars.collect();
+    text.map(Cow::Owned)
+        .map_err(|_| fail("unexpected low surrogate area"))
+}
+
+/// What the text of a `!!binary` scalar stands for, or nothing when it is no base64. Bytes that are
+/// no UTF-8 become replacement characters, one each, as they do in Go's JSON.
+pub(crate) fn binary(text: &str) -> Option<String> {
+    let digits: Vec<u8> = text.bytes().filter(|b| !b"\r\n".contains(b)).collect();
+    let (groups, rest) = digits.as_chunks::<4>();
+    if !rest.is_empty() {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(groups.len() * 3);
+    for (index, group) in groups.iter().enumerate() {
+        let padding = group.iter().rev().take_while(|b| **b == b'=').count();
+        if padding > 2 || (padding > 0 && index + 1 < groups.len()) {
+            return None;
+        }
+        let digits = &group[..4 - padding];
+        let bits = digits.iter().try_fold(0u32, |bits, digit| {
+            Some((bits << 6) | u32::from(base64_value(*digit)?))
+        })?;
+        let bits = bits << (6 * padding);
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..4 - padding]);
+    }
+    Some(replaced(&bytes))
+}
+
+fn base64_value(digit: u8) -> Option<u8> {
+    Some(match digit {
+        b'A'..=b'Z' => digit - b'A',
+        b'a'..=b'z' => digit - b'a' + 26,
+        b'0'..=b'9' => digit - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    })
+}
+
+fn replaced(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| '\u{fffd}'));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_of_utf_16_are_followed() {
+        let text = "\u{feff}a: é😀";
+        let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert_eq!(text_of(&little).unwrap(), "a: é😀");
+        assert_eq!(text_of(&big).unwrap(), "a: é😀");
+        let error = text_of(&little[..5]).unwrap_err();
+        assert_eq!(error.message, "yaml: incomplete UTF-16 character");
+    }
+
+    #[test]
+    fn broken_utf_8_is_named() {
+        let cases: [(&[u8], &str); 3] = [
+            (b"a: \xff", "yaml: invalid leading UTF-8 octet"),
+            (b"a: \xc3(", "yaml: invalid trailing UTF-8 octet"),
+            (b"a: \xc3", "yaml: incomplete UTF-8 octet sequence"),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(text_of(bytes).unwrap_err().message, expected);
+        }
+    }
+
+    #[test]
+    fn binary_is_base64() {
+        let cases = [
+            ("aGk=", Some("hi")),
+            ("aGVs\nbG8=\n", Some("hello")),
+            ("", Some("")),
+            ("gIGC", Some("\u{fffd}\u{fffd}\u{fffd}")),
+            ("==", None),
+            ("aGk", None),
+            ("a=k=", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(binary(text).as_deref(), expected, "{text}");
+        }
+    }
+}
