@@ -151,6 +151,17 @@ impl Chart {
         Ok(chart)
     }
 
+    /// Whether rendering it is worth several threads.
+    pub fn is_large(&self) -> bool {
+        self.template_bytes() >= crate::parallel::WORTH_BYTES
+    }
+
+    fn template_bytes(&self) -> usize {
+        let own = self.templates.iter().map(|file| file.data.len());
+        let below = self.dependencies.iter().map(Self::template_bytes);
+        own.chain(below).sum()
+    }
+
     /// The name templates and values know it by.
     pub fn name(&self) -> &str {
         &self.metadata.name

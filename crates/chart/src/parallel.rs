@@ -7,7 +7,7 @@ use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes of text below which threads cost more than they save.
-const WORTH_BYTES: usize = 128 * 1024;
+pub(crate) const WORTH_BYTES: usize = 128 * 1024;
 /// More threads than this are no faster on any chart seen.
 const THREADS_MAX: usize = 4;
 /// Bytes of stack of a thread: parsers recurse. Only touched pages cost memory.

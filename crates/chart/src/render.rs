@@ -257,7 +257,7 @@ impl Job<'_> {
                 false => schema::check(&chart, &merged),
             };
             let mut make = || self.make(&chart, &merged, &mut later);
-            let (checked, made) = if schema::is_any(&chart) {
+            let (checked, made) = if schema::bytes(&chart) >= parallel::WORTH_BYTES {
                 parallel::both(check, make).map_err(no_thread)?
             } else {
                 (check(), make())

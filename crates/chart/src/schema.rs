@@ -24,9 +24,10 @@ pub(crate) fn check(chart: &Chart, values: &Map<String, Json>) -> Result<(), Err
     )))
 }
 
-/// Whether the chart or a subchart has a schema.
-pub(crate) fn is_any(chart: &Chart) -> bool {
-    chart.schema.is_some() || chart.dependencies.iter().any(is_any)
+/// Bytes of the schemas of the chart and its subcharts.
+pub(crate) fn bytes(chart: &Chart) -> usize {
+    let below: usize = chart.dependencies.iter().map(bytes).sum();
+    chart.schema.as_ref().map_or(0, String::len) + below
 }
 
 fn collect(chart: &Chart, values: &Map<String, Json>, out: &mut String) {

@@ -6,8 +6,8 @@
 /// Arenas of the process: enough for two busy threads, and little to keep.
 #[cfg(target_env = "gnu")]
 const ARENAS: libc::c_int = 2;
-/// Arenas of a short command: one for each of its threads, since two that share one wait for each
-/// other at every block.
+/// Arenas of a short command whose threads work at once: two that share one wait for each other at
+/// every block.
 #[cfg(target_env = "gnu")]
 const ARENAS_SHORT: libc::c_int = 8;
 /// Bytes the heap of a short command grows by.
@@ -34,10 +34,21 @@ pub fn short_command() {
     #[cfg(target_env = "gnu")]
     // SAFETY: as in `limit_arenas`.
     unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, ARENAS_SHORT);
+        libc::mallopt(libc::M_ARENA_MAX, 1);
         libc::mallopt(libc::M_TOP_PAD, TOP_PAD_BYTES);
         libc::mallopt(libc::M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES);
         libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
+    }
+}
+
+/// Lets the threads of a short command work at once; call it before the first of them starts. One
+/// arena is the better choice as long as they wait for one another: only the first grows in large
+/// steps.
+pub fn threads_work_at_once() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: as in `limit_arenas`.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, ARENAS_SHORT);
     }
 }
 

@@ -185,6 +185,9 @@ fn render(arguments: &Template) -> Result<String, Error> {
         locate::complete(&path, &arguments.source, &arguments.common)?;
         chart = Chart::load_for(locate::files(&path)?, &request.options.compat)?;
     }
+    if chart.is_large() {
+        pilotis_sandbox::memory::threads_work_at_once();
+    }
     let chart = std::mem::ManuallyDrop::new(chart);
     let printed = template(&chart, &request, &machine);
     tell::warnings(&printed.warnings);
