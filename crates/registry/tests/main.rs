@@ -290,6 +290,12 @@ async fn pilotis_check_judges_what_crane_pushed(world: &World) {
         .await;
     let refused = refused.unwrap_err();
     assert!(refused.starts_with("error: cannot fetch "), "{refused}");
+    let foreign = format!("{}/q/judged:v1", world.name);
+    let refused = world
+        .run(&pilotis, &[&check[..], &[&foreign]].concat())
+        .await;
+    let refused = refused.unwrap_err();
+    assert!(refused.contains("hint: `docker login"), "{refused}");
     the_instance_s_own_registry_is_found_by_its_name(world, &pilotis).await;
 }
 

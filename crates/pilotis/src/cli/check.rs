@@ -234,10 +234,28 @@ async fn judge(arguments: &Judge) -> Result<Outcome> {
 /// Says why an input cannot be used.
 fn unusable(error: &anyhow::Error) -> Outcome {
     eprintln!("error: {error:#}");
-    eprintln!(
-        "hint: pilotis check takes a folder with sources, a Dockerfile or a chart, an image, or --live"
-    );
+    let hint = match error.chain().any(wants_account) {
+        true => {
+            "`docker login HOST` keeps the account this reads; on the platform, Secret registry-pull of a project has one"
+        }
+        false => {
+            "pilotis check takes a folder with sources, a Dockerfile or a chart, an image, or --live"
+        }
+    };
+    eprintln!("hint: {hint}");
     Outcome::Usage
+}
+
+/// Whether a registry wants to know who asks, or refuses who asked.
+fn wants_account(cause: &(dyn std::error::Error + 'static)) -> bool {
+    use pilotis_transfer::Error::Refused;
+    matches!(
+        cause.downcast_ref(),
+        Some(Refused {
+            status: 401 | 403,
+            ..
+        })
+    )
 }
 
 async fn sources(arguments: &Judge) -> Result<Outcome> {
