@@ -238,9 +238,10 @@ pub(crate) fn read(text: &str, first_only: bool) -> Result<(Map<String, Json>, V
         // Whatever cuts a file into pieces ends every line.
         let ended = (!first_only && !piece.ends_with('\n')).then(|| format!("{piece}\n"));
         let piece = ended.as_deref().unwrap_or(piece);
-        let Some(node) = piece_root(piece, line).map_err(fail)? else {
+        let Some(mut node) = pilotis_yaml::parse_first(piece).map_err(fail)? else {
             continue;
         };
+        node.move_down(line);
         match pilotis_yaml::to_json(&node).map_err(|error| unreadable(&error, 0))? {
             Json::Object(map) => {
                 merge_maps(
@@ -261,17 +262,7 @@ pub(crate) fn read(text: &str, first_only: bool) -> Result<(Map<String, Json>, V
     Ok((values, nodes))
 }
 
-/// The root of the first document of a piece, its marks counted from the start of the file; an
-/// error counts from the start of the piece, as Helm's does.
-fn piece_root(piece: &str, line: u32) -> Result<Option<Node>, pilotis_yaml::Error> {
-    if line == 0 {
-        return pilotis_yaml::parse_first(piece);
-    }
-    let above = "\n".repeat(line as usize);
-    pilotis_yaml::parse_first(&format!("{above}{piece}"))
-        .or_else(|_| pilotis_yaml::parse_first(piece))
-}
-
+/// What cannot be read of a piece with some lines above it; Helm's text counts from the piece.
 fn unreadable(error: &pilotis_yaml::Error, line: u32) -> Error {
     let text = format!("cannot unmarshal yaml document: error converting YAML to JSON: {error}");
     let position = Position {
@@ -330,5 +321,27 @@ pub(crate) fn merge_maps(into: &mut Map<String, Json>, from: Map<String, Json>) 
                 into.insert(key, value);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_of_a_later_document_count_from_the_start_of_the_file() {
+        let (values, nodes) = read("a: 1\n---\n# c\nb:\n- c\n", false).unwrap();
+        assert_eq!(values.len(), 2);
+        let b = nodes[1].get("b").unwrap();
+        assert_eq!((b.start.line, b.items()[0].start.line), (5, 5));
+    }
+
+    #[test]
+    fn an_error_of_a_later_document_is_worded_from_its_start_and_placed_in_the_file() {
+        let error = read("a: 1\n---\nb: {\n", false).unwrap_err();
+        let alone = read("b: {\n", false).unwrap_err();
+        assert_eq!(error.message, alone.message);
+        let (found, first) = (error.position.unwrap(), alone.position.unwrap());
+        assert_eq!(found.line, first.line + 2);
     }
 }

@@ -61,6 +61,22 @@ pub struct Document {
 }
 
 impl Node {
+    /// Moves its marks, and those of all below, down by some lines: for a text that was read apart
+    /// from what stands above it.
+    pub fn move_down(&mut self, lines: u32) {
+        for mark in [&mut self.start, &mut self.end] {
+            mark.line = mark.line.saturating_add(lines);
+        }
+        match &mut self.content {
+            Content::Scalar(..) => {}
+            Content::Sequence(items) => items.iter_mut().for_each(|item| item.move_down(lines)),
+            Content::Mapping(pairs) => pairs.iter_mut().for_each(|(key, value)| {
+                key.move_down(lines);
+                value.move_down(lines);
+            }),
+        }
+    }
+
     /// The value of a key of a mapping; the last one wins, merge keys are followed.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.get_pair(key).map(|(_, value)| value)
