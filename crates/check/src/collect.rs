@@ -32,6 +32,22 @@ pub(crate) struct Breach<'a> {
     pub(crate) change: Option<Change>,
 }
 
+impl<'a> Breach<'a> {
+    /// A breach of a file, said in French and English, of no object and without a mend.
+    pub(crate) fn of_file(rule: &'a str, position: Position, (fr, en): (&str, &str)) -> Self {
+        Self {
+            rule,
+            message: Text {
+                fr: fr.to_owned(),
+                en: en.to_owned(),
+            },
+            object: None,
+            position: Some(position),
+            change: None,
+        }
+    }
+}
+
 pub(crate) struct Collector<'a> {
     pub(crate) referential: &'a Referential,
     pub(crate) options: &'a Options,

@@ -5,8 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use pilotis_policy::Text;
-use pilotis_yaml::{Mark, Node};
+use pilotis_yaml::Node;
 
 use crate::collect::{Breach, Collector};
 use crate::locate;
@@ -69,7 +68,8 @@ fn tags(collector: &mut Collector<'_>, path: &str, root: &Node) {
                 "une image reçoit l'étiquette latest",
                 "an image is given the tag latest",
             );
-            breach(collector, (path, tag.start), ("container-image-tag", texts));
+            let place = locate::position(path, tag.start);
+            collector.breach(Breach::of_file("container-image-tag", place, texts));
         }
     }
 }
@@ -94,26 +94,10 @@ fn literals(collector: &mut Collector<'_>, path: &str, root: &Node) {
                 "un littéral porte un secret en clair",
                 "a literal holds a secret in clear",
             );
-            breach(collector, (path, literal.start), (rule, texts));
+            let place = locate::position(path, literal.start);
+            collector.breach(Breach::of_file(rule, place, texts));
         }
     }
-}
-
-fn breach(
-    collector: &mut Collector<'_>,
-    (path, at): (&str, Mark),
-    (rule, (fr, en)): (&str, (&str, &str)),
-) {
-    collector.breach(Breach {
-        rule,
-        message: Text {
-            fr: fr.to_owned(),
-            en: en.to_owned(),
-        },
-        object: None,
-        position: Some(locate::position(path, at)),
-        change: None,
-    });
 }
 
 #[cfg(test)]

@@ -33,13 +33,13 @@ pub(crate) async fn run(
     status: &DeliveryStatus,
     context: &Context,
 ) -> Result<Outcome, Error> {
-    let kept = match image(commit, status, context).await? {
+    let mut files = commit.files()?;
+    let options = inspect::options(commit, &files, context).await?;
+    let kept = match image(commit, status, context, options.clone()).await? {
         Verdict::Stops(outcome) => return Ok(outcome),
         Verdict::Passes(kept) => kept,
     };
     let chart = format!("{}/", commit.repository.spec.chart);
-    let mut files = commit.files()?;
-    let options = inspect::options(commit, &files, context).await?;
     files.retain(|path, _| path.starts_with(&chart));
     if files.is_empty() {
         return Ok(Outcome::failed(Reason::NoChart { path: chart }));
@@ -66,6 +66,7 @@ async fn image(
     commit: &Commit,
     status: &DeliveryStatus,
     context: &Context,
+    options: Options,
 ) -> Result<Verdict, Error> {
     let path = commit.image_path();
     let digest = digest(status).ok_or(Error::Malformed("image reference"))?;
@@ -83,7 +84,6 @@ async fn image(
         .map_err(Error::registry("read the image's configuration"))?;
     let image: Image =
         serde_json::from_slice(&config).map_err(|_| Error::Malformed("image configuration"))?;
-    let options = inspect::options(commit, &commit.files()?, context).await?;
     let layers = Fetched::from(&path, &manifest, context).await?;
     let work = tokio::task::spawn_blocking(move || layers.judge((path, image), &options));
     let report = work.await.map_err(Error::git("judge the image"))?;

@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use pilotis_policy::Text;
 use pilotis_yaml::{Mark, Node};
 use regex::Regex;
 
@@ -284,22 +283,9 @@ impl Description<'_> {
             })
     }
 
-    fn breach(
-        self,
-        collector: &mut Collector<'_>,
-        (rule, at): (&str, Mark),
-        (fr, en): (&str, &str),
-    ) {
-        collector.breach(Breach {
-            rule,
-            message: Text {
-                fr: fr.to_owned(),
-                en: en.to_owned(),
-            },
-            object: None,
-            position: Some(locate::position(self.source.path, at)),
-            change: None,
-        });
+    fn breach(self, collector: &mut Collector<'_>, (rule, at): (&str, Mark), texts: (&str, &str)) {
+        let place = locate::position(self.source.path, at);
+        collector.breach(Breach::of_file(rule, place, texts));
     }
 }
 
