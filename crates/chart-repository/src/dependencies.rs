@@ -233,7 +233,7 @@ fn locked(chart: &Chart) -> Result<Option<Lock>, Error> {
         .find(|file| file.path == "requirements.lock");
     let (bytes, name) = match (&chart.lock, old) {
         (Some(bytes), _) => (&bytes[..], "Chart.lock"),
-        (None, Some(file)) => (&file.data[..], "requirements.lock"),
+        (None, Some(file)) => (&file.data()[..], "requirements.lock"),
         (None, None) => return Ok(None),
     };
     Lock::parse(&String::from_utf8_lossy(bytes), name).map(Some)

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use crate::errors::Error;
-use crate::load::File;
+use crate::file::File;
 
 /// Largest file of a chart, in bytes.
 pub const FILE_BYTES_MAX: usize = 5 * 1024 * 1024;

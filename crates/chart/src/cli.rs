@@ -83,6 +83,8 @@ pub fn template(
         }
         show_only(&printed, &request.show_only, &request.options.compat)
     });
+    // What was made of a file that is gone by now is worth nothing.
+    let result = chart.late_failure().map_or(result, Err);
     if let Err(error) = &result {
         warnings.extend(error.warnings.iter().cloned());
     }
@@ -289,16 +291,16 @@ pub fn show(chart: &Chart, what: Show) -> String {
         && let Some(readme) = readme
     {
         rule(&mut out);
-        out.push_str(&format!("{}\n", String::from_utf8_lossy(&readme.data)));
+        out.push_str(&format!("{}\n", String::from_utf8_lossy(readme.data())));
     }
     if wants(Show::Crds) {
         let mut crds = Vec::new();
         crate::render::collect_crds(chart, &mut crds);
         for crd in crds {
-            if !crd.data.starts_with(b"---") {
+            if !crd.data().starts_with(b"---") {
                 out.push_str("---\n");
             }
-            out.push_str(&format!("{}\n", String::from_utf8_lossy(&crd.data)));
+            out.push_str(&format!("{}\n", String::from_utf8_lossy(crd.data())));
         }
     }
     out
@@ -307,7 +309,7 @@ pub fn show(chart: &Chart, what: Show) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::File;
+    use crate::file::File;
 
     #[test]
     fn what_is_no_yaml_can_be_shown() {

@@ -21,6 +21,7 @@ mod dependencies;
 pub mod diff;
 mod errors;
 mod explain;
+mod file;
 mod ignore;
 mod index;
 pub mod lint;
@@ -52,11 +53,12 @@ pub use capabilities::Capabilities;
 pub use compat::{ChartObject, Compat, ErrorStyle, LogStyle, RegistryLog, Separator};
 pub use errors::Error;
 pub use explain::Explanation;
+pub use file::File;
 pub use index::{
     Chosen, INDEX_BYTES_MAX, IRREGULAR_INDEX_BYTES_MAX, Index, IndexEntry, IndexForm, NoVersion,
     Packaged, choose_tag, index_of, tags_as_versions,
 };
-pub use load::{Chart, File};
+pub use load::Chart;
 pub use lock::Lock;
 pub use lookup::Objects;
 pub use manifest::{Hook, Manifest};
@@ -65,7 +67,7 @@ pub use origins::Origins;
 pub use pack::pack;
 pub use post_render::PostRenderer;
 pub use print::{Printing, Written, print, show_only};
-pub use read::{Link, read_dir, read_dir_and_links};
+pub use read::{Link, read_dir, read_dir_and_links, read_dir_to_render};
 pub use render::{Options, Release, Rendered, merged_values, render};
 pub use scaffold::{from_starter, scaffold};
 pub use search::{Catalogue, Hit, Term};

@@ -2,92 +2,18 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use pilotis_template::Parsed;
 use pilotis_yaml::Node;
 use serde_json::{Map, Value as Json};
 
 use crate::compat::Compat;
 use crate::errors::Error;
+use crate::file::File;
 use crate::ignore::Rules;
 use crate::metadata::Metadata;
 use crate::values;
-
-/// A file of a chart. Cloning shares its content, and the template it was parsed to.
-#[derive(Debug, Clone)]
-pub struct File {
-    /// Path below the chart, with `/`.
-    pub path: String,
-    /// Content.
-    pub data: Bytes,
-    parsed: Arc<OnceLock<Parsed>>,
-}
-
-impl File {
-    /// A file; a byte order mark at its start is dropped.
-    pub fn new(path: impl Into<String>, data: impl Into<Vec<u8>>) -> Self {
-        let mut data = Bytes::from(data.into());
-        if data.starts_with(&[0xef, 0xbb, 0xbf]) {
-            data = data.slice(3..);
-        }
-        Self {
-            path: path.into(),
-            data,
-            parsed: Arc::default(),
-        }
-    }
-
-    pub(crate) fn text(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.data)
-    }
-
-    /// The same content under another path.
-    pub(crate) fn moved(&self, path: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            ..self.clone()
-        }
-    }
-
-    /// Bytes [`File::template`] would have to parse: none when it is known.
-    pub(crate) fn bytes_to_parse(&self, name: &str, absent: &'static [&'static str]) -> usize {
-        let known = self
-            .parsed
-            .get()
-            .is_some_and(|parsed| parsed.is(name, absent));
-        if known { 0 } else { self.data.len() }
-    }
-
-    /// The file as a template of some name. The first parsing is kept for further renderings.
-    ///
-    /// # Errors
-    /// Go's text.
-    pub(crate) fn template(
-        &self,
-        name: &str,
-        absent: &'static [&'static str],
-    ) -> Result<Cow<'_, Parsed>, pilotis_template::Error> {
-        if let Some(parsed) = self.parsed.get().filter(|parsed| parsed.is(name, absent)) {
-            return Ok(Cow::Borrowed(parsed));
-        }
-        let parsed = Parsed::parse(name, &self.text(), absent)?;
-        // Another chart may hold the same file under another name; then this one is not kept.
-        match self.parsed.set(parsed) {
-            Ok(()) => self.template(name, absent),
-            Err(parsed) => Ok(Cow::Owned(parsed)),
-        }
-    }
-}
-
-impl PartialEq for File {
-    fn eq(&self, other: &Self) -> bool {
-        self.path == other.path && self.data == other.data
-    }
-}
-
-impl Eq for File {}
 
 /// A chart, as loaded. Plain data: it can be shared between threads and rendered many times.
 #[derive(Debug, Clone, Default)]
@@ -156,8 +82,14 @@ impl Chart {
         self.template_bytes() >= crate::parallel::WORTH_BYTES
     }
 
+    /// Why a file could not be read when somebody looked at it.
+    pub(crate) fn late_failure(&self) -> Option<Error> {
+        let own = self.files.iter().find_map(File::failure);
+        own.or_else(|| self.dependencies.iter().find_map(Self::late_failure))
+    }
+
     fn template_bytes(&self) -> usize {
-        let own = self.templates.iter().map(|file| file.data.len());
+        let own = self.templates.iter().map(|file| file.data().len());
         let below = self.dependencies.iter().map(Self::template_bytes);
         own.chain(below).sum()
     }
@@ -230,13 +162,13 @@ impl Chart {
     ) -> Result<(), Error> {
         match file.path.as_str() {
             "Chart.yaml" => {}
-            "Chart.lock" => self.lock = Some(file.data),
+            "Chart.lock" => self.lock = Some(file.data().clone()),
             "values.yaml" => {
                 let read = values::read(&file.text(), !compat.merges_value_documents);
                 let (values, nodes) = read
                     .map_err(|e| Error::new(format!("cannot load values.yaml: {}", e.message)))?;
                 (self.values, self.values_nodes) = (values, nodes.into());
-                self.values_text = Some(file.data);
+                self.values_text = Some(file.data().clone());
             }
             "values.schema.json" => self.schema = Some(file.text().into_owned()),
             "requirements.yaml" => {
@@ -276,7 +208,7 @@ impl Chart {
             ))
         };
         let loaded = if name.ends_with(".tgz") {
-            let bytes = files.first().map_or(&[][..], |file| &file.data);
+            let bytes = files.first().map_or(&[][..], |file| file.data());
             crate::archive::unpack(bytes)
                 .and_then(|files| Self::from_files(files, depth + 1, compat))
         } else {

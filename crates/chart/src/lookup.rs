@@ -7,7 +7,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::errors::Error;
-use crate::load::File;
+use crate::file::File;
 
 /// Most objects kept.
 const OBJECTS_MAX: usize = 100_000;
@@ -28,7 +28,7 @@ impl Objects {
             if !["yaml", "yml", "json"].contains(&extension) {
                 continue;
             }
-            let text = String::from_utf8_lossy(&file.data);
+            let text = String::from_utf8_lossy(file.data());
             let about = |reason: String| Error::new(format!("{}: {reason}", file.path));
             let read = pilotis_yaml::read_json(&text).map_err(|error| about(error.to_string()))?;
             for value in read {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytestring::ByteString;
 use pilotis_report::Position;
 use pilotis_template::Output;
 use pilotis_yaml::Node;
@@ -70,15 +71,15 @@ pub(crate) const KIND_ORDER: [&str; 38] = [
 pub struct Manifest {
     /// Path of the template, such as `chart/templates/service.yaml`.
     pub source: String,
-    /// The text, trailing blank lines included.
-    pub text: String,
+    /// The text, trailing blank lines included; documents of a file share it.
+    pub text: ByteString,
     /// `apiVersion`; empty when absent.
     pub api_version: String,
     /// `kind`; empty when absent.
     pub kind: String,
     /// `metadata.name`; empty when absent.
     pub name: String,
-    /// The text as a tree; none when it holds only comments.
+    /// The text as a tree; none when it holds only comments, or when the text was all that was wanted.
     pub node: Option<Node>,
     output: Arc<Output>,
     start: usize,
@@ -218,11 +219,12 @@ fn read_all(file: &RenderedFile, options: &Options) -> Result<Vec<Found>, Error>
     if name.starts_with('_') {
         return Ok(Vec::new());
     }
-    let text = file.output.text();
+    let text = file.output.shared_text();
     let documents = split(&text, &options.compat).into_iter();
     documents
         .map(|(start, document)| {
-            let found = Found::of(read(file, start, document, &options.compat)?);
+            let document = text.slice_ref(document);
+            let found = Found::of(read(file, (start, document), options)?);
             Ok(match options.text_only {
                 true => found.without_tree(),
                 false => found,
@@ -316,10 +318,17 @@ fn next_loose_separator(text: &str, at: usize, start: usize) -> Option<(usize, u
     Some((from, after(found + 1)))
 }
 
-fn read(file: &RenderedFile, start: usize, text: &str, compat: &Compat) -> Result<Manifest, Error> {
+/// What is looked at where only the text is wanted.
+const HEAD: [&str; 3] = ["apiVersion", "kind", "metadata"];
+
+fn read(
+    file: &RenderedFile,
+    (start, text): (usize, ByteString),
+    options: &Options,
+) -> Result<Manifest, Error> {
     let mut manifest = Manifest {
         source: file.path.clone(),
-        text: text.to_string(),
+        text,
         api_version: String::new(),
         kind: String::new(),
         name: String::new(),
@@ -336,12 +345,19 @@ fn read(file: &RenderedFile, start: usize, text: &str, compat: &Compat) -> Resul
         failure.written = manifest.written(error.line);
         failure
     };
-    let node = pilotis_yaml::parse_first(text).map_err(|error| fail(&manifest, error))?;
-    let Some(node) = node else {
+    let head = match options.text_only {
+        true => pilotis_yaml::parse_head(&manifest.text, &HEAD),
+        false => None,
+    };
+    let node = match head {
+        Some(head) => Ok(Some(head)),
+        None => pilotis_yaml::parse_first(&manifest.text),
+    };
+    let Some(node) = node.map_err(|error| fail(&manifest, error))? else {
         return Ok(manifest);
     };
     pilotis_yaml::check_json(&node).map_err(|error| fail(&manifest, error))?;
-    let head = Head::read(&node, compat.release_package).map_err(|reason| {
+    let head = Head::read(&node, options.compat.release_package).map_err(|reason| {
         let message = format!(
             "YAML parse error on {}: error unmarshaling JSON: while decoding JSON: json: {reason}",
             manifest.source

@@ -10,24 +10,22 @@ use serde_json::Value as Json;
 
 use crate::capabilities::Capabilities;
 use crate::compat::Compat;
-use crate::load::File;
+use crate::file::File;
 use crate::metadata::Metadata;
 
 /// `.Files`: the chart's files that are no templates.
 #[derive(Clone)]
-pub(crate) struct Files(Rc<BTreeMap<String, Bytes>>);
+pub(crate) struct Files(Rc<BTreeMap<String, File>>);
 
 impl Files {
     pub(crate) fn new(files: &[File]) -> Self {
-        let pairs = files
-            .iter()
-            .map(|file| (file.path.clone(), file.data.clone()));
+        let pairs = files.iter().map(|file| (file.path.clone(), file.clone()));
         Self(Rc::new(pairs.collect()))
     }
 
     fn get(&self, path: &str) -> &Bytes {
         static NOTHING: Bytes = Bytes::new();
-        self.0.get(path).unwrap_or(&NOTHING)
+        self.0.get(path).map_or(&NOTHING, File::data)
     }
 
     fn glob(&self, pattern: &str) -> Self {
@@ -38,7 +36,7 @@ impl Files {
         });
         Self(Rc::new(
             pairs
-                .map(|(path, data)| (path.clone(), data.clone()))
+                .map(|(path, file)| (path.clone(), file.clone()))
                 .collect(),
         ))
     }
@@ -55,9 +53,9 @@ impl Files {
     /// A YAML map from base name to content.
     fn flattened(&self, show: fn(&[u8]) -> String) -> Value {
         let mut map = serde_json::Map::new();
-        for (path, data) in self.0.iter() {
+        for (path, file) in self.0.iter() {
             let name = path.rsplit('/').next().unwrap_or(path);
-            map.insert(name.to_string(), Json::String(show(data)));
+            map.insert(name.to_string(), Json::String(show(file.data())));
         }
         let text = emit(&Json::Object(map), Flavour::GoV2);
         Value::text(text.strip_suffix('\n').unwrap_or(&text))
@@ -109,8 +107,8 @@ impl Object for Files {
 
     fn data(&self) -> Value {
         let map = Map::new();
-        for (path, data) in self.0.iter() {
-            map.insert(path, bytes(data));
+        for (path, file) in self.0.iter() {
+            map.insert(path, bytes(file.data()));
         }
         Value::Map(map)
     }

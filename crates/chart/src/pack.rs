@@ -64,7 +64,7 @@ fn collect(chart: &Chart, prefix: &str, out: &mut Vec<(String, Vec<u8>)>) -> Res
         ));
     }
     for file in chart.templates.iter().chain(&chart.files) {
-        out.push((format!("{base}/{}", file.path), file.data.to_vec()));
+        out.push((format!("{base}/{}", file.path), file.data().to_vec()));
     }
     for dependency in &chart.dependencies {
         collect(dependency, &format!("{base}/charts/"), out)?;

@@ -22,9 +22,17 @@ pub fn print(rendered: &Rendered, printing: Printing) -> String {
     with_hooks(objects(rendered, printing), rendered, printing)
 }
 
+/// Bytes printed around the source and the text of an object.
+const AROUND_BYTES: usize = "---\n# Source: \n\n".len();
+
 /// Everything but the hooks, as Helm 3 hands it to a post-renderer.
 pub(crate) fn objects(rendered: &Rendered, printing: Printing) -> String {
-    let mut out = String::new();
+    let objects = rendered.manifests.iter();
+    let hooks = rendered.hooks.iter().map(|hook| &hook.manifest);
+    let printed = objects.chain(hooks);
+    let bytes = printed.map(|one| one.source.len() + one.text.len() + AROUND_BYTES);
+    // Grown step by step, a large output would be copied several times.
+    let mut out = String::with_capacity(bytes.sum());
     let mut add = |source: &str, text: &str| {
         for part in ["---\n# Source: ", source, "\n", text, "\n"] {
             out.push_str(part);
@@ -32,7 +40,7 @@ pub(crate) fn objects(rendered: &Rendered, printing: Printing) -> String {
     };
     if printing.include_crds {
         for crd in &rendered.crds {
-            add(&crd.path, &String::from_utf8_lossy(&crd.data));
+            add(&crd.path, &String::from_utf8_lossy(crd.data()));
         }
     }
     for manifest in &rendered.manifests {
@@ -88,7 +96,7 @@ pub fn files(rendered: &Rendered, printing: Printing, release: Option<&str>) -> 
     let mut all = Vec::new();
     if printing.include_crds {
         for crd in &rendered.crds {
-            let text = String::from_utf8_lossy(&crd.data);
+            let text = String::from_utf8_lossy(crd.data());
             all.push(written(crd.path.clone(), &crd.path, &text, false));
         }
     }

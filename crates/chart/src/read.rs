@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use crate::archive::{ARCHIVE_BYTES_MAX, FILE_BYTES_MAX};
 use crate::compat::Compat;
 use crate::errors::Error;
+use crate::file::File;
 use crate::ignore::Rules;
-use crate::load::File;
 use crate::warnings::Warning;
 
+/// Smaller files are read at once.
+const LATE_BYTES_MIN: u64 = 2048;
 /// Deepest nesting of directories, links included.
 const DEPTH_MAX: u32 = 40;
 
@@ -51,12 +53,25 @@ impl Link {
 /// # Errors
 /// As [`read_dir`].
 pub fn read_dir_and_links(root: &Path) -> Result<(Vec<File>, Vec<Link>), Error> {
+    walk(root, false)
+}
+
+/// The same for a rendering: what no rendering needs to look at is read when one does.
+///
+/// # Errors
+/// As [`read_dir`]; of a file that is read later, that it cannot be opened.
+pub fn read_dir_to_render(root: &Path) -> Result<(Vec<File>, Vec<Link>), Error> {
+    walk(root, true)
+}
+
+fn walk(root: &Path, reads_late: bool) -> Result<(Vec<File>, Vec<Link>), Error> {
     let rules = std::fs::read(root.join(".helmignore")).unwrap_or_default();
     let mut walk = Walk {
         rules: Rules::parse(&String::from_utf8_lossy(&rules))?,
         files: Vec::new(),
         links: Vec::new(),
         total: 0,
+        reads_late,
     };
     walk.directory(root, "", 0)?;
     Ok((walk.files, walk.links))
@@ -66,8 +81,10 @@ struct Walk {
     rules: Rules,
     files: Vec<File>,
     links: Vec<Link>,
-    /// Bytes read.
+    /// Bytes of all files.
     total: u64,
+    /// Whether files that may not be looked at are left for later.
+    reads_late: bool,
 }
 
 impl Walk {
@@ -128,6 +145,10 @@ impl Walk {
                 "chart file {below:?} is larger than the maximum file size {FILE_BYTES_MAX}"
             )));
         }
+        if self.reads_late && kind.len() >= LATE_BYTES_MIN && !is_read_first(&below) {
+            self.files.push(File::late(below, path));
+            return Ok(());
+        }
         // One read, since the length is known.
         let mut data = Vec::with_capacity(usize::try_from(kind.len()).unwrap_or(0));
         file.take(kind.len())
@@ -136,6 +157,26 @@ impl Walk {
         self.files.push(File::new(below, data));
         Ok(())
     }
+}
+
+/// Whether loading a chart reads a file: those Helm gives a meaning, in subcharts too, and archives.
+fn is_read_first(path: &str) -> bool {
+    const NAMES: [&str; 6] = [
+        "Chart.yaml",
+        "Chart.lock",
+        "values.yaml",
+        "values.schema.json",
+        "requirements.yaml",
+        "requirements.lock",
+    ];
+    let mut inside = path;
+    while let Some(below) = inside.strip_prefix("charts/") {
+        let Some((_, rest)) = below.split_once('/') else {
+            return true;
+        };
+        inside = rest;
+    }
+    inside.starts_with("templates/") || NAMES.contains(&inside) || inside == ".helmignore"
 }
 
 fn broken(path: &Path, error: &std::io::Error) -> Error {

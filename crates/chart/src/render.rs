@@ -15,7 +15,8 @@ use crate::capabilities::Capabilities;
 use crate::coalesce::Coalescer;
 use crate::compat::{ChartObject, Compat};
 use crate::errors::Error;
-use crate::load::{Chart, File};
+use crate::file::File;
+use crate::load::Chart;
 use crate::manifest::{self, Hook, Manifest, RenderedFile};
 use crate::objects;
 use crate::origins::Origins;
@@ -215,7 +216,7 @@ pub(crate) fn render_templates(
         let mut warnings = Vec::new();
         let (chart, merged) = job.prepare(chart, &mut warnings)?;
         job.check_kube_version(&chart)?;
-        let files = job.execute(&chart, &merged, &mut warnings)?;
+        let files = job.execute(&chart, &merged, (&mut warnings, Origin::Kept))?;
         Ok((files, job.watched.take()))
     };
     deep(work).unwrap_or_else(Err)
@@ -256,7 +257,7 @@ impl Job<'_> {
                 true => Ok(()),
                 false => schema::check(&chart, &merged),
             };
-            let mut make = || self.make(&chart, &merged, &mut later);
+            let mut make = || self.make_once(&chart, &merged, &mut later);
             let (checked, made) = if schema::bytes(&chart) >= parallel::WORTH_BYTES {
                 parallel::both(check, make).map_err(no_thread)?
             } else {
@@ -306,7 +307,7 @@ impl Job<'_> {
                     false => schema::check(&chart, &merged),
                 };
                 checked
-                    .and_then(|()| self.execute(&chart, &merged, &mut warnings))
+                    .and_then(|()| self.execute(&chart, &merged, (&mut warnings, Origin::Kept)))
                     .map_err(Some)
             }
         };
@@ -341,14 +342,34 @@ impl Job<'_> {
         Ok((chart, merged))
     }
 
-    fn make(
+    /// Where only the text is wanted, origins are for errors alone: they are kept when it is known
+    /// that there is one. A post-renderer may do anything, so it runs once.
+    fn make_once(
         &self,
         chart: &Chart,
         merged: &Table<String, Json>,
         warnings: &mut Vec<Warning>,
     ) -> Result<Rendered, Error> {
+        let options = self.options;
+        let is_plain = options.text_only && !options.watch && options.post_renderer.is_none();
+        if is_plain {
+            let mut seen = Vec::new();
+            if let Ok(rendered) = self.make(chart, merged, (&mut seen, Origin::Forgotten)) {
+                warnings.append(&mut seen);
+                return Ok(rendered);
+            }
+        }
+        self.make(chart, merged, (warnings, Origin::Kept))
+    }
+
+    fn make(
+        &self,
+        chart: &Chart,
+        merged: &Table<String, Json>,
+        (warnings, origin): (&mut Vec<Warning>, Origin),
+    ) -> Result<Rendered, Error> {
         self.check_kube_version(chart)?;
-        let files = self.execute(chart, merged, warnings)?;
+        let files = self.execute(chart, merged, (warnings, origin))?;
         let mut rendered = Rendered {
             origins: Origins::new(self.values, chart),
             watched: self.watched.take(),
@@ -395,7 +416,7 @@ impl Job<'_> {
         &self,
         chart: &Chart,
         merged: &Table<String, Json>,
-        warnings: &mut Vec<Warning>,
+        (warnings, origin): (&mut Vec<Warning>, Origin),
     ) -> Result<Vec<RenderedFile>, Error> {
         let mut templates = BTreeMap::new();
         let shared = Shared {
@@ -428,6 +449,9 @@ impl Job<'_> {
         }
         let mut machine = Machine::new(set, self.environment);
         machine.limits = self.options.limits.unwrap_or(LIMITS);
+        if origin == Origin::Forgotten {
+            machine.forget_origins();
+        }
         if self.options.watch {
             machine.watch();
         }
@@ -499,6 +523,13 @@ impl Job<'_> {
         map.insert("Service", Value::text("Helm"));
         Value::Map(map)
     }
+}
+
+/// Whether a rendering remembers where its output comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Kept,
+    Forgotten,
 }
 
 struct Template<'a> {

@@ -4,7 +4,8 @@
 //! that. A starter is any chart in which `<CHARTNAME>` stands for the name.
 
 use crate::errors::Error;
-use crate::load::{Chart, File};
+use crate::file::File;
+use crate::load::Chart;
 
 /// What stands for the name of the chart.
 const NAME: &str = "<CHARTNAME>";
@@ -79,7 +80,7 @@ pub fn from_starter(name: &str, starter: &Chart) -> Result<Vec<File>, Error> {
         files.push(File::new("values.schema.json", schema.as_bytes()));
     }
     for template in &starter.templates {
-        files.push(File::new(&*template.path, put_in(&template.data)));
+        files.push(File::new(&*template.path, put_in(template.data())));
     }
     files.extend(starter.files.iter().cloned());
     Ok(files)

@@ -77,7 +77,7 @@ fn set_absent_aside(files: &mut [File]) {
     let Some(metadata) = files.iter_mut().find(|file| file.path == "Chart.yaml") else {
         return;
     };
-    let text = String::from_utf8_lossy(&metadata.data).into_owned();
+    let text = String::from_utf8_lossy(metadata.data()).into_owned();
     let Ok(Some(root)) = pilotis_yaml::parse_first(&text) else {
         return;
     };
@@ -96,7 +96,7 @@ fn set_absent_aside(files: &mut [File]) {
     if let Some(list) = value["dependencies"].as_array_mut() {
         list.retain(|_| kept.next().unwrap_or(true));
     }
-    metadata.data = value.to_string().into_bytes().into();
+    *metadata = File::new("Chart.yaml", value.to_string());
 }
 
 /// Whether a dependency is under `charts/`, as a folder or an archive; `paths` are the chart's.
@@ -135,7 +135,7 @@ impl Place {
 
 fn one(manifest: Manifest, place: Rc<Place>) -> Rendered {
     Rendered {
-        text: manifest.text.clone(),
+        text: manifest.text.to_string(),
         origin: Box::new(move |line, column| {
             let mut position = manifest.position(line, column)?;
             position.file = place.in_tree(&position.file);

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::functions::Function;
 use crate::literal::Number;
-use crate::text::Text;
 
 /// One named template.
 pub(crate) struct Tree {
@@ -30,7 +31,8 @@ pub(crate) struct Node {
 }
 
 pub(crate) enum NodeKind {
-    Text(Box<[u8]>),
+    /// A part of the file, shared with it.
+    Text(Bytes),
     Action(Pipe),
     If(Box<Branch>),
     With(Box<Branch>),
@@ -51,7 +53,24 @@ pub(crate) struct Pipe {
     pub(crate) pos: u32,
     pub(crate) assigns: bool,
     pub(crate) declares: Box<[Arc<str>]>,
-    pub(crate) commands: Box<[Command]>,
+    pub(crate) commands: Commands,
+}
+
+/// What stands between the `|` of a pipeline; nearly always one command.
+pub(crate) enum Commands {
+    One(Command),
+    Several(Box<[Command]>),
+}
+
+impl std::ops::Deref for Commands {
+    type Target = [Command];
+
+    fn deref(&self) -> &[Command] {
+        match self {
+            Self::One(command) => std::slice::from_ref(command),
+            Self::Several(commands) => commands,
+        }
+    }
 }
 
 /// A word and its arguments.
@@ -69,18 +88,17 @@ pub(crate) enum ExprKind {
     Bool(bool),
     Dot,
     Nil,
-    Number(Box<str>, Number),
-    String {
-        /// As it was written, where that is not how Go would quote it.
-        written: Option<Box<str>>,
-        text: Text,
-    },
+    /// As it was written, and what it may be.
+    Number(Box<(Box<str>, Number)>),
+    String(Arc<[u8]>),
+    /// A string that was not written as Go would quote it, and how it was.
+    Written(Box<(Arc<[u8]>, Box<str>)>),
     Field(Box<[Arc<str>]>),
     /// `$name` first, then fields.
     Variable(Box<[Arc<str>]>),
     Function(&'static Function),
     Chain(Box<Expr>, Box<[Arc<str>]>),
-    Pipe(Pipe),
+    Pipe(Box<Pipe>),
 }
 
 impl fmt::Display for Expr {
@@ -89,11 +107,9 @@ impl fmt::Display for Expr {
             ExprKind::Bool(value) => write!(f, "{value}"),
             ExprKind::Dot => f.write_str("."),
             ExprKind::Nil => f.write_str("nil"),
-            ExprKind::Number(text, _) => f.write_str(text),
-            ExprKind::String { written, text } => match written {
-                Some(written) => f.write_str(written),
-                None => f.write_str(&crate::literal::quote(text.bytes())),
-            },
+            ExprKind::Number(number) => f.write_str(&number.0),
+            ExprKind::String(text) => f.write_str(&crate::literal::quote(text)),
+            ExprKind::Written(written) => f.write_str(&written.1),
             ExprKind::Field(names) => write_fields(f, names),
             ExprKind::Variable(names) => {
                 f.write_str(&names[0])?;

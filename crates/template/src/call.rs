@@ -8,6 +8,7 @@ use crate::exec::{At, Frame, Operand};
 use crate::functions::{Args, Function, Type};
 use crate::literal::Number;
 use crate::output::{Read, path_of};
+use crate::text::Text;
 use crate::value::{Map, MapKind, Value};
 
 type Evaluated = Result<Operand, Error>;
@@ -134,8 +135,9 @@ impl<'t> Frame<'_, '_, 't> {
                 self.machine.read_again(dot);
                 Ok(dot.clone())
             }
-            ExprKind::Number(text, number) => self.constant(text, number),
-            ExprKind::String { text, .. } => Ok(Operand::of(Value::String(text.clone()))),
+            ExprKind::Number(number) => self.constant(&number.0, &number.1),
+            ExprKind::String(text) => Ok(string(text)),
+            ExprKind::Written(written) => Ok(string(&written.0)),
             _ => Err(self.fail("nil is not a command")),
         }
     }
@@ -375,8 +377,9 @@ impl<'t> Frame<'_, '_, 't> {
                 self.field_chain(receiver, expr, names, Given::nothing(dot))
             }
             ExprKind::Bool(value) => Ok(Operand::of(Value::Bool(*value))),
-            ExprKind::Number(text, number) => self.constant(text, number),
-            ExprKind::String { text, .. } => Ok(Operand::of(Value::String(text.clone()))),
+            ExprKind::Number(number) => self.constant(&number.0, &number.1),
+            ExprKind::String(text) => Ok(string(text)),
+            ExprKind::Written(written) => Ok(string(&written.0)),
             ExprKind::Nil => Ok(Operand::boxed(Value::Nil, true)),
         }
     }
@@ -396,9 +399,10 @@ impl<'t> Frame<'_, '_, 't> {
                 Type::List => Ok(Value::list(Vec::new())),
                 other => Err(self.fail(&format!("cannot assign nil to {}", other.go_name()))),
             },
-            ExprKind::Bool(_) | ExprKind::Number(..) | ExprKind::String { .. } => {
-                self.literal(wanted, expr)
-            }
+            ExprKind::Bool(_)
+            | ExprKind::Number(_)
+            | ExprKind::String(_)
+            | ExprKind::Written(_) => self.literal(wanted, expr),
             _ => {
                 let value = self.eval_untyped(dot, expr)?;
                 self.validate(value, wanted)
@@ -408,30 +412,33 @@ impl<'t> Frame<'_, '_, 't> {
 
     fn literal(&mut self, wanted: Type, expr: &'t Expr) -> Result<Value, Error> {
         let expected = |word: &str| format!("expected {word}; found {expr}");
+        let (int, float) = match &expr.kind {
+            ExprKind::Number(number) => (number.1.int, number.1.float),
+            _ => (None, None),
+        };
+        let number = match (wanted, int, float) {
+            (Type::Int, Some(int), _) => Some(Value::Int(int)),
+            (Type::Uint32, Some(int), _) if int >= 0 => Some(Value::Int(int)),
+            (Type::Float, _, Some(float)) => Some(Value::Float(float)),
+            _ => None,
+        };
+        if let Some(number) = number {
+            return Ok(number);
+        }
         let found = match (wanted, &expr.kind) {
-            (Type::Any | Type::Reflect, ExprKind::Number(text, number)) => {
-                return Ok(self.constant(text, number)?.value);
+            (Type::Any | Type::Reflect, ExprKind::Number(number)) => {
+                return Ok(self.constant(&number.0, &number.1)?.value);
             }
             (Type::Any | Type::Reflect | Type::Bool, ExprKind::Bool(value)) => {
                 Ok(Value::Bool(*value))
             }
-            (Type::Any | Type::Reflect | Type::String, ExprKind::String { text, .. }) => {
-                Ok(Value::String(text.clone()))
+            (Type::Any | Type::Reflect | Type::String, ExprKind::String(text)) => {
+                Ok(string(text).value)
             }
-            (Type::Int, ExprKind::Number(_, Number { int: Some(int), .. })) => Ok(Value::Int(*int)),
-            (Type::Uint32, ExprKind::Number(_, Number { int: Some(int), .. })) if *int >= 0 => {
-                Ok(Value::Int(*int))
+            (Type::Any | Type::Reflect | Type::String, ExprKind::Written(written)) => {
+                Ok(string(&written.0).value)
             }
             (Type::Uint32, _) => Err(expected("unsigned integer")),
-            (
-                Type::Float,
-                ExprKind::Number(
-                    _,
-                    Number {
-                        float: Some(float), ..
-                    },
-                ),
-            ) => Ok(Value::Float(*float)),
             (Type::Bool, _) => Err(expected("bool")),
             (Type::String, _) => Err(expected("string")),
             (Type::Int, _) => Err(expected("integer")),
@@ -466,6 +473,11 @@ impl<'t> Frame<'_, '_, 't> {
             }
         }
     }
+}
+
+/// A text that a template holds.
+fn string(text: &Arc<[u8]>) -> Operand {
+    Operand::of(Value::String(Text::shared_from(text)))
 }
 
 pub(crate) fn map_entry(map: &Map, key: &[u8]) -> Operand {

@@ -9,12 +9,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ahash::RandomState;
+use bytestring::ByteString;
 
 use crate::ast::{Branch, Command, Expr, Node, NodeKind, Pipe, Tree};
 use crate::error::Error;
 use crate::format;
 use crate::literal::quote;
-use crate::output::{Buffer, Origin, Output, Read, path_of};
+use crate::output::{Buffer, NO_VALUE, Origin, Output, Read, path_of};
 use crate::set::{Definition, Definitions, Set, Source};
 use crate::text::Text;
 use crate::value::Value;
@@ -90,6 +91,9 @@ pub enum Note {
 
 /// Times one name may be included within itself, as in Helm.
 const INCLUDE_DEPTH_MAX: u32 = 1000;
+/// Buffers kept to be written again, and the largest output one of them held.
+const SPARE_MAX: usize = 16;
+const SPARE_BYTES_MAX: usize = 1 << 20;
 /// Values remembered for one piece of output.
 const READS_MAX: usize = 8;
 
@@ -113,6 +117,10 @@ pub struct Machine<'e> {
     steps: u64,
     depth: u32,
     reads: Vec<Read>,
+    /// Whether origins and reads are kept.
+    traced: bool,
+    /// Buffers to be written again.
+    spare: Vec<Buffer>,
     pub(crate) watch: Option<Box<Watch>>,
     pub(crate) patterns: HashMap<String, Rc<regex::bytes::Regex>>,
 }
@@ -134,9 +142,17 @@ impl<'e> Machine<'e> {
             steps: 0,
             depth: 0,
             reads: Vec::new(),
+            traced: true,
+            spare: Vec::new(),
             watch: None,
             patterns: HashMap::new(),
         }
+    }
+
+    /// Does not remember from now on where output comes from and which values were read for it, which
+    /// takes a third of the time: [`Output::position`] finds nothing, and errors name no values.
+    pub fn forget_origins(&mut self) {
+        self.traced = false;
     }
 
     /// Records from now on what is executed and read.
@@ -159,10 +175,10 @@ impl<'e> Machine<'e> {
     /// # Errors
     /// Go's text and the place; a limit reached.
     pub fn run(&mut self, name: &str, data: &Value) -> Result<Output, Error> {
-        let buffer = self.execute_named(name, data)?.without_no_value();
+        let mut buffer = self.execute_named(name, data)?.without_no_value();
         Ok(Output {
-            bytes: buffer.bytes,
-            spans: buffer.spans,
+            spans: std::mem::take(&mut buffer.spans),
+            bytes: buffer.into_bytes(),
             sources: Arc::clone(&self.files),
         })
     }
@@ -187,7 +203,8 @@ impl<'e> Machine<'e> {
     }
 
     fn execute(&mut self, definition: &Definition, data: &Value) -> Result<Buffer, Error> {
-        let mut out = Buffer::default();
+        let spare = self.spare.pop();
+        let mut out = spare.unwrap_or_else(|| Buffer::new(self.traced));
         // A nil handed over is no value at all on the other side.
         let dot = Operand::of(data.clone()).unboxed();
         self.execute_into(definition, &dot, &mut out)?;
@@ -244,19 +261,31 @@ impl<'e> Machine<'e> {
         if let Some(count) = self.included.get_mut(&key) {
             *count -= 1;
         }
-        let buffer = result?;
-        Ok(Value::String(Text::with_spans(buffer.bytes, buffer.spans)))
+        let mut buffer = result?;
+        let spans = std::mem::take(&mut buffer.spans);
+        let text = Text::with_spans(buffer.as_slice(), spans);
+        self.keep(buffer);
+        Ok(Value::String(text))
+    }
+
+    /// Keeps a buffer for the next output that is copied.
+    fn keep(&mut self, mut buffer: Buffer) {
+        if self.spare.len() < SPARE_MAX && buffer.len() <= SPARE_BYTES_MAX {
+            buffer.clear();
+            self.spare.push(buffer);
+        }
     }
 
     /// `tpl`: parses and executes a text; what it defines is seen only inside.
     pub(crate) fn tpl(&mut self, text: &Text, data: &Value) -> Result<Value, Error> {
         if crate::output::find(text.bytes(), b"{{").is_none() {
-            let buffer = Buffer {
-                bytes: text.bytes().to_vec(),
-                spans: text.spans().to_vec(),
-            };
-            let buffer = buffer.without_no_value();
-            return Ok(Value::String(Text::with_spans(buffer.bytes, buffer.spans)));
+            if crate::output::find(text.bytes(), NO_VALUE).is_none() {
+                return Ok(Value::String(text.clone()));
+            }
+            let mut buffer = Buffer::of(text).without_no_value();
+            let spans = std::mem::take(&mut buffer.spans);
+            let text = Text::with_spans(buffer.as_slice(), spans);
+            return Ok(Value::String(text));
         }
         let shown = || quote(text.bytes());
         let parsed = self.parse_tpl(text).map_err(|error| {
@@ -291,20 +320,23 @@ impl<'e> Machine<'e> {
         })?;
         // Places inside a text that came from values mean nothing to a reader: the caller's place
         // is used for it.
-        Ok(Value::text(buffer.without_no_value().bytes))
+        let buffer = buffer.without_no_value();
+        let text = Value::text(buffer.as_slice());
+        self.keep(buffer);
+        Ok(text)
     }
 
     fn parse_tpl(&mut self, text: &Text) -> Result<Rc<[Definition]>, Error> {
         if let Some(parsed) = self.parsed.get(text.bytes()) {
             return Ok(Rc::clone(parsed));
         }
-        let lossy = text.lossy();
+        let lossy: ByteString = text.lossy().into_owned().into();
         let trees = crate::parser::parse("gotpl", &lossy, self.absent)?;
         let index = self.files.len() + self.texts.len();
         let source = u32::try_from(index).unwrap_or(u32::MAX);
         self.texts.push(Source {
             name: "gotpl".to_string(),
-            text: lossy.into_owned(),
+            text: lossy,
         });
         let parsed = trees.into_iter().map(|tree| Definition {
             tree: Arc::new(tree),
@@ -337,13 +369,16 @@ impl<'e> Machine<'e> {
     }
 
     pub(crate) fn read(&mut self, path: &Arc<str>, key: &Arc<str>) {
-        if self.reads.len() < READS_MAX {
+        if self.traced && self.reads.len() < READS_MAX {
             self.reads.push((Arc::clone(path), Arc::clone(key)));
         }
     }
 
     /// Reads again what a variable or the dot was read from; a map of the values reads itself.
     pub(crate) fn read_again(&mut self, operand: &Operand) {
+        if !self.traced {
+            return;
+        }
         match (&operand.reads, &operand.value) {
             (Some(reads), _) => {
                 for (path, key) in reads.iter() {
@@ -517,7 +552,7 @@ impl<'t> Frame<'_, '_, 't> {
             let max = self.machine.limits.steps_max;
             return Err(self.fail(&format!("exceeded maximum number of steps ({max})")));
         }
-        if self.out.bytes.len() > self.machine.limits.output_bytes_max {
+        if self.out.len() > self.machine.limits.output_bytes_max {
             let max = self.machine.limits.output_bytes_max;
             return Err(self.fail(&format!("output is larger than {max} bytes")));
         }
@@ -574,7 +609,7 @@ impl<'t> Frame<'_, '_, 't> {
             NodeKind::Text(text) => {
                 let mut origin = self.origin(node.pos, None);
                 origin.literal = true;
-                self.out.write(text, origin);
+                self.out.write_shared(text, origin);
             }
             NodeKind::Action(pipe) => {
                 self.machine.reads.clear();
@@ -609,7 +644,7 @@ impl<'t> Frame<'_, '_, 't> {
         let reads = self.machine.take_reads();
         let origin = self.origin(node.pos, reads);
         match value {
-            Value::Missing | Value::Nil => self.out.write(b"<no value>", origin),
+            Value::Missing | Value::Nil => self.out.write(NO_VALUE, origin),
             Value::String(text) => self.out.write_text(text, origin),
             other => self.out.write(&format::print_value(other), origin),
         }

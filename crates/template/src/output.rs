@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use bytestring::ByteString;
+
 use crate::set::Source;
 use crate::text::Text;
 
@@ -48,31 +51,102 @@ pub(crate) struct Span {
     pub(crate) origin: Origin,
 }
 
-#[derive(Default)]
+/// Texts from this size on are shared with their template as long as they stand alone.
+const SHARED_BYTES_MIN: usize = 4096;
+
+/// An output being written.
 pub(crate) struct Buffer {
-    pub(crate) bytes: Vec<u8>,
+    /// A text of a template that is all there is so far; then `bytes` is empty.
+    whole: Bytes,
+    bytes: Vec<u8>,
     pub(crate) spans: Vec<Span>,
+    /// Whether origins are kept.
+    traced: bool,
 }
 
 impl Buffer {
+    pub(crate) fn new(traced: bool) -> Self {
+        Self {
+            whole: Bytes::new(),
+            bytes: Vec::new(),
+            spans: Vec::new(),
+            traced,
+        }
+    }
+
+    pub(crate) fn of(text: &Text) -> Self {
+        Self {
+            bytes: text.bytes().to_vec(),
+            spans: text.spans().to_vec(),
+            ..Self::new(true)
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.whole.len() + self.bytes.len()
+    }
+
+    /// Makes it empty, to be written again.
+    pub(crate) fn clear(&mut self) {
+        self.whole = Bytes::new();
+        self.bytes.clear();
+        self.spans.clear();
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        match self.whole.is_empty() {
+            true => &self.bytes,
+            false => &self.whole,
+        }
+    }
+
+    pub(crate) fn into_bytes(self) -> Bytes {
+        match self.whole.is_empty() {
+            true => Bytes::from(self.bytes),
+            false => self.whole,
+        }
+    }
+
+    fn begin(&mut self, origin: Origin) {
+        if self.traced {
+            let start = self.len();
+            self.spans.push(Span { start, origin });
+        }
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        if !self.whole.is_empty() {
+            self.bytes.reserve(self.whole.len() + bytes.len());
+            self.bytes.extend_from_slice(&self.whole);
+            self.whole = Bytes::new();
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
     pub(crate) fn write(&mut self, bytes: &[u8], origin: Origin) {
         if bytes.is_empty() {
             return;
         }
-        self.spans.push(Span {
-            start: self.bytes.len(),
-            origin,
-        });
-        self.bytes.extend_from_slice(bytes);
+        self.begin(origin);
+        self.extend(bytes);
+    }
+
+    /// Writes a part of a template, which is not copied when nothing else is written.
+    pub(crate) fn write_shared(&mut self, bytes: &Bytes, origin: Origin) {
+        if self.len() > 0 || bytes.len() < SHARED_BYTES_MIN {
+            return self.write(bytes, origin);
+        }
+        self.begin(origin);
+        self.whole = bytes.clone();
     }
 
     /// Writes a text; its own origins win, `origin` covers what has none.
     pub(crate) fn write_text(&mut self, text: &Text, origin: Origin) {
-        let base = self.bytes.len();
+        let base = self.len();
         if text.spans().first().is_none_or(|span| span.start > 0) {
             self.write(text.bytes(), origin);
         } else {
-            self.bytes.extend_from_slice(text.bytes());
+            self.extend(text.bytes());
         }
         for span in text.spans() {
             self.spans.push(Span {
@@ -84,23 +158,23 @@ impl Buffer {
 
     /// Removes every `<no value>`, as Helm does with what Go prints for a missing value.
     pub(crate) fn without_no_value(self) -> Self {
-        const NO_VALUE: &[u8] = b"<no value>";
         let mut cuts = Vec::new();
         let mut at = 0;
-        while let Some(found) = find(&self.bytes[at..], NO_VALUE) {
+        let before = self.as_slice();
+        while let Some(found) = find(&before[at..], NO_VALUE) {
             cuts.push(at + found);
             at += found + NO_VALUE.len();
         }
         if cuts.is_empty() {
             return self;
         }
-        let mut bytes = Vec::with_capacity(self.bytes.len());
+        let mut bytes = Vec::with_capacity(before.len());
         let mut from = 0;
         for cut in &cuts {
-            bytes.extend_from_slice(&self.bytes[from..*cut]);
+            bytes.extend_from_slice(&before[from..*cut]);
             from = cut + NO_VALUE.len();
         }
-        bytes.extend_from_slice(&self.bytes[from..]);
+        bytes.extend_from_slice(&before[from..]);
         let moved = |start: usize| {
             let before = cuts.partition_point(|cut| cut + NO_VALUE.len() <= start);
             let inside = cuts.get(before).map_or(0, |cut| start.saturating_sub(*cut));
@@ -110,10 +184,17 @@ impl Buffer {
             start: moved(span.start),
             origin: span.origin,
         });
-        let spans = spans.collect();
-        Self { bytes, spans }
+        Self {
+            whole: Bytes::new(),
+            bytes,
+            spans: spans.collect(),
+            traced: self.traced,
+        }
     }
 }
+
+/// What Go prints for a missing value.
+pub(crate) const NO_VALUE: &[u8] = b"<no value>";
 
 pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     memchr::memmem::find(haystack, needle)
@@ -148,8 +229,8 @@ pub struct Piece {
 /// A rendered text and the origin of every piece of it. Plain data: it can cross threads.
 #[derive(Debug, Clone, Default)]
 pub struct Output {
-    /// The bytes.
-    pub bytes: Vec<u8>,
+    /// The bytes; a template that is nothing but text shares them.
+    pub bytes: Bytes,
     /// The templates the pieces come from.
     pub sources: Arc<[Arc<Source>]>,
     pub(crate) spans: Vec<Span>,
@@ -159,7 +240,7 @@ impl Output {
     /// A text that no template of ours made: its origins are lost.
     pub fn foreign(text: String) -> Self {
         Self {
-            bytes: text.into_bytes(),
+            bytes: text.into(),
             ..Self::default()
         }
     }
@@ -170,6 +251,12 @@ impl Output {
             Ok(text) => Cow::Borrowed(text),
             Err(_) => String::from_utf8_lossy(&self.bytes),
         }
+    }
+
+    /// The text, sharing the bytes where they are UTF-8.
+    pub fn shared_text(&self) -> ByteString {
+        let shared = ByteString::try_from(self.bytes.clone());
+        shared.unwrap_or_else(|_| self.text().into_owned().into())
     }
 
     /// The piece that holds a byte.

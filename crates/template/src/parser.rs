@@ -6,8 +6,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use ahash::RandomState;
+use bytes::Bytes;
+use bytestring::ByteString;
 
-use crate::ast::{Branch, Command, Expr, ExprKind, Node, NodeKind, Pipe, Tree};
+use crate::ast::{Branch, Command, Commands, Expr, ExprKind, Node, NodeKind, Pipe, Tree};
 use crate::error::Error;
 use crate::functions;
 use crate::lexer::{Kind, Lexer, Token};
@@ -21,10 +23,11 @@ pub(crate) const NESTING_MAX: u32 = 250;
 /// Parses a file: its own tree last, the templates it defines before.
 ///
 /// `absent` names functions that do not exist here.
-pub(crate) fn parse(name: &str, text: &str, absent: &[&str]) -> Result<Vec<Tree>, Error> {
+pub(crate) fn parse(name: &str, text: &ByteString, absent: &[&str]) -> Result<Vec<Tree>, Error> {
     let mut parser = Parser {
         absent,
         lexer: Lexer::new(text),
+        text: text.as_bytes(),
         name,
         tokens: Vec::new(),
         last_line: 1,
@@ -32,6 +35,7 @@ pub(crate) fn parse(name: &str, text: &str, absent: &[&str]) -> Result<Vec<Tree>
         names: HashSet::default(),
         commands: Vec::new(),
         args: Vec::new(),
+        path: Vec::new(),
         range_depth: 0,
         nesting: 0,
         action_line: 0,
@@ -51,6 +55,7 @@ struct Declared {
 
 struct Parser<'a> {
     lexer: Lexer<'a>,
+    text: &'a Bytes,
     name: &'a str,
     absent: &'a [&'a str],
     /// Tokens given back, the next one last.
@@ -63,6 +68,7 @@ struct Parser<'a> {
     /// final size.
     commands: Vec<Command>,
     args: Vec<Expr>,
+    path: Vec<Arc<str>>,
     range_depth: u32,
     nesting: u32,
     action_line: u32,
@@ -239,7 +245,7 @@ impl<'a> Parser<'a> {
         match token.kind {
             Kind::Text => Ok(Item::Node(Node {
                 pos: token.pos,
-                kind: NodeKind::Text(token.text.as_bytes().into()),
+                kind: NodeKind::Text(self.text.slice_ref(token.text.as_bytes())),
             })),
             Kind::LeftDelim => {
                 self.action_line = token.line;
@@ -427,8 +433,17 @@ impl<'a> Parser<'a> {
             pos,
             assigns: declared.assigns,
             declares: declared.names.into(),
-            commands: self.commands.drain(first..).collect(),
+            commands: self.commands_from(first),
         })
+    }
+
+    fn commands_from(&mut self, first: usize) -> Commands {
+        if self.commands.len() == first + 1
+            && let Some(only) = self.commands.pop()
+        {
+            return Commands::One(only);
+        }
+        Commands::Several(self.commands.drain(first..).collect())
     }
 
     /// Reads one variable being declared or assigned; true when a second one must follow.
@@ -498,8 +513,9 @@ impl<'a> Parser<'a> {
                 ExprKind::Bool(_)
                     | ExprKind::Dot
                     | ExprKind::Nil
-                    | ExprKind::Number(..)
-                    | ExprKind::String { .. }
+                    | ExprKind::Number(_)
+                    | ExprKind::String(_)
+                    | ExprKind::Written(_)
             );
             if constant {
                 let stage = index + 1;
@@ -546,30 +562,41 @@ impl<'a> Parser<'a> {
             return Ok(Some(term));
         }
         let pos = self.peek_position();
-        let mut fields = Vec::new();
-        while self.peek() == Kind::Field {
-            let token = self.next();
-            fields.push(self.name_of(&token.text[1..]));
-        }
-        let joined = |names: Box<[Arc<str>]>, fields| {
-            let mut names = names.into_vec();
-            names.extend::<Vec<Arc<str>>>(fields);
-            names.into_boxed_slice()
-        };
         let kind = match term.kind {
-            ExprKind::Field(names) => ExprKind::Field(joined(names, fields)),
-            ExprKind::Variable(names) => ExprKind::Variable(joined(names, fields)),
             ExprKind::Bool(_)
-            | ExprKind::String { .. }
-            | ExprKind::Number(..)
+            | ExprKind::String(_)
+            | ExprKind::Written(_)
+            | ExprKind::Number(_)
             | ExprKind::Nil
             | ExprKind::Dot => {
+                let _ = self.fields();
                 let shown = literal::quote(term.to_string().as_bytes());
                 return Err(self.error(format!("unexpected . after term {shown}")));
             }
-            _ => ExprKind::Chain(Box::new(term), fields.into()),
+            _ => ExprKind::Chain(Box::new(term), self.fields()),
         };
         Ok(Some(Expr { pos, kind }))
+    }
+
+    /// The fields that follow.
+    fn fields(&mut self) -> Box<[Arc<str>]> {
+        while self.peek() == Kind::Field {
+            let token = self.next();
+            let name = self.name_of(&token.text[1..]);
+            self.path.push(name);
+        }
+        self.path.drain(..).collect()
+    }
+
+    /// A field or variable and the fields that follow it, and where the last of several begins.
+    fn path(&mut self, first: &Token<'a>) -> (u32, Box<[Arc<str>]>) {
+        let name = self.name_of(first.text.strip_prefix('.').unwrap_or(first.text));
+        self.path.push(name);
+        let pos = match self.peek() {
+            Kind::Field => self.peek_position(),
+            _ => first.pos,
+        };
+        (pos, self.fields())
     }
 
     fn term(&mut self) -> Parsed<Option<Expr>> {
@@ -591,13 +618,19 @@ impl<'a> Parser<'a> {
                     let name = literal::quote(token.text.as_bytes());
                     return Err(self.error(format!("undefined variable {name}")));
                 }
-                ExprKind::Variable(Box::new([self.name_of(token.text)]))
+                let (pos, names) = self.path(&token);
+                let kind = ExprKind::Variable(names);
+                return Ok(Some(Expr { pos, kind }));
             }
-            Kind::Field => ExprKind::Field(Box::new([self.name_of(&token.text[1..])])),
+            Kind::Field => {
+                let (pos, names) = self.path(&token);
+                let kind = ExprKind::Field(names);
+                return Ok(Some(Expr { pos, kind }));
+            }
             Kind::Bool => ExprKind::Bool(token.text == "true"),
             Kind::CharConstant | Kind::Complex | Kind::Number => {
                 let number = literal::number(token.text).map_err(|e| self.error(e))?;
-                ExprKind::Number(token.text.into(), number)
+                ExprKind::Number(Box::new((token.text.into(), number)))
             }
             Kind::LeftParen => {
                 self.nesting += 1;
@@ -608,16 +641,16 @@ impl<'a> Parser<'a> {
                 self.nesting -= 1;
                 return Ok(Some(Expr {
                     pos: pipe.pos,
-                    kind: ExprKind::Pipe(pipe),
+                    kind: ExprKind::Pipe(Box::new(pipe)),
                 }));
             }
             Kind::String | Kind::RawString => {
                 let text = self.unquote(&token)?;
                 let plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'\\';
                 let usual = token.kind == Kind::String && token.text.bytes().all(plain);
-                ExprKind::String {
-                    written: (!usual).then(|| token.text.into()),
-                    text,
+                match usual {
+                    true => ExprKind::String(text.shared()),
+                    false => ExprKind::Written(Box::new((text.shared(), token.text.into()))),
                 }
             }
             _ => {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ahash::RandomState;
+use bytestring::ByteString;
 
 use crate::ast::Tree;
 use crate::error::Error;
@@ -15,8 +16,8 @@ use crate::parser;
 pub struct Source {
     /// Name it was added under.
     pub name: String,
-    /// Its text.
-    pub text: String,
+    /// Its text, shared with the templates parsed from it.
+    pub text: ByteString,
 }
 
 impl Source {
@@ -54,11 +55,15 @@ impl Parsed {
     ///
     /// # Errors
     /// Go's text: `template: name:line: message`.
-    pub fn parse(name: &str, text: &str, absent: &'static [&'static str]) -> Result<Self, Error> {
-        let trees = parser::parse(name, text, absent)?;
+    pub fn parse(
+        name: &str,
+        text: ByteString,
+        absent: &'static [&'static str],
+    ) -> Result<Self, Error> {
+        let trees = parser::parse(name, &text, absent)?;
         let source = Source {
             name: name.to_string(),
-            text: text.to_string(),
+            text,
         };
         Ok(Self {
             source: Arc::new(source),
@@ -116,7 +121,7 @@ impl Set {
     /// # Errors
     /// Go's text: `template: name:line: message`.
     pub fn add(&mut self, name: &str, text: &str) -> Result<(), Error> {
-        self.put(&Parsed::parse(name, text, self.absent)?);
+        self.put(&Parsed::parse(name, text.into(), self.absent)?);
         Ok(())
     }
 

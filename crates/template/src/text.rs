@@ -33,7 +33,7 @@ impl Text {
         }
     }
 
-    pub(crate) fn with_spans(bytes: Vec<u8>, spans: Vec<Span>) -> Self {
+    pub(crate) fn with_spans(bytes: &[u8], spans: Vec<Span>) -> Self {
         Self {
             bytes: Arc::from(bytes),
             spans: (!spans.is_empty()).then(|| Arc::new(spans)),
@@ -86,13 +86,24 @@ impl Text {
                 origin: span.origin.advanced(start.saturating_sub(span.start)),
             })
             .collect();
-        Self::with_spans(self.bytes[start..end].to_vec(), spans)
+        Self::with_spans(&self.bytes[start..end], spans)
     }
 
     /// The text with `pad` before every line and `prefix` before everything.
     pub(crate) fn indented(&self, prefix: &str, pad: usize) -> Self {
-        let mut bytes = Vec::with_capacity(self.bytes.len() + pad * 8 + 1);
+        let lines = memchr::memchr_iter(b'\n', &self.bytes).count() + 1;
+        let mut bytes = Vec::with_capacity(prefix.len() + self.bytes.len() + pad * lines);
         bytes.extend_from_slice(prefix.as_bytes());
+        if self.spans.is_none() {
+            for line in self.bytes.split_inclusive(|byte| *byte == b'\n') {
+                bytes.extend(std::iter::repeat_n(b' ', pad));
+                bytes.extend_from_slice(line);
+            }
+            if self.bytes.last().is_none_or(|byte| *byte == b'\n') {
+                bytes.extend(std::iter::repeat_n(b' ', pad));
+            }
+            return Self::new(bytes);
+        }
         let mut spans = self.spans().iter().peekable();
         let mut current: Option<&Span> = None;
         let mut moved: Vec<Span> = Vec::new();
@@ -118,7 +129,7 @@ impl Text {
         if at_line_start {
             bytes.extend(std::iter::repeat_n(b' ', pad));
         }
-        Self::with_spans(bytes, moved)
+        Self::with_spans(&bytes, moved)
     }
 }
 

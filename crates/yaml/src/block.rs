@@ -5,7 +5,8 @@
 //! included: then libyaml decides, and finds the words for the error. What it gives is exactly the
 //! tree libyaml would give, positions included; a test compares them on generated texts.
 
-use crate::{Content, Document, Mark, Node, Style};
+use crate::resolve::resolve_plain;
+use crate::{Content, Document, Mark, Node, Resolved, Style};
 
 /// Deeper texts are left to libyaml, which knows the limit.
 const DEPTH_MAX: u32 = 100;
@@ -14,27 +15,29 @@ const KEY_MAX: usize = 1000;
 
 /// The documents of a text, at most `max` of them, or nothing when it is not of the usual shape.
 pub(crate) fn documents(text: &str, max: usize) -> Option<Vec<Document>> {
-    if !text.bytes().all(usual) && !only_usual_characters(text) {
-        return None;
-    }
-    let last = text.rsplit('\n').next().unwrap_or_default();
-    let is_blank = !last.is_empty() && last.trim().is_empty();
-    if is_blank || text.starts_with("...") || text.contains("\n...") {
-        return None;
-    }
-    let mut reader = Reader {
-        text,
-        is_ascii: text.is_ascii(),
-        next: 0,
-        number: 0,
-        line: None,
-    };
+    let mut reader = Reader::new(text)?;
     reader.advance();
     let mut documents = Vec::new();
     while reader.line.is_some() && documents.len() < max {
         documents.push(reader.document()?);
     }
     (!documents.is_empty()).then_some(documents)
+}
+
+/// The first document with some keys of its mapping only. The others are read as strictly, and held
+/// against what JSON can carry, but not kept.
+pub(crate) fn first_with(text: &str, keys: &[&str]) -> Option<Node> {
+    let mut reader = Reader::new(text)?;
+    reader.kept = Some(keys);
+    reader.advance();
+    reader.line?;
+    reader.document()?.root
+}
+
+/// Looks at many bytes at a time.
+fn is_usual(text: &str) -> bool {
+    let mut chunks = text.as_bytes().chunks(64);
+    chunks.all(|chunk| chunk.iter().fold(true, |all, byte| all & usual(*byte)))
 }
 
 fn usual(byte: u8) -> bool {
@@ -79,9 +82,36 @@ struct Reader<'a> {
     number: u32,
     /// The current line; none after the last.
     line: Option<Line>,
+    has_tabs: bool,
+    /// Keys of the root whose values are kept; none means all.
+    kept: Option<&'a [&'a str]>,
+    /// Whether what is read now is dropped: then its places and texts do not matter.
+    drops: bool,
 }
 
 impl<'a> Reader<'a> {
+    /// A reader that has not begun, or nothing for a text that is not of the usual shape.
+    fn new(text: &'a str) -> Option<Self> {
+        if !is_usual(text) && !only_usual_characters(text) {
+            return None;
+        }
+        let last = text.rsplit('\n').next().unwrap_or_default();
+        let is_blank = !last.is_empty() && last.trim().is_empty();
+        if is_blank || text.starts_with("...") || text.contains("\n...") {
+            return None;
+        }
+        Some(Self {
+            text,
+            is_ascii: text.is_ascii(),
+            next: 0,
+            number: 0,
+            line: None,
+            has_tabs: memchr::memchr(b'\t', text.as_bytes()).is_some(),
+            kept: None,
+            drops: false,
+        })
+    }
+
     /// The following line as it stands: start and end without the line feed.
     fn raw(&self, start: usize) -> Option<(usize, usize)> {
         if start >= self.text.len() {
@@ -125,7 +155,7 @@ impl<'a> Reader<'a> {
     }
 
     fn mark(&self, line: Line, at: usize) -> Option<Mark> {
-        let columns = match self.is_ascii {
+        let columns = match self.is_ascii || self.drops {
             true => at - line.start,
             false => self.text[line.start..at].chars().count(),
         };
@@ -183,17 +213,27 @@ impl<'a> Reader<'a> {
         if is_entry(self.rest()) {
             return self.sequence(line.column(), false, depth);
         }
-        if self.key_end()?.is_some() {
-            return self.mapping(line.column(), depth);
+        if let Some(first) = self.key_end()? {
+            return self.mapping(line.column(), first, depth);
         }
         self.scalar(parent?, depth)
     }
 
-    fn mapping(&mut self, column: usize, depth: u32) -> Option<Node> {
+    /// A mapping; `first` are the lengths of its first key, as [`Reader::key_end`] gives them.
+    fn mapping(&mut self, column: usize, first: (usize, usize), depth: u32) -> Option<Node> {
         let start = self.here()?;
+        let drops = self.drops;
         let mut pairs = Vec::new();
+        let mut lengths = first;
         loop {
-            let key = self.key()?;
+            let key = self.key(lengths)?;
+            if let (0, Some(kept), Content::Scalar(text, style)) = (depth, self.kept, &key.content)
+            {
+                self.drops = !kept.contains(&text.as_str());
+                if self.drops && *style == Style::Plain {
+                    json_takes_key(text).then_some(())?;
+                }
+            }
             let line = self.line?;
             let value = if is_empty(self.rest()) {
                 let after_colon = self.mark(line, line.at)?;
@@ -208,7 +248,10 @@ impl<'a> Reader<'a> {
                 self.skip(spaces);
                 self.scalar(column, depth + 1)?
             };
-            pairs.push((key, value));
+            if !self.drops {
+                pairs.push((key, value));
+            }
+            self.drops = drops;
             match self.line {
                 Some(line) if !self.at_separator() && line.column() >= column => {
                     if line.column() > column || is_entry(self.rest()) {
@@ -217,6 +260,7 @@ impl<'a> Reader<'a> {
                 }
                 _ => break,
             }
+            lengths = self.key_end()??;
         }
         Some(Node {
             start,
@@ -253,13 +297,15 @@ impl<'a> Reader<'a> {
             if is_empty(self.rest()) {
                 self.advance();
                 let deeper = self.line.is_some_and(|line| line.column() > column);
-                items.push(match deeper {
+                let item = match deeper {
                     true => self.block(Some(column), depth + 1)?,
                     false => empty(after_dash),
-                });
+                };
+                self.keep(&mut items, item);
             } else {
                 self.skip(leading_spaces(self.rest()));
-                items.push(self.block(Some(column), depth + 1)?);
+                let item = self.block(Some(column), depth + 1)?;
+                self.keep(&mut items, item);
             }
             match self.line {
                 Some(line) if !self.at_separator() && line.column() >= column => {
@@ -284,6 +330,12 @@ impl<'a> Reader<'a> {
         })
     }
 
+    fn keep(&self, items: &mut Vec<Node>, item: Node) {
+        if !self.drops {
+            items.push(item);
+        }
+    }
+
     fn skip(&mut self, bytes: usize) {
         if let Some(line) = &mut self.line {
             line.at += bytes;
@@ -296,7 +348,7 @@ impl<'a> Reader<'a> {
         let rest = self.rest();
         let bytes = rest.as_bytes();
         if let quote @ (b'"' | b'\'') = bytes[0] {
-            let Some((_, length)) = unquote(rest, quote) else {
+            let Some(length) = self.quoted(rest, quote) else {
                 return Some(None);
             };
             let spaces = leading_spaces(&rest[length..]);
@@ -309,7 +361,7 @@ impl<'a> Reader<'a> {
         if !starts_plain(bytes) {
             return Some(None);
         }
-        let found = plain_end(rest)?;
+        let found = self.plain_end(rest)?;
         match found {
             End::Colon(at) if at <= KEY_MAX => {
                 let length = rest[..at].trim_end_matches(' ').len();
@@ -320,15 +372,19 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn key(&mut self) -> Option<Node> {
+    /// A key, by its lengths as [`Reader::key_end`] gives them.
+    fn key(&mut self, (length, whole): (usize, usize)) -> Option<Node> {
         let line = self.line?;
-        let (length, whole) = self.key_end()??;
         let rest = self.rest();
         let (text, style) = match rest.as_bytes()[0] {
-            quote @ (b'"' | b'\'') => (unquote(rest, quote)?.0, style_of(quote)),
+            quote @ (b'"' | b'\'') => (self.unquote(rest, quote)?.0, style_of(quote)),
+            _ if self.drops => {
+                json_takes_key(&rest[..length]).then_some(())?;
+                (String::new(), Style::Plain)
+            }
             _ => (rest[..length].to_string(), Style::Plain),
         };
-        if text == "<<" || length > KEY_MAX {
+        if text == "<<" || &rest[..length] == "<<" || length > KEY_MAX {
             return None;
         }
         let node = Node {
@@ -359,13 +415,16 @@ impl<'a> Reader<'a> {
             })
         };
         let node = match rest.as_bytes()[0] {
-            quote @ (b'"' | b'\'') => match unquote(rest, quote) {
+            quote @ (b'"' | b'\'') => match self.unquote(rest, quote) {
                 Some((text, length)) => short(length, Content::Scalar(text, style_of(quote)))?,
                 None => return self.folded_quotes(quote, start),
             },
             b'{' | b'[' => {
                 let node = self.flow(line, depth + 1)?;
                 is_empty(self.rest()).then_some(())?;
+                if self.drops {
+                    crate::check_json(&node).ok()?;
+                }
                 node
             }
             b'|' => return self.literal(parent, start),
@@ -408,7 +467,7 @@ impl<'a> Reader<'a> {
                 (self.line?.at - from, Content::Mapping(pairs))
             }
             quote @ (b'"' | b'\'') => {
-                let (text, length) = unquote(rest, quote)?;
+                let (text, length) = self.unquote(rest, quote)?;
                 self.skip(length);
                 (length, Content::Scalar(text, style_of(quote)))
             }
@@ -460,7 +519,7 @@ impl<'a> Reader<'a> {
             let body = rest.trim_start_matches(' ');
             let is_first = from == line.at + 1 && breaks == 0 && text.is_empty();
             let body = if is_first { rest } else { body };
-            let closed = closing(body, quote)?;
+            let closed = self.closing(body, quote)?;
             let part = match closed {
                 Some(length) => &body[..length],
                 None => body.trim_end_matches(' '),
@@ -524,11 +583,14 @@ impl<'a> Reader<'a> {
         if !starts_plain(rest.as_bytes()) {
             return None;
         }
-        let (length, ended) = match plain_end(rest)? {
+        let (length, ended) = match self.plain_end(rest)? {
             End::Line => (rest.len(), false),
             End::Comment(at) => (rest[..at].trim_end_matches(' ').len(), true),
             End::Colon(_) => return None,
         };
+        if self.drops {
+            return self.dropped(parent, (start, &rest[..length]), ended);
+        }
         let mut text = rest[..length].to_string();
         let mut end = line.at + length;
         // A comment ends a plain scalar for good.
@@ -553,6 +615,15 @@ impl<'a> Reader<'a> {
         Some(node)
     }
 
+    /// A plain scalar that is not kept: its first line, and whether a comment ends it there.
+    fn dropped(&mut self, parent: usize, first: (Mark, &str), ended: bool) -> Option<Node> {
+        let (start, text) = first;
+        json_takes(text).then_some(())?;
+        while !ended && self.continuation(parent)?.is_some() {}
+        self.advance();
+        Some(empty(start))
+    }
+
     /// The next line of a plain scalar and the blank lines before it, if there is one.
     #[expect(clippy::option_option, reason = "giving up and finding none differ")]
     fn continuation(&mut self, parent: usize) -> Option<Option<(Line, usize)>> {
@@ -571,7 +642,7 @@ impl<'a> Reader<'a> {
                 return Some(None);
             }
             let content = text[spaces..].trim_end_matches(' ');
-            if !matches!(plain_end(content)?, End::Line) {
+            if !matches!(self.plain_end(content)?, End::Line) {
                 return None;
             }
             self.next = end + 1;
@@ -617,8 +688,10 @@ impl<'a> Reader<'a> {
                 if spaces < indent {
                     break;
                 }
-                text.extend(std::iter::repeat_n('\n', blank));
-                text.push_str(&line[indent..]);
+                if !self.drops {
+                    text.extend(std::iter::repeat_n('\n', blank));
+                    text.push_str(&line[indent..]);
+                }
                 blank = 0;
             }
             blank += 1;
@@ -640,6 +713,89 @@ impl<'a> Reader<'a> {
             tag: None,
             content: Content::Scalar(text, Style::Literal),
         })
+    }
+
+    /// The text between quotes and its length with them; gives up on what is not closed on its line.
+    fn unquote(&self, rest: &str, quote: u8) -> Option<(String, usize)> {
+        let length = self.closing(&rest[1..], quote)??;
+        let body = &rest[1..=length];
+        let mut text = String::new();
+        let escapes = memchr::memchr2(b'\\', quote, body.as_bytes()).is_some();
+        if escapes || !self.drops {
+            unescape(body, quote, &mut text)?;
+        }
+        Some((text, length + 2))
+    }
+
+    /// The length of a text between quotes, with them.
+    fn quoted(&self, rest: &str, quote: u8) -> Option<usize> {
+        let length = self.closing(&rest[1..], quote)??;
+        let body = &rest[1..=length];
+        if memchr::memchr2(b'\\', quote, body.as_bytes()).is_some() {
+            unescape(body, quote, &mut String::new())?;
+        }
+        Some(length + 2)
+    }
+
+    /// Where the closing quote stands; gives up on tabs.
+    #[expect(clippy::option_option, reason = "giving up and finding none differ")]
+    fn closing(&self, body: &str, quote: u8) -> Option<Option<usize>> {
+        let bytes = body.as_bytes();
+        if self.has_tabs && memchr::memchr(b'\t', bytes).is_some() {
+            return None;
+        }
+        let mut at = 0;
+        while let Some(found) = memchr::memchr2(quote, b'\\', &bytes[at..]) {
+            at += found;
+            at += match (bytes[at], quote) {
+                (b'\\', b'"') => 2,
+                (b'\\', _) => 1,
+                _ if quote == b'\'' && bytes.get(at + 1) == Some(&quote) => 2,
+                _ => return Some(Some(at)),
+            };
+            if at > bytes.len() {
+                break;
+            }
+        }
+        Some(None)
+    }
+
+    /// What ends a plain scalar; gives up on tabs.
+    fn plain_end(&self, text: &str) -> Option<End> {
+        let bytes = text.as_bytes();
+        // A tab behind the end is as doubtful as one before it.
+        if self.has_tabs && memchr::memchr(b'\t', bytes).is_some() {
+            return None;
+        }
+        for at in memchr::memchr2_iter(b':', b'#', bytes) {
+            match bytes[at] {
+                b':' if ends_key(bytes, at) => return Some(End::Colon(at)),
+                b'#' if at > 0 && bytes[at - 1] == b' ' => return Some(End::Comment(at)),
+                _ => {}
+            }
+        }
+        Some(End::Line)
+    }
+}
+
+/// Whether JSON can carry a plain key: not nothing, nor a number past what Go's integers hold.
+fn json_takes_key(text: &str) -> bool {
+    match text.as_bytes()[0] {
+        b'~' | b'n' | b'N' | b'0'..=b'9' | b'+' | b'-' | b'.' => {
+            !matches!(resolve_plain(text), Resolved::Null | Resolved::Uint(_))
+        }
+        _ => true,
+    }
+}
+
+/// Whether JSON can carry a plain scalar: no number that is infinite or none.
+fn json_takes(text: &str) -> bool {
+    match text.as_bytes()[0] {
+        b'0'..=b'9' | b'+' | b'-' | b'.' => match resolve_plain(text) {
+            Resolved::Float(value) => value.is_finite(),
+            _ => true,
+        },
+        _ => true,
     }
 }
 
@@ -695,64 +851,8 @@ enum End {
     Comment(usize),
 }
 
-/// Gives up on tabs.
-fn plain_end(text: &str) -> Option<End> {
-    let bytes = text.as_bytes();
-    let mut end = End::Line;
-    for at in memchr::memchr3_iter(b':', b'#', b'\t', bytes) {
-        match bytes[at] {
-            b'\t' => return None,
-            b':' if ends_key(bytes, at) => {
-                end = End::Colon(at);
-                break;
-            }
-            b'#' if at > 0 && bytes[at - 1] == b' ' => {
-                end = End::Comment(at);
-                break;
-            }
-            _ => {}
-        }
-    }
-    // A tab behind the end is as doubtful as one before it.
-    match memchr::memchr(b'\t', bytes) {
-        Some(_) => None,
-        None => Some(end),
-    }
-}
-
 fn ends_key(bytes: &[u8], colon: usize) -> bool {
     bytes.get(colon + 1).is_none_or(|next| *next == b' ')
-}
-
-/// The text between quotes and its length with them; gives up on what is not closed on its line.
-fn unquote(rest: &str, quote: u8) -> Option<(String, usize)> {
-    let length = closing(&rest[1..], quote)??;
-    let mut text = String::new();
-    unescape(&rest[1..=length], quote, &mut text)?;
-    Some((text, length + 2))
-}
-
-/// Where the closing quote stands; gives up on tabs.
-#[expect(clippy::option_option, reason = "giving up and finding none differ")]
-fn closing(body: &str, quote: u8) -> Option<Option<usize>> {
-    let bytes = body.as_bytes();
-    if memchr::memchr(b'\t', bytes).is_some() {
-        return None;
-    }
-    let mut at = 0;
-    while let Some(found) = memchr::memchr2(quote, b'\\', &bytes[at..]) {
-        at += found;
-        at += match (bytes[at], quote) {
-            (b'\\', b'"') => 2,
-            (b'\\', _) => 1,
-            _ if quote == b'\'' && bytes.get(at + 1) == Some(&quote) => 2,
-            _ => return Some(Some(at)),
-        };
-        if at > bytes.len() {
-            break;
-        }
-    }
-    Some(None)
 }
 
 /// Whether a text ends with a backslash that escapes what follows.
@@ -790,10 +890,11 @@ fn unescape(part: &str, quote: u8, text: &mut String) -> Option<()> {
 mod tests {
     use proptest::prelude::*;
 
+    use crate::Content;
     use crate::parse::read_any;
 
     /// Words texts are made of; most make sense beside one another, some never do.
-    const WORDS: [&str; 49] = [
+    const WORDS: [&str; 55] = [
         "a",
         "b: ",
         "key:",
@@ -838,6 +939,12 @@ mod tests {
         "!t",
         "<<: ",
         "1.5",
+        ".inf",
+        "1e999",
+        "~",
+        "null",
+        "18446744073709551615",
+        "<<",
         "two words",
         "? ",
         "%",
@@ -845,7 +952,26 @@ mod tests {
         "\"k\": v",
     ];
 
+    const KEPT: [&str; 3] = ["b", "key", "t"];
+
+    /// What is kept of a head is what the whole text says, and what is dropped is no mistake.
+    fn same_head(text: &str) -> Result<(), TestCaseError> {
+        let Some(head) = super::first_with(text, &KEPT) else {
+            return Ok(());
+        };
+        let read = read_any(text, 1).map_err(|error| TestCaseError::fail(error.message))?;
+        let mut root = read.into_iter().find_map(|document| document.root).unwrap();
+        let taken = crate::check_json(&head);
+        prop_assert_eq!(crate::check_json(&root), taken, "{:?}", text);
+        if let Content::Mapping(pairs) = &mut root.content {
+            pairs.retain(|(key, _)| key.text().is_some_and(|key| KEPT.contains(&key)));
+        }
+        prop_assert_eq!(head, root, "{:?}", text);
+        Ok(())
+    }
+
     fn same(text: &str, max: usize) -> Result<bool, TestCaseError> {
+        same_head(text)?;
         let Some(read) = super::documents(text, max) else {
             return Ok(false);
         };
@@ -878,7 +1004,7 @@ mod tests {
         }
     }
 
-    const LINES: [&str; 36] = [
+    const LINES: [&str; 40] = [
         "t: 'one",
         "u: \"one \\",
         "two' # x",
@@ -915,6 +1041,10 @@ mod tests {
         "i: http://x/y#z",
         "j:   spaced   ",
         "k : v",
+        "~: 1",
+        "18446744073709551615: 1",
+        "l: .nan",
+        "m: {~: 1}",
     ];
 
     #[test]

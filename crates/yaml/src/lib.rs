@@ -34,7 +34,9 @@ pub use emit::{Flavour, emit};
 pub use error::Error;
 pub use json::{check_json, to_json, to_json_strict};
 pub use node::{Content, Document, Mark, Node, Style};
-pub use parse::{ALIAS_NODES_MAX, DEPTH_MAX, SIZE_MAX, parse, parse_first, parse_with_libyaml};
+pub use parse::{
+    ALIAS_NODES_MAX, DEPTH_MAX, SIZE_MAX, parse, parse_first, parse_head, parse_with_libyaml,
+};
 pub use resolve::{Resolved, resolve_plain};
 pub use rewrite::Written;
 

@@ -33,6 +33,13 @@ pub fn parse_first(text: &str) -> Result<Option<Node>, Error> {
     Ok(read(text, 1)?.pop().and_then(|document| document.root))
 }
 
+/// The first document with some keys of its mapping only, where [`parse_first`] would read it and
+/// [`crate::check_json`] would take it; nothing where they must be asked.
+pub fn parse_head(text: &str, keys: &[&str]) -> Option<Node> {
+    check_size(text).ok()?;
+    crate::block::first_with(text, keys)
+}
+
 /// What [`parse`] gives, by libyaml alone; slower. For comparing the two readers.
 ///
 /// # Errors

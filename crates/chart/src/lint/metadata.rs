@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::{Linted, Severity, addresses, file, text_of};
-use crate::load::File;
+use crate::file::File;
 use crate::metadata::{FIELDS, Metadata};
 
 const NAME: &str = "Chart.yaml";

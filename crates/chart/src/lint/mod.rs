@@ -15,7 +15,8 @@ use serde_json::{Map, Value as Json};
 use crate::capabilities::Capabilities;
 use crate::compat::Compat;
 use crate::errors::Error;
-use crate::load::{Chart, File};
+use crate::file::File;
+use crate::load::Chart;
 use crate::render::{Options, Release, render_files};
 use crate::separators::pieces;
 use crate::values::{self, Values};
@@ -117,7 +118,7 @@ pub fn lint(request: &LintRequest, environment: &(dyn Environment + Sync)) -> Li
 }
 
 fn text_of(file: &File) -> String {
-    String::from_utf8_lossy(&file.data).into_owned()
+    String::from_utf8_lossy(file.data()).into_owned()
 }
 
 fn file<'a>(files: &'a [File], path: &str) -> Option<&'a File> {
@@ -162,7 +163,7 @@ fn single_values(
     let Some(schema) = file(&request.files, "values.schema.json") else {
         return Ok(());
     };
-    if request.skip_schema || schema.data.is_empty() {
+    if request.skip_schema || schema.data().is_empty() {
         return Ok(());
     }
     schema::validate(&text_of(schema), &merged)

@@ -91,7 +91,7 @@ pub(super) fn objects(job: Job) -> Result<Vec<Value>, RenderError> {
             message,
         };
         let text =
-            std::str::from_utf8(&definition.data).map_err(|_| invalid("not UTF-8".to_owned()))?;
+            std::str::from_utf8(definition.data()).map_err(|_| invalid("not UTF-8".to_owned()))?;
         let read = pilotis_yaml::read_json(text).map_err(|error| invalid(error.to_string()))?;
         objects.extend(read);
     }

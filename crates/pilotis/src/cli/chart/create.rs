@@ -100,7 +100,7 @@ fn write_all(folder: &Path, files: &[File], warns: bool) -> Result<(), Error> {
         if let Some(parent) = target.parent() {
             std::fs::create_dir_all(parent).map_err(failed)?;
         }
-        std::fs::write(&target, &file.data).map_err(failed)?;
+        std::fs::write(&target, file.data()).map_err(failed)?;
     }
     if warns {
         let charts = folder.join("charts");

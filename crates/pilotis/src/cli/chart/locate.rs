@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pilotis_chart::{Compat, Error, File, Link, read_dir_and_links, unpack};
+use pilotis_chart::{Compat, Error, File, Link, read_dir_and_links, read_dir_to_render, unpack};
 use pilotis_chart_repository::{Dependencies, Reach, Verify};
 
 use super::flags::{Common, Switch};
@@ -130,12 +130,15 @@ pub fn files(path: &Path) -> Result<Vec<File>, Error> {
     files_and_links(path).map(|(files, _)| files)
 }
 
-/// The same, with what Helm logs about links that were followed.
+/// The same for one rendering, with what Helm logs about links that were followed.
 ///
 /// # Errors
 /// As [`files`].
-pub fn files_aloud(path: &Path, compat: &Compat) -> Result<Vec<File>, Error> {
-    let (files, links) = files_and_links(path)?;
+pub fn files_to_render(path: &Path, compat: &Compat) -> Result<Vec<File>, Error> {
+    let (files, links) = match path.is_dir() {
+        true => read_dir_to_render(path)?,
+        false => files_and_links(path)?,
+    };
     let lines: Vec<String> = links.iter().map(|link| link.line(compat)).collect();
     super::tell::warnings(&lines);
     Ok(files)

@@ -127,7 +127,7 @@ fn expand(archive: &[u8], folder: &Path) -> Result<(), Error> {
     let files = unpack(archive)?;
     let about = files.iter().find(|file| file.path == "Chart.yaml");
     let text = about.map_or(String::new(), |file| {
-        String::from_utf8_lossy(&file.data).into_owned()
+        String::from_utf8_lossy(file.data()).into_owned()
     });
     let node = pilotis_yaml::parse_first(&text)
         .map_err(|error| Error::new(format!("cannot load Chart.yaml: {error}")))?;
@@ -144,7 +144,7 @@ fn expand(archive: &[u8], folder: &Path) -> Result<(), Error> {
     }
     let root = folder.join(&name);
     for file in &files {
-        write_below(&root, &file.path, &file.data)?;
+        write_below(&root, &file.path, file.data())?;
     }
     Ok(())
 }

@@ -179,7 +179,7 @@ fn render(arguments: &Template) -> Result<String, Error> {
     };
     request.check()?;
     // The process ends with the rendering: freeing a chart piece by piece would only delay that.
-    let files = locate::files_aloud(&path, &request.options.compat)?;
+    let files = locate::files_to_render(&path, &request.options.compat)?;
     let mut chart = Chart::load_for(files, &request.options.compat)?;
     if arguments.dependency_update.0 && chart.check_complete().is_err() {
         locate::complete(&path, &arguments.source, &arguments.common)?;

@@ -49,7 +49,9 @@ pub(super) fn tree(path: &Path) -> Result<Reading> {
         let files = pilotis_chart::unpack(&packed)
             .map_err(|error| anyhow::anyhow!("{}", error.diagnostic().message))
             .with_context(|| format!("cannot unpack {}", path.display()))?;
-        let files = files.into_iter().map(|file| (file.path, file.data.into()));
+        let files = files
+            .into_iter()
+            .map(|file| (file.path.clone(), file.data().to_vec()));
         reading.tree = files.collect();
         return Ok(reading);
     }
