@@ -99,7 +99,7 @@ impl Coalescer<'_> {
 
     fn defaults(&mut self, chart: &Chart, table: &mut Table, prefix: &str) {
         let cleans = !self.merge && self.drops_null_defaults;
-        for (key, default) in &chart.values {
+        for (key, default) in &*chart.values {
             match table.get_mut(key) {
                 Some(Json::Null) if !self.merge => {
                     table.remove(key);
@@ -174,7 +174,7 @@ fn clean(map: &mut Table) {
     }
 }
 
-/// Fills `target` from `source`; `target` wins. `how`: whether nulls are kept, and the path so far.
+/// Fills `target` from `source`, which is used up; `target` wins. `how`: whether nulls are kept, and the path so far.
 pub(crate) fn tables(
     target: &mut Table,
     source: &mut Table,
@@ -201,7 +201,7 @@ pub(crate) fn tables(
                 target.remove(key);
             }
             (None, value) => {
-                target.insert(key.clone(), value.clone());
+                target.insert(key.clone(), std::mem::take(value));
             }
             (Some(Json::Object(own)), Json::Object(other)) => {
                 tables(own, other, (merge, &joined(prefix, key)), warnings);

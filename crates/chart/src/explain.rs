@@ -4,7 +4,7 @@
 //! Everything here is said after Helm's own text, never instead of it.
 
 use pilotis_report::Position;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use crate::errors::Error;
 use crate::load::Chart;
@@ -54,7 +54,7 @@ impl<'a> Level<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Given<'a> {
     pub(crate) chart: &'a Chart,
-    pub(crate) values: &'a Map<String, Json>,
+    pub(crate) values: &'a Json,
     pub(crate) origins: &'a Origins,
 }
 
@@ -173,7 +173,7 @@ fn values_path(node: &str) -> Option<Vec<String>> {
 }
 
 /// What stands at a path of values.
-fn at<'a>(values: &'a Map<String, Json>, path: &[String]) -> Option<&'a Json> {
+fn at<'a>(values: &'a Json, path: &[String]) -> Option<&'a Json> {
     let (first, rest) = path.split_first()?;
     rest.iter()
         .try_fold(values.get(first)?, |value, step| below(value, step))
@@ -230,7 +230,7 @@ fn absent(path: &[String], there: usize, given: Given<'_>, explanation: &mut Exp
     let text = format!("`.Values.{name}` is not set");
     explanation.notes.push((text, parent));
     let table = match there {
-        0 => Some(given.values),
+        0 => given.values.as_object(),
         _ => at(given.values, &path[..there]).and_then(Json::as_object),
     };
     let meant = table.and_then(|table| nearest(&path[there], table.keys()));

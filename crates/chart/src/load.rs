@@ -21,7 +21,7 @@ pub struct Chart {
     /// `Chart.yaml`.
     pub metadata: Metadata,
     /// `values.yaml`; every number is a float.
-    pub values: Map<String, Json>,
+    pub values: Arc<Map<String, Json>>,
     /// `values.yaml` with its positions.
     pub values_nodes: Arc<[Node]>,
     /// `values.yaml` as it was written.
@@ -167,7 +167,7 @@ impl Chart {
                 let read = values::read(&file.text(), !compat.merges_value_documents);
                 let (values, nodes) = read
                     .map_err(|e| Error::new(format!("cannot load values.yaml: {}", e.message)))?;
-                (self.values, self.values_nodes) = (values, nodes.into());
+                (self.values, self.values_nodes) = (values.into(), nodes.into());
                 self.values_text = Some(file.data().clone());
             }
             "values.schema.json" => self.schema = Some(file.text().into_owned()),

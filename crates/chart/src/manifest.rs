@@ -291,16 +291,15 @@ pub(crate) fn split<'a>(text: &'a str, compat: &Compat) -> Vec<(usize, &'a str)>
 
 /// `(?m)^---[ \t]*` at or after an offset.
 fn next_line_separator(text: &str, at: usize, _: usize) -> Option<(usize, usize)> {
-    let mut from = at;
-    loop {
-        let found = from + text.get(from..)?.find("---")?;
-        if found == 0 || text.as_bytes()[found - 1] == b'\n' {
-            let rest = &text[found + 3..];
-            let blanks = rest.len() - rest.trim_start_matches([' ', '\t']).len();
-            return Some((found, found + 3 + blanks));
-        }
-        from = found + 3;
-    }
+    let rest = text.get(at..)?;
+    let begins_line = at == 0 || text.as_bytes()[at - 1] == b'\n';
+    let found = match begins_line && rest.starts_with("---") {
+        true => at,
+        false => at + memchr::memmem::find(rest.as_bytes(), b"\n---")? + 1,
+    };
+    let rest = &text[found + 3..];
+    let blanks = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+    Some((found, found + 3 + blanks))
 }
 
 /// `(?:^|\s*\n)---\s*` at or after an offset; `start` is where the text begins.

@@ -4,6 +4,7 @@
 //! stands alone.
 
 use std::num::NonZero;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes of text below which threads cost more than they save.
@@ -13,6 +14,15 @@ const THREADS_MAX: usize = 4;
 /// Bytes of stack of a thread: parsers recurse. Only touched pages cost memory.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
 
+/// Threads worth having. The answer takes reading several files.
+fn threads_max() -> usize {
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    *THREADS.get_or_init(|| {
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        threads.min(THREADS_MAX)
+    })
+}
+
 /// What `work` makes of every item, in order; `bytes` is the size of one.
 pub(crate) fn map<'i, T: Sync, R: Send>(
     items: &'i [T],
@@ -20,9 +30,10 @@ pub(crate) fn map<'i, T: Sync, R: Send>(
     work: impl Fn(&'i T) -> R + Sync,
 ) -> Vec<R> {
     let total: usize = items.iter().map(bytes).sum();
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = threads.min(THREADS_MAX).min(items.len());
-    if total < WORTH_BYTES || threads < 2 {
+    let is_worth = total >= WORTH_BYTES && items.len() > 1;
+    let threads = if is_worth { threads_max() } else { 1 };
+    let threads = threads.min(items.len());
+    if threads < 2 {
         return items.iter().map(work).collect();
     }
     let next = AtomicUsize::new(0);

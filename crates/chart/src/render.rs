@@ -296,7 +296,7 @@ impl Job<'_> {
                         warnings: &mut warnings,
                     };
                     let once = coalescer.chart(&chart, values)?;
-                    coalescer.chart(&chart, &once)
+                    coalescer.chart(&chart, &once).map(Json::Object)
                 },
             );
         let result = match prepared {
@@ -320,11 +320,7 @@ impl Job<'_> {
     }
 
     /// The chart with the subcharts that take part, and the merged values.
-    fn prepare(
-        &self,
-        chart: &Chart,
-        warnings: &mut Vec<Warning>,
-    ) -> Result<(Chart, Table<String, Json>), Error> {
+    fn prepare(&self, chart: &Chart, warnings: &mut Vec<Warning>) -> Result<(Chart, Json), Error> {
         if chart.metadata.deprecated {
             warnings.push(deprecated());
         }
@@ -339,7 +335,7 @@ impl Job<'_> {
             warnings,
         };
         let merged = coalescer.chart(&chart, values)?;
-        Ok((chart, merged))
+        Ok((chart, Json::Object(merged)))
     }
 
     /// Where only the text is wanted, origins are for errors alone: they are kept when it is known
@@ -347,7 +343,7 @@ impl Job<'_> {
     fn make_once(
         &self,
         chart: &Chart,
-        merged: &Table<String, Json>,
+        merged: &Json,
         warnings: &mut Vec<Warning>,
     ) -> Result<Rendered, Error> {
         let options = self.options;
@@ -365,7 +361,7 @@ impl Job<'_> {
     fn make(
         &self,
         chart: &Chart,
-        merged: &Table<String, Json>,
+        merged: &Json,
         (warnings, origin): (&mut Vec<Warning>, Origin),
     ) -> Result<Rendered, Error> {
         self.check_kube_version(chart)?;
@@ -415,7 +411,7 @@ impl Job<'_> {
     fn execute(
         &self,
         chart: &Chart,
-        merged: &Table<String, Json>,
+        merged: &Json,
         (warnings, origin): (&mut Vec<Warning>, Origin),
     ) -> Result<Vec<RenderedFile>, Error> {
         let mut templates = BTreeMap::new();
@@ -425,7 +421,10 @@ impl Job<'_> {
             values_kind: self.values_kind(),
             chart_object: self.options.compat.chart_object,
         };
-        let values = Value::from_values(&Json::Object(merged.clone()));
+        let values = match origin {
+            Origin::Kept => Value::from_values(merged),
+            Origin::Forgotten => Value::from_values_alone(merged),
+        };
         let values = match values {
             Value::Map(map) => Value::Map(map.with_kind(self.values_kind())),
             other => other,
@@ -485,12 +484,7 @@ impl Job<'_> {
     }
 
     /// An error in Helm's words, with our explanation.
-    fn failed(
-        &self,
-        name: &str,
-        error: &pilotis_template::Error,
-        about: (&Chart, &Table<String, Json>),
-    ) -> Error {
+    fn failed(&self, name: &str, error: &pilotis_template::Error, about: (&Chart, &Json)) -> Error {
         let (chart, values) = about;
         let origins = &Origins::new(self.values, chart);
         let given = explain::Given {

@@ -7,13 +7,13 @@ mod plain;
 mod quick;
 
 use boon::{Compiler, ErrorKind, Schemas, UrlLoader, ValidationError};
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use crate::errors::Error;
 use crate::load::Chart;
 
 /// Checks a chart and its subcharts.
-pub(crate) fn check(chart: &Chart, values: &Map<String, Json>) -> Result<(), Error> {
+pub(crate) fn check(chart: &Chart, values: &Json) -> Result<(), Error> {
     let mut text = String::new();
     collect(chart, values, &mut text);
     if text.is_empty() {
@@ -30,7 +30,7 @@ pub(crate) fn bytes(chart: &Chart) -> usize {
     chart.schema.as_ref().map_or(0, String::len) + below
 }
 
-fn collect(chart: &Chart, values: &Map<String, Json>, out: &mut String) {
+fn collect(chart: &Chart, values: &Json, out: &mut String) {
     if let Some(schema) = &chart.schema
         && let Err(message) = validate(schema, values)
     {
@@ -39,7 +39,7 @@ fn collect(chart: &Chart, values: &Map<String, Json>, out: &mut String) {
     for child in &chart.dependencies {
         match values.get(child.name()) {
             None | Some(Json::Null) => {}
-            Some(Json::Object(own)) => collect(child, own, out),
+            Some(own @ Json::Object(_)) => collect(child, own, out),
             Some(other) => {
                 let kind = match other {
                     Json::Bool(_) => "bool",
@@ -68,13 +68,12 @@ impl UrlLoader for NoLoader {
 }
 
 /// Checks values against one schema; the error is Helm's list of causes.
-pub(crate) fn validate(schema: &str, values: &Map<String, Json>) -> Result<(), String> {
+pub(crate) fn validate(schema: &str, values: &Json) -> Result<(), String> {
     let schema: Json = serde_json::from_str(schema).map_err(|error| error.to_string())?;
-    let values = Json::Object(values.clone());
-    if plain::is_schema(&schema) && quick::judge(&schema, &values) == quick::Verdict::Yes {
+    if plain::is_schema(&schema) && quick::judge(&schema, values) == quick::Verdict::Yes {
         return Ok(());
     }
-    hold(schema, &values)
+    hold(schema, values)
 }
 
 /// What the validator says of values.

@@ -273,7 +273,7 @@ impl Known {
     fn new(chart: &Chart, defaults: &Table, watched: &Watched) -> Self {
         let mut written = Vec::new();
         fn collect(chart: &Chart, scope: &[String], out: &mut Vec<(Vec<String>, Table)>) {
-            out.push((scope.to_vec(), chart.values.clone()));
+            out.push((scope.to_vec(), (*chart.values).clone()));
             for child in &chart.dependencies {
                 collect(child, &[scope, &[child.name().to_string()]].concat(), out);
             }

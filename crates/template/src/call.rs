@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::ast::{Command, Expr, ExprKind};
 use crate::error::Error;
 use crate::exec::{At, Frame, Operand};
-use crate::functions::{Args, Function, Type};
+use crate::functions::{Args, Arguments, Function, Type};
 use crate::literal::Number;
 use crate::output::{Read, path_of};
 use crate::text::Text;
@@ -327,7 +327,7 @@ impl<'t> Frame<'_, '_, 't> {
         name: &str,
         (parameters, variadic): (&[Type], Option<Type>),
         given: Given<'_, 't>,
-    ) -> Result<Vec<Value>, Error> {
+    ) -> Result<Arguments, Error> {
         let Given { dot, args, last } = given;
         let count = args.len() + usize::from(last.is_some());
         if variadic.is_some() {
@@ -346,7 +346,7 @@ impl<'t> Frame<'_, '_, 't> {
             let fixed = parameters.get(index).copied();
             fixed.or(variadic).unwrap_or(Type::Any)
         };
-        let mut values = Vec::with_capacity(count);
+        let mut values = Arguments::with_capacity(count);
         for (index, arg) in args.iter().enumerate() {
             values.push(self.eval_arg(dot, type_at(index), arg)?);
         }

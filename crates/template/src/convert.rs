@@ -25,6 +25,11 @@ impl Value {
         from_json(json, Some("".into()), MapKind::Values, true)
     }
 
+    /// The same of values whose maps forget their path, for [`crate::Machine::forget_origins`].
+    pub fn from_values_alone(json: &Json) -> Self {
+        from_json(json, None, MapKind::Values, true)
+    }
+
     /// The same for objects of a cluster: integers are `int64`.
     pub(crate) fn from_object(json: &Json) -> Self {
         from_json(json, None, MapKind::Any, true)
@@ -55,9 +60,8 @@ fn from_json(json: &Json, path: Option<Arc<str>>, kind: MapKind, ints: bool) -> 
         Json::String(text) => Value::text(text),
         Json::Array(items) => {
             let items = items.iter().enumerate().map(|(index, item)| {
-                let path = path
-                    .as_ref()
-                    .map(|path| Arc::from(format!("{path}[{index}]")));
+                let path = path.as_ref().filter(|_| holds_more(item));
+                let path = path.map(|path| Arc::from(format!("{path}[{index}]")));
                 from_json(item, path, MapKind::Any, ints)
             });
             Value::list(items.collect())
@@ -65,7 +69,8 @@ fn from_json(json: &Json, path: Option<Arc<str>>, kind: MapKind, ints: bool) -> 
         Json::Object(entries) => {
             let map = Map::with_path(kind, path.clone());
             for (key, item) in entries {
-                let path = path.as_ref().map(|path| match &**path {
+                let path = path.as_ref().filter(|_| holds_more(item));
+                let path = path.map(|path| match &**path {
                     "" => Arc::from(key.as_str()),
                     path => Arc::from(format!("{path}.{key}")),
                 });
@@ -74,6 +79,11 @@ fn from_json(json: &Json, path: Option<Arc<str>>, kind: MapKind, ints: bool) -> 
             Value::Map(map)
         }
     }
+}
+
+/// Whether there is something below a value whose path could matter.
+fn holds_more(json: &Json) -> bool {
+    json.is_object() || json.is_array()
 }
 
 fn to_json(value: &Value, broken: char, depth: u32) -> Result<Json, String> {

@@ -14,6 +14,7 @@ use bytestring::ByteString;
 use crate::ast::{Branch, Command, Expr, Node, NodeKind, Pipe, Tree};
 use crate::error::Error;
 use crate::format;
+use crate::functions::Alphabet;
 use crate::literal::quote;
 use crate::output::{Buffer, NO_VALUE, Origin, Output, Read, path_of};
 use crate::set::{Definition, Definitions, Set, Source};
@@ -122,7 +123,7 @@ pub struct Machine<'e> {
     /// Buffers to be written again.
     spare: Vec<Buffer>,
     pub(crate) watch: Option<Box<Watch>>,
-    pub(crate) patterns: HashMap<String, Rc<regex::bytes::Regex>>,
+    pub(crate) patterns: HashMap<(String, Alphabet), Rc<regex::bytes::Regex>, RandomState>,
 }
 
 impl<'e> Machine<'e> {
@@ -145,7 +146,7 @@ impl<'e> Machine<'e> {
             traced: true,
             spare: Vec::new(),
             watch: None,
-            patterns: HashMap::new(),
+            patterns: HashMap::default(),
         }
     }
 
@@ -245,7 +246,11 @@ impl<'e> Machine<'e> {
     pub(crate) fn include(&mut self, name: &Text, data: &Value) -> Result<Value, Error> {
         let name = name.lossy();
         let known = self.definitions.get_key_value(&*name);
-        let key = known.map_or_else(|| name.as_ref().into(), |(key, _)| Arc::clone(key));
+        let known = known.map(|(key, definition)| (Arc::clone(key), definition.clone()));
+        let (key, definition) = match known {
+            Some((key, definition)) => (key, Some(definition)),
+            None => (Arc::from(name.as_ref()), None),
+        };
         let count = self.included.entry(Arc::clone(&key)).or_default();
         if *count > INCLUDE_DEPTH_MAX {
             let cause = Error::plain("unable to execute template");
@@ -256,7 +261,10 @@ impl<'e> Machine<'e> {
         }
         *count += 1;
         let reads = std::mem::take(&mut self.reads);
-        let result = self.execute_named(&key, data);
+        let result = match definition {
+            Some(definition) => self.execute(&definition, data),
+            None => self.execute_named(&key, data),
+        };
         self.reads = reads;
         if let Some(count) = self.included.get_mut(&key) {
             *count -= 1;

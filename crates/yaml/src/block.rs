@@ -36,12 +36,14 @@ pub(crate) fn first_with(text: &str, keys: &[&str]) -> Option<Node> {
 
 /// Looks at many bytes at a time.
 fn is_usual(text: &str) -> bool {
-    let mut chunks = text.as_bytes().chunks(64);
-    chunks.all(|chunk| chunk.iter().fold(true, |all, byte| all & usual(*byte)))
+    let (chunks, rest) = text.as_bytes().as_chunks::<64>();
+    let whole = |chunk: &[u8; 64]| chunk.iter().fold(true, |all, byte| all & usual(*byte));
+    chunks.iter().all(whole) && rest.iter().all(|byte| usual(*byte))
 }
 
+/// Without branches, so that it is asked of many bytes at once.
 fn usual(byte: u8) -> bool {
-    matches!(byte, b'\n' | b'\t' | b' '..=b'~')
+    (byte.wrapping_sub(b' ') <= b'~' - b' ') | (byte == b'\n') | (byte == b'\t')
 }
 
 /// Whether libyaml reads every character as an ordinary one: no line breaks but `\n`, no byte order
@@ -92,7 +94,8 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A reader that has not begun, or nothing for a text that is not of the usual shape.
     fn new(text: &'a str) -> Option<Self> {
-        if !is_usual(text) && !only_usual_characters(text) {
+        let is_ascii = is_usual(text);
+        if !is_ascii && !only_usual_characters(text) {
             return None;
         }
         let last = text.rsplit('\n').next().unwrap_or_default();
@@ -102,7 +105,7 @@ impl<'a> Reader<'a> {
         }
         Some(Self {
             text,
-            is_ascii: text.is_ascii(),
+            is_ascii,
             next: 0,
             number: 0,
             line: None,

@@ -166,7 +166,7 @@ fn single_values(
     if request.skip_schema || schema.data().is_empty() {
         return Ok(());
     }
-    schema::validate(&text_of(schema), &merged)
+    schema::validate(&text_of(schema), &Json::Object(merged))
 }
 
 fn load(request: &LintRequest, linted: &mut Linted) -> Result<Chart, Error> {

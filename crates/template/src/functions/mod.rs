@@ -21,12 +21,14 @@ mod toml_in;
 mod versions;
 
 pub(crate) use builtin::not_callable;
+pub(crate) use patterns::Alphabet;
 pub use patterns::Pattern;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use ahash::RandomState;
+use smallvec::SmallVec;
 
 use crate::error::Error;
 use crate::exec::Machine;
@@ -91,11 +93,14 @@ impl Type {
 
 /// The arguments of a call, already checked against the parameter types.
 pub(crate) struct Args {
-    values: Vec<Value>,
+    values: Arguments,
 }
 
+/// Values handed over; nearly always few.
+pub(crate) type Arguments = SmallVec<[Value; 4]>;
+
 impl Args {
-    pub(crate) fn new(values: Vec<Value>) -> Self {
+    pub(crate) fn new(values: Arguments) -> Self {
         Self { values }
     }
 
