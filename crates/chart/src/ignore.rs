@@ -79,14 +79,20 @@ impl Rules {
 
 /// Go's `filepath.Match`: `*` and `?` stop at `/`.
 pub(crate) fn glob(pattern: &str, name: &str) -> bool {
-    // Most patterns are names, or end with one.
-    if !pattern.contains(['*', '?', '[', '\\']) {
+    let special = |byte: u8| matches!(byte, b'*' | b'?' | b'[' | b'\\');
+    // Most patterns are names, or names with a star before them.
+    let Some(first) = pattern.bytes().position(special) else {
         return pattern == name;
-    }
-    if pattern.ends_with(|c: char| c.is_ascii_alphanumeric())
-        && pattern.as_bytes().last() != name.as_bytes().last()
-    {
+    };
+    if !name.as_bytes().starts_with(&pattern.as_bytes()[..first]) {
         return false;
+    }
+    if let Some(rest) = pattern
+        .strip_prefix('*')
+        .filter(|rest| !rest.bytes().any(special))
+    {
+        let before = name.strip_suffix(rest);
+        return before.is_some_and(|before| !before.contains('/'));
     }
     let pattern: Vec<char> = pattern.chars().collect();
     let name: Vec<char> = name.chars().collect();

@@ -155,7 +155,11 @@ impl<'a> Lexer<'a> {
             line: self.start_line,
             text: &self.input[self.start..self.pos],
         };
-        self.advance();
+        match kind {
+            Kind::Text | Kind::Space | Kind::RawString => self.advance(),
+            // No other token holds a line feed.
+            _ => self.start = self.pos,
+        }
         token
     }
 
@@ -400,6 +404,12 @@ impl<'a> Lexer<'a> {
 
     fn quoted(&mut self, quote: char, kind: Kind, message: &str) -> Token<'a> {
         loop {
+            // Nothing else matters inside.
+            let rest = &self.input.as_bytes()[self.pos..];
+            let plain = rest
+                .iter()
+                .position(|byte| matches!(byte, b'"' | b'\'' | b'\\' | b'\n'));
+            self.pos += plain.unwrap_or(rest.len());
             match self.bump() {
                 Some('\\') if self.peek().is_some_and(|c| c != '\n') => {
                     self.bump();

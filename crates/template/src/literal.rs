@@ -7,7 +7,15 @@ pub(crate) fn unquote(token: &str) -> Option<Text> {
     let quote = token.chars().next()?;
     let body = token.get(1..token.len().checked_sub(1)?)?;
     if quote == '`' {
-        return Some(Text::new(body.replace('\r', "")));
+        return Some(match memchr::memchr(b'\r', body.as_bytes()) {
+            None => Text::new(body),
+            Some(_) => Text::new(body.replace('\r', "")),
+        });
+    }
+    // Most say what they mean.
+    let special = |byte: u8| matches!(byte, b'\\' | b'"' | b'\'' | b'\n');
+    if !body.bytes().any(special) {
+        return Some(Text::new(body));
     }
     let mut out = Vec::with_capacity(body.len());
     let mut rest = body;
