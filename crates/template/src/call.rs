@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::ast::{Command, Expr, ExprKind};
+use crate::ast::{Command, Constant, Expr, ExprKind, Id, Literal, Trees};
 use crate::error::Error;
 use crate::exec::{At, Frame, Operand};
 use crate::functions::{Args, Arguments, Function, Type};
-use crate::literal::Number;
 use crate::output::{Read, path_of};
 use crate::text::Text;
 use crate::value::{Map, MapKind, Value};
@@ -34,9 +33,9 @@ impl<'d> Given<'d, '_> {
     }
 
     /// What `call` would call: as it is written, or the value that is handed on.
-    fn callee(&self) -> String {
+    fn callee(&self, trees: &Trees) -> String {
         match (self.args.first(), &self.last) {
-            (Some(arg), _) => arg.to_string(),
+            (Some(arg), _) => trees.shown(arg).to_string(),
             (
                 None,
                 Some(Operand {
@@ -101,18 +100,19 @@ impl<'t> Frame<'_, '_, 't> {
         command: &'t Command,
         last: Option<Operand>,
     ) -> Evaluated {
-        let first = &command.args[0];
-        let args = &command.args[1..];
+        let trees = self.trees;
+        let args = trees.list(command.args);
+        let (first, args) = (&args[0], &args[1..]);
         let given = Given { dot, args, last };
         match &first.kind {
             ExprKind::Field(names) => {
                 self.at = At::Expr(first);
-                return self.field_chain(dot.clone(), first, names, given);
+                return self.field_chain(dot.clone(), first, trees.list(*names), given);
             }
             ExprKind::Chain(inner, names) => {
                 self.at = At::Expr(first);
-                let receiver = self.eval_chain_receiver(dot, first, inner)?;
-                return self.field_chain(receiver, first, names, given);
+                let receiver = self.eval_chain_receiver(dot, first, *inner)?;
+                return self.field_chain(receiver, first, trees.list(*names), given);
             }
             ExprKind::Function(function) => {
                 self.at = At::Expr(first);
@@ -120,10 +120,10 @@ impl<'t> Frame<'_, '_, 't> {
             }
             ExprKind::Pipe(pipe) => {
                 self.not_a_function(first, &given)?;
-                return self.eval_pipeline(dot, pipe);
+                return self.eval_pipeline(dot, trees.one(*pipe));
             }
             ExprKind::Variable(names) => {
-                return self.eval_variable(first, names, given);
+                return self.eval_variable(first, trees.list(*names), given);
             }
             _ => {}
         }
@@ -135,9 +135,8 @@ impl<'t> Frame<'_, '_, 't> {
                 self.machine.read_again(dot);
                 Ok(dot.clone())
             }
-            ExprKind::Number(number) => self.constant(&number.0, &number.1),
-            ExprKind::String(text) => Ok(string(text)),
-            ExprKind::Written(written) => Ok(string(&written.0)),
+            ExprKind::Number(number) => self.constant(*number),
+            ExprKind::String(literal) => Ok(Operand::of(string(trees.one(*literal)))),
             _ => Err(self.fail("nil is not a command")),
         }
     }
@@ -146,14 +145,16 @@ impl<'t> Frame<'_, '_, 't> {
         if given.is_empty() {
             return Ok(());
         }
+        let first = self.trees.shown(first);
         Err(self.fail(&format!("can't give argument to non-function {first}")))
     }
 
-    fn constant(&self, text: &str, number: &Number) -> Evaluated {
+    fn constant(&self, id: Id<Constant>) -> Evaluated {
+        let Constant { written, number } = self.trees.one(id);
         match (number.looks_float, number.float, number.int) {
             (true, Some(float), _) => Ok(Operand::of(Value::Float(float))),
             (_, _, Some(int)) => Ok(Operand::of(Value::Int(int))),
-            _ => Err(self.fail(&format!("{text} overflows int"))),
+            _ => Err(self.fail(&format!("{written} overflows int"))),
         }
     }
 
@@ -161,9 +162,11 @@ impl<'t> Frame<'_, '_, 't> {
         &mut self,
         dot: &Operand,
         chain: &'t Expr,
-        inner: &'t Expr,
+        inner: Id<Expr>,
     ) -> Evaluated {
+        let inner = self.trees.one(inner);
         if matches!(inner.kind, ExprKind::Nil) {
+            let chain = self.trees.shown(chain);
             let message = format!("indirection through explicit nil in {chain}");
             return Err(self.fail(&message));
         }
@@ -290,7 +293,7 @@ impl<'t> Frame<'_, '_, 't> {
             Some(_) => crate::watch::guards(name, given.args),
             None => None,
         };
-        let callee = (name == "call").then(|| given.callee());
+        let callee = (name == "call").then(|| given.callee(self.trees));
         let values = self.guarded(guards, |frame| frame.arguments(name, types, given))?;
         if let Some(watch) = &mut self.machine.watch {
             watch.called(name, &values);
@@ -359,27 +362,28 @@ impl<'t> Frame<'_, '_, 't> {
     /// An argument whose type does not matter.
     fn eval_untyped(&mut self, dot: &Operand, expr: &'t Expr) -> Evaluated {
         self.at = At::Expr(expr);
+        let trees = self.trees;
+        let nothing = Given::nothing(dot);
         match &expr.kind {
             ExprKind::Dot => {
                 self.machine.read_again(dot);
                 Ok(dot.clone())
             }
             ExprKind::Field(names) => {
-                self.field_chain(dot.clone(), expr, names, Given::nothing(dot))
+                self.field_chain(dot.clone(), expr, trees.list(*names), nothing)
             }
-            ExprKind::Variable(names) => self.eval_variable(expr, names, Given::nothing(dot)),
-            ExprKind::Pipe(pipe) => self.eval_pipeline(dot, pipe),
+            ExprKind::Variable(names) => self.eval_variable(expr, trees.list(*names), nothing),
+            ExprKind::Pipe(pipe) => self.eval_pipeline(dot, trees.one(*pipe)),
             ExprKind::Function(function) => {
                 self.call(function, At::Expr(expr), Given::nothing(dot))
             }
             ExprKind::Chain(inner, names) => {
-                let receiver = self.eval_chain_receiver(dot, expr, inner)?;
-                self.field_chain(receiver, expr, names, Given::nothing(dot))
+                let receiver = self.eval_chain_receiver(dot, expr, *inner)?;
+                self.field_chain(receiver, expr, trees.list(*names), nothing)
             }
             ExprKind::Bool(value) => Ok(Operand::of(Value::Bool(*value))),
-            ExprKind::Number(number) => self.constant(&number.0, &number.1),
-            ExprKind::String(text) => Ok(string(text)),
-            ExprKind::Written(written) => Ok(string(&written.0)),
+            ExprKind::Number(number) => self.constant(*number),
+            ExprKind::String(literal) => Ok(Operand::of(string(trees.one(*literal)))),
             ExprKind::Nil => Ok(Operand::boxed(Value::Nil, true)),
         }
     }
@@ -399,10 +403,9 @@ impl<'t> Frame<'_, '_, 't> {
                 Type::List => Ok(Value::list(Vec::new())),
                 other => Err(self.fail(&format!("cannot assign nil to {}", other.go_name()))),
             },
-            ExprKind::Bool(_)
-            | ExprKind::Number(_)
-            | ExprKind::String(_)
-            | ExprKind::Written(_) => self.literal(wanted, expr),
+            ExprKind::Bool(_) | ExprKind::Number(_) | ExprKind::String(_) => {
+                self.literal(wanted, expr)
+            }
             _ => {
                 let value = self.eval_untyped(dot, expr)?;
                 self.validate(value, wanted)
@@ -411,9 +414,14 @@ impl<'t> Frame<'_, '_, 't> {
     }
 
     fn literal(&mut self, wanted: Type, expr: &'t Expr) -> Result<Value, Error> {
-        let expected = |word: &str| format!("expected {word}; found {expr}");
+        let trees = self.trees;
+        let shown = trees.shown(expr);
+        let expected = |word: &str| format!("expected {word}; found {shown}");
         let (int, float) = match &expr.kind {
-            ExprKind::Number(number) => (number.1.int, number.1.float),
+            ExprKind::Number(id) => {
+                let number = &trees.one(*id).number;
+                (number.int, number.float)
+            }
             _ => (None, None),
         };
         let number = match (wanted, int, float) {
@@ -427,16 +435,13 @@ impl<'t> Frame<'_, '_, 't> {
         }
         let found = match (wanted, &expr.kind) {
             (Type::Any | Type::Reflect, ExprKind::Number(number)) => {
-                return Ok(self.constant(&number.0, &number.1)?.value);
+                return Ok(self.constant(*number)?.value);
             }
             (Type::Any | Type::Reflect | Type::Bool, ExprKind::Bool(value)) => {
                 Ok(Value::Bool(*value))
             }
-            (Type::Any | Type::Reflect | Type::String, ExprKind::String(text)) => {
-                Ok(string(text).value)
-            }
-            (Type::Any | Type::Reflect | Type::String, ExprKind::Written(written)) => {
-                Ok(string(&written.0).value)
+            (Type::Any | Type::Reflect | Type::String, ExprKind::String(literal)) => {
+                Ok(string(trees.one(*literal)))
             }
             (Type::Uint32, _) => Err(expected("unsigned integer")),
             (Type::Bool, _) => Err(expected("bool")),
@@ -444,7 +449,7 @@ impl<'t> Frame<'_, '_, 't> {
             (Type::Int, _) => Err(expected("integer")),
             (Type::Float, _) => Err(expected("float")),
             (other, _) => Err(format!(
-                "can't handle {expr} for arg of type {}",
+                "can't handle {shown} for arg of type {}",
                 other.go_name()
             )),
         };
@@ -476,8 +481,8 @@ impl<'t> Frame<'_, '_, 't> {
 }
 
 /// A text that a template holds.
-fn string(text: &Arc<[u8]>) -> Operand {
-    Operand::of(Value::String(Text::shared_from(text)))
+fn string(literal: &Literal) -> Value {
+    Value::String(Text::shared_from(&literal.text))
 }
 
 pub(crate) fn map_entry(map: &Map, key: &[u8]) -> Operand {

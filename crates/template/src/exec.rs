@@ -11,7 +11,7 @@ use std::sync::Arc;
 use ahash::RandomState;
 use bytestring::ByteString;
 
-use crate::ast::{Branch, Command, Expr, Node, NodeKind, Pipe, Tree};
+use crate::ast::{Branch, Command, Expr, Id, List, Node, NodeKind, Pipe, Tree, Trees};
 use crate::error::Error;
 use crate::format;
 use crate::functions::Alphabet;
@@ -232,12 +232,13 @@ impl<'e> Machine<'e> {
         let mut frame = Frame {
             machine: self,
             tree: &definition.tree,
+            trees: &definition.tree.trees,
             source: definition.source,
             variables: vec![(root, dot.clone())],
             at: At::Nothing,
             out,
         };
-        let result = frame.walk_list(dot, &definition.tree.root);
+        let result = frame.walk_list(dot, definition.tree.root);
         self.depth -= 1;
         result.map(|_| ())
     }
@@ -492,13 +493,13 @@ impl At<'_> {
         }
     }
 
-    fn text(&self) -> String {
+    fn text(&self, trees: &Trees) -> String {
         match self {
             At::Nothing => String::new(),
-            At::Node(node) => node.to_string(),
-            At::Pipe(pipe) => pipe.to_string(),
-            At::Command(command) => command.to_string(),
-            At::Expr(expr) => expr.to_string(),
+            At::Node(node) => trees.shown(*node).to_string(),
+            At::Pipe(pipe) => trees.shown(*pipe).to_string(),
+            At::Command(command) => trees.shown(*command).to_string(),
+            At::Expr(expr) => trees.shown(*expr).to_string(),
         }
     }
 }
@@ -514,6 +515,7 @@ enum Flow {
 pub(crate) struct Frame<'m, 'e, 't> {
     pub(crate) machine: &'m mut Machine<'e>,
     tree: &'t Tree,
+    pub(crate) trees: &'t Trees,
     source: u32,
     variables: Vec<(Arc<str>, Operand)>,
     pub(crate) at: At<'t>,
@@ -535,7 +537,7 @@ impl<'t> Frame<'_, '_, 't> {
         let text = format!(
             "template: {}:{line}:{column}: executing {name} at <{}>: {message}",
             source.name,
-            self.at.text()
+            self.at.text(self.trees)
         );
         let mut error = match cause {
             Some(cause) => cause.wrapped(text, true),
@@ -597,8 +599,8 @@ impl<'t> Frame<'_, '_, 't> {
         (self.source, self.at.pos())
     }
 
-    fn walk_list(&mut self, dot: &Operand, list: &'t [Node]) -> Result<Flow, Error> {
-        for node in list {
+    fn walk_list(&mut self, dot: &Operand, list: List<Node>) -> Result<Flow, Error> {
+        for node in self.trees.list(list) {
             let flow = self.walk(dot, node)?;
             if flow != Flow::Next {
                 return Ok(flow);
@@ -617,7 +619,11 @@ impl<'t> Frame<'_, '_, 't> {
             NodeKind::Text(text) => {
                 let mut origin = self.origin(node.pos, None);
                 origin.literal = true;
-                self.out.write_shared(text, origin);
+                if self.out.shares(text.length) {
+                    self.out.share(self.trees.shared(*text), origin);
+                } else {
+                    self.out.write(self.trees.text(*text), origin);
+                }
             }
             NodeKind::Action(pipe) => {
                 self.machine.reads.clear();
@@ -626,10 +632,12 @@ impl<'t> Frame<'_, '_, 't> {
                     self.print(node, &value.value);
                 }
             }
-            NodeKind::If(branch) => return self.walk_if(dot, branch, false),
-            NodeKind::With(branch) => return self.walk_if(dot, branch, true),
-            NodeKind::Range(branch) => return self.walk_range(dot, node, branch),
-            NodeKind::Template(name, pipe) => self.walk_template(dot, name, pipe.as_deref())?,
+            NodeKind::If(branch) => return self.walk_if(dot, self.trees.one(*branch), false),
+            NodeKind::With(branch) => return self.walk_if(dot, self.trees.one(*branch), true),
+            NodeKind::Range(branch) => {
+                return self.walk_range(dot, node, self.trees.one(*branch));
+            }
+            NodeKind::Template(name, pipe) => self.walk_template(dot, *name, *pipe)?,
             NodeKind::Break => return Ok(Flow::Break),
             NodeKind::Continue => return Ok(Flow::Continue),
         }
@@ -668,8 +676,8 @@ impl<'t> Frame<'_, '_, 't> {
         }
         let flow = if value.value.truth() {
             let inner = if with { &value } else { dot };
-            self.walk_list(inner, &branch.list)
-        } else if let Some(list) = &branch.otherwise {
+            self.walk_list(inner, branch.list)
+        } else if let Some(list) = branch.otherwise {
             self.walk_list(dot, list)
         } else {
             Ok(Flow::Next)
@@ -701,7 +709,7 @@ impl<'t> Frame<'_, '_, 't> {
         match flow? {
             true => Ok(Flow::Next),
             // A break in the else list belongs to the loop around.
-            false => match &branch.otherwise {
+            false => match branch.otherwise {
                 Some(list) => {
                     let flow = self.walk_list(dot, list);
                     self.variables.truncate(mark);
@@ -723,7 +731,7 @@ impl<'t> Frame<'_, '_, 't> {
         match value {
             Value::Missing | Value::Nil => Ok(false),
             Value::Int(count) | Value::Int64(count) => {
-                if branch.pipe.declares.len() > 1 {
+                if self.trees.list(branch.pipe.declares).len() > 1 {
                     let message =
                         format!("can't use {count} to iterate over more than one variable");
                     return Err(self.fail(&message));
@@ -785,9 +793,9 @@ impl<'t> Frame<'_, '_, 't> {
         inner: usize,
     ) -> Result<Flow, Error> {
         self.step()?;
-        let declares = &branch.pipe.declares;
+        let declares = self.trees.list(branch.pipe.declares);
         if branch.pipe.assigns {
-            match &**declares {
+            match declares {
                 [one] => self.set_variable(one, item.clone())?,
                 [first, second, ..] => {
                     self.set_variable(first, key)?;
@@ -801,7 +809,7 @@ impl<'t> Frame<'_, '_, 't> {
                 self.variables[inner - 2].1 = key;
             }
         }
-        let flow = self.walk_list(&item, &branch.list);
+        let flow = self.walk_list(&item, branch.list);
         self.variables.truncate(inner);
         flow
     }
@@ -809,9 +817,10 @@ impl<'t> Frame<'_, '_, 't> {
     fn walk_template(
         &mut self,
         dot: &Operand,
-        name: &Arc<str>,
-        pipe: Option<&'t Pipe>,
+        name: Id<Arc<str>>,
+        pipe: Option<Id<Pipe>>,
     ) -> Result<(), Error> {
+        let name = self.trees.one(name);
         let Some(definition) = self.machine.definitions.get(name).cloned() else {
             let name = quote(name.as_bytes());
             return Err(self.fail(&format!("template {name} not defined")));
@@ -821,7 +830,10 @@ impl<'t> Frame<'_, '_, 't> {
             return Err(self.fail(&format!("exceeded maximum template depth ({max})")));
         }
         let dot = match pipe {
-            Some(pipe) => self.guarded(Some(true), |frame| frame.eval_pipeline(dot, pipe))?,
+            Some(pipe) => {
+                let pipe = self.trees.one(pipe);
+                self.guarded(Some(true), |frame| frame.eval_pipeline(dot, pipe))?
+            }
             None => Operand::of(Value::Missing),
         };
         self.machine.execute_into(&definition, &dot, self.out)
@@ -855,10 +867,11 @@ impl<'t> Frame<'_, '_, 't> {
         let from = self.machine.reads.len();
         let mut value: Option<Operand> = None;
         let kept = !pipe.declares.is_empty();
-        for (index, command) in pipe.commands.iter().enumerate() {
+        let commands = self.trees.list(pipe.commands);
+        for (index, command) in commands.iter().enumerate() {
             self.step()?;
             let evaluated = match self.machine.watch {
-                Some(_) if kept || guarded_by(&pipe.commands[index + 1..]) => {
+                Some(_) if kept || guarded_by(self.trees, &commands[index + 1..]) => {
                     self.guarded(Some(true), |frame| frame.eval_command(dot, command, value))
                 }
                 _ => self.eval_command(dot, command, value),
@@ -869,7 +882,7 @@ impl<'t> Frame<'_, '_, 't> {
         if !pipe.declares.is_empty() {
             value.reads = self.machine.reads_since(from);
         }
-        for name in &pipe.declares {
+        for name in self.trees.list(pipe.declares) {
             if pipe.assigns {
                 self.set_variable(name, value.clone())?;
             } else {

@@ -52,7 +52,7 @@ pub(crate) struct Span {
 }
 
 /// Texts from this size on are shared with their template as long as they stand alone.
-const SHARED_BYTES_MIN: usize = 4096;
+const SHARED_BYTES_MIN: u32 = 4096;
 
 /// An output being written.
 pub(crate) struct Buffer {
@@ -131,13 +131,15 @@ impl Buffer {
         self.extend(bytes);
     }
 
-    /// Writes a part of a template, which is not copied when nothing else is written.
-    pub(crate) fn write_shared(&mut self, bytes: &Bytes, origin: Origin) {
-        if self.len() > 0 || bytes.len() < SHARED_BYTES_MIN {
-            return self.write(bytes, origin);
-        }
+    /// Whether a part of a template need not be copied as long as nothing else is written.
+    pub(crate) fn shares(&self, length: u32) -> bool {
+        self.len() == 0 && length >= SHARED_BYTES_MIN
+    }
+
+    /// Begins with a part of a template that is not copied.
+    pub(crate) fn share(&mut self, bytes: Bytes, origin: Origin) {
         self.begin(origin);
-        self.whole = bytes.clone();
+        self.whole = bytes;
     }
 
     /// Writes a text; its own origins win, `origin` covers what has none.

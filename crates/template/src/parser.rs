@@ -6,10 +6,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use ahash::RandomState;
-use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::ast::{Branch, Command, Commands, Expr, ExprKind, Node, NodeKind, Pipe, Tree};
+use crate::ast::{
+    Branch, Command, Constant, Expr, ExprKind, List, Literal, Node, NodeKind, Part, Pipe, Tree,
+    Trees,
+};
 use crate::error::Error;
 use crate::functions;
 use crate::lexer::{Kind, Lexer, Token};
@@ -27,23 +29,30 @@ pub(crate) fn parse(name: &str, text: &ByteString, absent: &[&str]) -> Result<Ve
     let mut parser = Parser {
         absent,
         lexer: Lexer::new(text),
-        text: text.as_bytes(),
         name,
         tokens: Vec::new(),
         last_line: 1,
         variables: vec!["$".into()],
         names: HashSet::default(),
+        nodes: Vec::new(),
         commands: Vec::new(),
         args: Vec::new(),
         path: Vec::new(),
         range_depth: 0,
         nesting: 0,
         action_line: 0,
-        trees: Vec::new(),
+        made: Trees::of(text.as_bytes()),
+        roots: Vec::new(),
     };
     let root = parser.file()?;
     parser.add(name.into(), root)?;
-    Ok(parser.trees)
+    let trees = Arc::new(parser.made);
+    let tree = |(name, root)| Tree {
+        name,
+        root,
+        trees: Arc::clone(&trees),
+    };
+    Ok(parser.roots.into_iter().map(tree).collect())
 }
 
 /// Variables a pipeline declares or assigns.
@@ -55,7 +64,6 @@ struct Declared {
 
 struct Parser<'a> {
     lexer: Lexer<'a>,
-    text: &'a Bytes,
     name: &'a str,
     absent: &'a [&'a str],
     /// Tokens given back, the next one last.
@@ -64,15 +72,17 @@ struct Parser<'a> {
     last_line: u32,
     variables: Vec<Arc<str>>,
     names: HashSet<Arc<str>, RandomState>,
-    /// Commands and arguments of what is being read, so that each list is allocated once, in its
-    /// final size.
+    /// Statements, commands and arguments of what is being read, until their list is whole.
+    nodes: Vec<Node>,
     commands: Vec<Command>,
     args: Vec<Expr>,
     path: Vec<Arc<str>>,
     range_depth: u32,
     nesting: u32,
     action_line: u32,
-    trees: Vec<Tree>,
+    made: Trees,
+    /// The templates by name, in the order they were found.
+    roots: Vec<(Arc<str>, List<Node>)>,
 }
 
 enum End {
@@ -160,17 +170,13 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn add(&mut self, name: Arc<str>, root: Vec<Node>) -> Parsed<()> {
-        let tree = Tree {
-            name,
-            root: root.into(),
-        };
-        match self.trees.iter_mut().find(|other| other.name == tree.name) {
-            None => self.trees.push(tree),
-            Some(other) if other.is_empty() => *other = tree,
-            Some(_) if tree.is_empty() => {}
+    fn add(&mut self, name: Arc<str>, root: List<Node>) -> Parsed<()> {
+        match self.roots.iter_mut().find(|(other, _)| *other == name) {
+            None => self.roots.push((name, root)),
+            Some((_, other)) if self.made.is_blank(*other) => *other = root,
+            Some(_) if self.made.is_blank(root) => {}
             Some(_) => {
-                let name = literal::quote(tree.name.as_bytes());
+                let name = literal::quote(name.as_bytes());
                 let message = format!("template: multiple definition of template {name}");
                 return Err(self.error(message));
             }
@@ -178,7 +184,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn file(&mut self) -> Parsed<Vec<Node>> {
+    fn file(&mut self) -> Parsed<List<Node>> {
         let mut root = Vec::new();
         while self.peek() != Kind::Eof {
             if self.peek() == Kind::LeftDelim {
@@ -197,7 +203,7 @@ impl<'a> Parser<'a> {
                 Item::End(End::Else) => return Err(self.error("unexpected {{else}}")),
             }
         }
-        Ok(root)
+        Ok(self.made.put(&mut root, 0))
     }
 
     /// `{{define "name"}} … {{end}}`; variables of the file are not visible inside.
@@ -210,7 +216,7 @@ impl<'a> Parser<'a> {
         self.add(name.lossy().as_ref().into(), root)
     }
 
-    fn body(&mut self, context: &str) -> Parsed<Vec<Node>> {
+    fn body(&mut self, context: &str) -> Parsed<List<Node>> {
         let outer = std::mem::replace(&mut self.variables, vec!["$".into()]);
         let range_depth = std::mem::replace(&mut self.range_depth, 0);
         let (root, end) = self.item_list()?;
@@ -222,18 +228,18 @@ impl<'a> Parser<'a> {
         Ok(root)
     }
 
-    fn item_list(&mut self) -> Parsed<(Vec<Node>, End)> {
+    fn item_list(&mut self) -> Parsed<(List<Node>, End)> {
         self.nesting += 1;
         if self.nesting > NESTING_MAX {
             return Err(self.error("max expression depth exceeded"));
         }
-        let mut list = Vec::new();
+        let first = self.nodes.len();
         while self.peek_non_space().0 != Kind::Eof {
             match self.text_or_action()? {
-                Item::Node(node) => list.push(node),
+                Item::Node(node) => self.nodes.push(node),
                 Item::End(end) => {
                     self.nesting -= 1;
-                    return Ok((list, end));
+                    return Ok((self.made.put(&mut self.nodes, first), end));
                 }
             }
         }
@@ -245,7 +251,10 @@ impl<'a> Parser<'a> {
         match token.kind {
             Kind::Text => Ok(Item::Node(Node {
                 pos: token.pos,
-                kind: NodeKind::Text(self.text.slice_ref(token.text.as_bytes())),
+                kind: NodeKind::Text(Part {
+                    start: token.pos,
+                    length: u32::try_from(token.text.len()).unwrap_or(u32::MAX),
+                }),
             })),
             Kind::LeftDelim => {
                 self.action_line = token.line;
@@ -329,12 +338,12 @@ impl<'a> Parser<'a> {
         self.range_depth -= u32::from(word == "range");
         let otherwise = match end {
             End::End => None,
-            End::Else => Some(self.else_list(word)?.into()),
+            End::Else => Some(self.else_list(word)?),
         };
         self.variables.truncate(outer);
-        let branch = Box::new(Branch {
+        let branch = self.made.put_one(Branch {
             pipe,
-            list: list.into(),
+            list,
             otherwise,
         });
         let kind = match word {
@@ -346,7 +355,7 @@ impl<'a> Parser<'a> {
     }
 
     /// What follows `else`; `else if` and `else with` stand for a nested block with a shared end.
-    fn else_list(&mut self, word: &'static str) -> Parsed<Vec<Node>> {
+    fn else_list(&mut self, word: &'static str) -> Parsed<List<Node>> {
         let next = self.peek();
         let chained = matches!((word, next), ("if", Kind::If) | ("with", Kind::With));
         if chained {
@@ -354,7 +363,7 @@ impl<'a> Parser<'a> {
             self.nesting += 1;
             let node = self.control(word)?;
             self.nesting -= 1;
-            return Ok(vec![node]);
+            return Ok(self.made.put(&mut vec![node], 0));
         }
         let (list, end) = self.item_list()?;
         match end {
@@ -369,9 +378,10 @@ impl<'a> Parser<'a> {
         let pipe = self.pipeline(context, Kind::RightDelim)?;
         let root = self.body(context)?;
         self.add(Arc::clone(&name), root)?;
+        let (name, pipe) = (self.made.put_one(name), self.made.put_one(pipe));
         Ok(Node {
             pos,
-            kind: NodeKind::Template(name, Some(Box::new(pipe))),
+            kind: NodeKind::Template(name, Some(pipe)),
         })
     }
 
@@ -382,8 +392,10 @@ impl<'a> Parser<'a> {
         let mut pipe = None;
         if token.kind != Kind::RightDelim {
             self.back(token);
-            pipe = Some(Box::new(self.pipeline(context, Kind::RightDelim)?));
+            let own = self.pipeline(context, Kind::RightDelim)?;
+            pipe = Some(self.made.put_one(own));
         }
+        let name = self.made.put_one(name);
         Ok(Node {
             pos,
             kind: NodeKind::Template(name, pipe),
@@ -432,18 +444,9 @@ impl<'a> Parser<'a> {
         Ok(Pipe {
             pos,
             assigns: declared.assigns,
-            declares: declared.names.into(),
-            commands: self.commands_from(first),
+            declares: self.made.put(&mut declared.names, 0),
+            commands: self.made.put(&mut self.commands, first),
         })
-    }
-
-    fn commands_from(&mut self, first: usize) -> Commands {
-        if self.commands.len() == first + 1
-            && let Some(only) = self.commands.pop()
-        {
-            return Commands::One(only);
-        }
-        Commands::Several(self.commands.drain(first..).collect())
     }
 
     /// Reads one variable being declared or assigned; true when a second one must follow.
@@ -509,13 +512,12 @@ impl<'a> Parser<'a> {
         }
         for (index, command) in commands.iter().enumerate().skip(1) {
             let constant = matches!(
-                command.args[0].kind,
+                self.made.list(command.args)[0].kind,
                 ExprKind::Bool(_)
                     | ExprKind::Dot
                     | ExprKind::Nil
                     | ExprKind::Number(_)
                     | ExprKind::String(_)
-                    | ExprKind::Written(_)
             );
             if constant {
                 let stage = index + 1;
@@ -550,7 +552,7 @@ impl<'a> Parser<'a> {
         }
         Ok(Command {
             pos,
-            args: self.args.drain(first..).collect(),
+            args: self.made.put(&mut self.args, first),
         })
     }
 
@@ -565,31 +567,31 @@ impl<'a> Parser<'a> {
         let kind = match term.kind {
             ExprKind::Bool(_)
             | ExprKind::String(_)
-            | ExprKind::Written(_)
             | ExprKind::Number(_)
             | ExprKind::Nil
             | ExprKind::Dot => {
                 let _ = self.fields();
-                let shown = literal::quote(term.to_string().as_bytes());
+                let shown = self.made.shown(&term).to_string();
+                let shown = literal::quote(shown.as_bytes());
                 return Err(self.error(format!("unexpected . after term {shown}")));
             }
-            _ => ExprKind::Chain(Box::new(term), self.fields()),
+            _ => ExprKind::Chain(self.made.put_one(term), self.fields()),
         };
         Ok(Some(Expr { pos, kind }))
     }
 
     /// The fields that follow.
-    fn fields(&mut self) -> Box<[Arc<str>]> {
+    fn fields(&mut self) -> List<Arc<str>> {
         while self.peek() == Kind::Field {
             let token = self.next();
             let name = self.name_of(&token.text[1..]);
             self.path.push(name);
         }
-        self.path.drain(..).collect()
+        self.made.put(&mut self.path, 0)
     }
 
     /// A field or variable and the fields that follow it, and where the last of several begins.
-    fn path(&mut self, first: &Token<'a>) -> (u32, Box<[Arc<str>]>) {
+    fn path(&mut self, first: &Token<'a>) -> (u32, List<Arc<str>>) {
         let name = self.name_of(first.text.strip_prefix('.').unwrap_or(first.text));
         self.path.push(name);
         let pos = match self.peek() {
@@ -630,7 +632,10 @@ impl<'a> Parser<'a> {
             Kind::Bool => ExprKind::Bool(token.text == "true"),
             Kind::CharConstant | Kind::Complex | Kind::Number => {
                 let number = literal::number(token.text).map_err(|e| self.error(e))?;
-                ExprKind::Number(Box::new((token.text.into(), number)))
+                ExprKind::Number(self.made.put_one(Constant {
+                    written: token.text.into(),
+                    number,
+                }))
             }
             Kind::LeftParen => {
                 self.nesting += 1;
@@ -641,17 +646,17 @@ impl<'a> Parser<'a> {
                 self.nesting -= 1;
                 return Ok(Some(Expr {
                     pos: pipe.pos,
-                    kind: ExprKind::Pipe(Box::new(pipe)),
+                    kind: ExprKind::Pipe(self.made.put_one(pipe)),
                 }));
             }
             Kind::String | Kind::RawString => {
                 let text = self.unquote(&token)?;
                 let plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'\\';
                 let usual = token.kind == Kind::String && token.text.bytes().all(plain);
-                match usual {
-                    true => ExprKind::String(text.shared()),
-                    false => ExprKind::Written(Box::new((text.shared(), token.text.into()))),
-                }
+                ExprKind::String(self.made.put_one(Literal {
+                    text: text.shared(),
+                    written: (!usual).then(|| token.text.into()),
+                }))
             }
             _ => {
                 self.back(token);

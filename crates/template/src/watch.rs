@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::ast::{Branch, Command, Expr, ExprKind, Node, NodeKind, Pipe};
+use crate::ast::{Branch, Command, Expr, ExprKind, List, Node, NodeKind, Pipe, Trees};
 use crate::set::{Definition, Definitions, Source};
 use crate::value::{ListKind, Map, Value};
 
@@ -101,11 +101,13 @@ pub(crate) fn guards(function: &str, arguments: &[Expr]) -> Option<bool> {
 }
 
 /// Whether something later in a pipeline minds an absent value.
-pub(crate) fn guarded_by(later: &[Command]) -> bool {
-    later.iter().any(|command| match &command.args[0].kind {
-        ExprKind::Function(function) => GUARDS.contains(&function.name),
-        _ => false,
-    })
+pub(crate) fn guarded_by(trees: &Trees, later: &[Command]) -> bool {
+    later
+        .iter()
+        .any(|command| match &trees.list(command.args)[0].kind {
+            ExprKind::Function(function) => GUARDS.contains(&function.name),
+            _ => false,
+        })
 }
 
 #[derive(Default)]
@@ -251,7 +253,7 @@ fn points(definitions: &Definitions, sources: &[Arc<Source>]) -> Vec<Point> {
             offset: begin(definition, sources),
             kind: PointKind::Template(tree.name.to_string()),
         });
-        list_points(index, &tree.root, &mut points);
+        list_points((&tree.trees, index), tree.root, &mut points);
     }
     points
 }
@@ -263,7 +265,7 @@ fn begin(definition: &Definition, sources: &[Arc<Source>]) -> u32 {
         return 0;
     };
     let is_file = source.name == *tree.name;
-    let first = tree.root.first().filter(|_| !is_file);
+    let first = tree.nodes().first().filter(|_| !is_file);
     let before = first.and_then(|node| source.text.get(..node.pos as usize));
     let at = before.and_then(|before| {
         let word = before.rfind("define").max(before.rfind("block"))?;
@@ -285,15 +287,15 @@ fn named(definitions: &Definitions, sources: &[Arc<Source>]) -> BTreeSet<(String
                 paths.insert((source.name.clone(), path.to_vec()));
             }
         };
-        list_names(&tree.root, &mut add);
+        list_names(&tree.trees, tree.root, &mut add);
     }
     paths
 }
 
-fn list_points(source: u32, list: &[Node], out: &mut Vec<Point>) {
-    for node in list {
+fn list_points((trees, source): (&Trees, u32), list: List<Node>, out: &mut Vec<Point>) {
+    for node in trees.list(list) {
         let kind = match &node.kind {
-            NodeKind::Text(text) => PointKind::Text(u32::try_from(text.len()).unwrap_or(u32::MAX)),
+            NodeKind::Text(part) => PointKind::Text(part.length),
             _ => PointKind::Action,
         };
         let offset = node.pos;
@@ -304,43 +306,51 @@ fn list_points(source: u32, list: &[Node], out: &mut Vec<Point>) {
         });
         if let NodeKind::If(branch) | NodeKind::With(branch) | NodeKind::Range(branch) = &node.kind
         {
+            let branch = trees.one(*branch);
             out.push(Point {
                 source,
                 offset: branch.pipe.pos,
                 kind: PointKind::Branch,
             });
-            list_points(source, &branch.list, out);
-            list_points(source, branch.otherwise.as_deref().unwrap_or(&[]), out);
+            list_points((trees, source), branch.list, out);
+            if let Some(otherwise) = branch.otherwise {
+                list_points((trees, source), otherwise, out);
+            }
         }
     }
 }
 
-fn list_names(list: &[Node], add: &mut dyn FnMut(&[Arc<str>])) {
-    for node in list {
+fn list_names(trees: &Trees, list: List<Node>, add: &mut dyn FnMut(&[Arc<str>])) {
+    for node in trees.list(list) {
         match &node.kind {
-            NodeKind::Action(pipe) => pipe_names(pipe, add),
-            NodeKind::Template(_, Some(pipe)) => pipe_names(pipe, add),
+            NodeKind::Action(pipe) => pipe_names(trees, pipe, add),
+            NodeKind::Template(_, Some(pipe)) => pipe_names(trees, trees.one(*pipe), add),
             NodeKind::If(branch) | NodeKind::With(branch) | NodeKind::Range(branch) => {
-                pipe_names(&branch.pipe, add);
-                list_names(&branch.list, add);
-                list_names(branch.otherwise.as_deref().unwrap_or(&[]), add);
+                let branch = trees.one(*branch);
+                pipe_names(trees, &branch.pipe, add);
+                list_names(trees, branch.list, add);
+                if let Some(otherwise) = branch.otherwise {
+                    list_names(trees, otherwise, add);
+                }
             }
             _ => {}
         }
     }
 }
 
-fn pipe_names(pipe: &Pipe, add: &mut dyn FnMut(&[Arc<str>])) {
-    let words = pipe.commands.iter().flat_map(|command| &command.args);
-    words.for_each(|word| expr_names(word, add));
+fn pipe_names(trees: &Trees, pipe: &Pipe, add: &mut dyn FnMut(&[Arc<str>])) {
+    for command in trees.list(pipe.commands) {
+        let words = trees.list(command.args);
+        words.iter().for_each(|word| expr_names(trees, word, add));
+    }
 }
 
-fn expr_names(expr: &Expr, add: &mut dyn FnMut(&[Arc<str>])) {
+fn expr_names(trees: &Trees, expr: &Expr, add: &mut dyn FnMut(&[Arc<str>])) {
     match &expr.kind {
-        ExprKind::Field(names) => add(names),
-        ExprKind::Variable(names) => add(&names[1..]),
-        ExprKind::Chain(inner, _) => expr_names(inner, add),
-        ExprKind::Pipe(pipe) => pipe_names(pipe, add),
+        ExprKind::Field(names) => add(trees.list(*names)),
+        ExprKind::Variable(names) => add(&trees.list(*names)[1..]),
+        ExprKind::Chain(inner, _) => expr_names(trees, trees.one(*inner), add),
+        ExprKind::Pipe(pipe) => pipe_names(trees, trees.one(*pipe), add),
         _ => {}
     }
 }
