@@ -1,15 +1,20 @@
 //! The block YAML nearly every manifest is written in, read without libyaml.
 //!
-//! Block mappings and sequences of plain, quoted and literal scalars, comments, `{}` and `[]`. The
+//! Block mappings and sequences of plain, quoted and literal scalars, anchors of scalars and their
+//! aliases, comments, `{}` and `[]`. The
 //! reader gives up ([`None`]) on everything else and on everything it is not sure of, wrong texts
 //! included: then libyaml decides, and finds the words for the error. What it gives is exactly the
 //! tree libyaml would give, positions included; a test compares them on generated texts.
+
+use std::collections::HashMap;
 
 use crate::resolve::resolve_plain;
 use crate::{Content, Document, Mark, Node, Resolved, Style};
 
 /// Deeper texts are left to libyaml, which knows the limit.
 const DEPTH_MAX: u32 = 100;
+/// Aliases of one text that are read here; each costs a copy.
+const ALIASES_MAX: u32 = 1000;
 /// A key this long is no simple key to libyaml.
 const KEY_MAX: usize = 1000;
 
@@ -21,7 +26,7 @@ pub(crate) fn documents(text: &str, max: usize) -> Option<Vec<Document>> {
     while reader.line.is_some() && documents.len() < max {
         documents.push(reader.document()?);
     }
-    (!documents.is_empty()).then_some(documents)
+    Some(documents)
 }
 
 /// The first document with some keys of its mapping only. The others are read as strictly, and held
@@ -89,6 +94,10 @@ struct Reader<'a> {
     kept: Option<&'a [&'a str]>,
     /// Whether what is read now is dropped: then its places and texts do not matter.
     drops: bool,
+    /// Nodes of this document that have a name.
+    anchors: HashMap<&'a str, Node>,
+    /// Aliases read.
+    aliases: u32,
 }
 
 impl<'a> Reader<'a> {
@@ -112,6 +121,8 @@ impl<'a> Reader<'a> {
             has_tabs: memchr::memchr(b'\t', text.as_bytes()).is_some(),
             kept: None,
             drops: false,
+            anchors: HashMap::new(),
+            aliases: 0,
         })
     }
 
@@ -190,6 +201,7 @@ impl<'a> Reader<'a> {
         if self.line.is_none() || self.at_separator() {
             return None;
         }
+        self.anchors.clear();
         let root = self.block(None, 0)?;
         if self.line.is_some() && !self.at_separator() {
             return None;
@@ -219,7 +231,9 @@ impl<'a> Reader<'a> {
         if let Some(first) = self.key_end()? {
             return self.mapping(line.column(), first, depth);
         }
-        self.scalar(parent?, depth)
+        // Beside flow collections a whole text is seldom one scalar.
+        let is_flow = self.kept.is_none() && self.rest().starts_with(['{', '[']);
+        self.scalar(parent.or(is_flow.then_some(0))?, depth)
     }
 
     /// A mapping; `first` are the lengths of its first key, as [`Reader::key_end`] gives them.
@@ -431,10 +445,40 @@ impl<'a> Reader<'a> {
                 node
             }
             b'|' => return self.literal(parent, start),
+            b'>' if self.drops => return self.literal(parent, start),
+            b'&' => return self.anchored(parent, depth),
+            b'*' => self.alias(rest)?,
             _ => return self.plain(parent, start),
         };
         self.advance();
         Some(node)
+    }
+
+    /// A scalar or flow collection with a name.
+    fn anchored(&mut self, parent: usize, depth: u32) -> Option<Node> {
+        let line = self.line?;
+        let start = self.mark(line, line.at)?;
+        let (name, rest) = anchor(self.rest())?;
+        let spaces = leading_spaces(rest);
+        let is_more = is_empty(rest) || rest[spaces..].starts_with(['&', '*', '!']);
+        if spaces == 0 || is_more || self.drops {
+            return None;
+        }
+        self.skip(1 + name.len() + spaces);
+        let mut node = self.scalar(parent, depth + 1)?;
+        node.start = start;
+        self.anchors.insert(name, node.clone());
+        Some(node)
+    }
+
+    /// What a name stands for.
+    fn alias(&mut self, rest: &str) -> Option<Node> {
+        let (name, rest) = anchor(rest)?;
+        self.aliases += 1;
+        if !is_empty(rest) || self.drops || self.aliases > ALIASES_MAX {
+            return None;
+        }
+        self.anchors.get(name).cloned()
     }
 
     /// A flow collection on one line, of plain words, quoted texts and further ones.
@@ -665,6 +709,8 @@ impl<'a> Reader<'a> {
         let strips = match self.rest() {
             "|" => false,
             "|-" => true,
+            // How lines are folded and how the text ends makes no difference to what follows.
+            "|+" | ">" | ">-" | ">+" if self.drops => true,
             _ => return None,
         };
         let mut text = String::new();
@@ -823,6 +869,15 @@ fn leading_spaces(text: &str) -> usize {
     text.bytes().take_while(|byte| *byte == b' ').count()
 }
 
+/// The name after `&` or `*`, and what follows it.
+fn anchor(text: &str) -> Option<(&str, &str)> {
+    let named = &text[1..];
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let rest = named.trim_start_matches(is_name);
+    let name = &named[..named.len() - rest.len()];
+    (!name.is_empty()).then_some((name, rest))
+}
+
 /// Whether nothing but a comment follows.
 fn is_empty(rest: &str) -> bool {
     let text = rest.trim_start_matches(' ');
@@ -837,11 +892,11 @@ fn is_entry(rest: &str) -> bool {
 /// Whether a plain scalar may begin with this.
 fn starts_plain(bytes: &[u8]) -> bool {
     match bytes[0] {
-        b'-' => bytes
+        b'-' | b'?' | b':' => bytes
             .get(1)
             .is_some_and(|next| !matches!(next, b' ' | b'\t')),
-        b'?' | b':' | b',' | b'[' | b']' | b'{' | b'}' | b'#' | b'&' | b'*' | b'!' | b'|'
-        | b'>' | b'\'' | b'"' | b'%' | b'@' | b'`' | b'\t' => false,
+        b',' | b'[' | b']' | b'{' | b'}' | b'#' | b'&' | b'*' | b'!' | b'|' | b'>' | b'\''
+        | b'"' | b'%' | b'@' | b'`' | b'\t' => false,
         _ => true,
     }
 }
@@ -897,7 +952,7 @@ mod tests {
     use crate::parse::read_any;
 
     /// Words texts are made of; most make sense beside one another, some never do.
-    const WORDS: [&str; 55] = [
+    const WORDS: [&str; 62] = [
         "a",
         "b: ",
         "key:",
@@ -942,6 +997,13 @@ mod tests {
         "!t",
         "<<: ",
         "1.5",
+        "&x ",
+        "&x v\n",
+        "*x\n",
+        "::1",
+        "?q",
+        ">-",
+        ">+",
         ".inf",
         "1e999",
         "~",
@@ -1007,7 +1069,7 @@ mod tests {
         }
     }
 
-    const LINES: [&str; 40] = [
+    const LINES: [&str; 48] = [
         "t: 'one",
         "u: \"one \\",
         "two' # x",
@@ -1044,6 +1106,14 @@ mod tests {
         "i: http://x/y#z",
         "j:   spaced   ",
         "k : v",
+        "n: &x named",
+        "o: *x",
+        "- &x {a: b}",
+        "- *x",
+        "p: >-",
+        "r: |+",
+        "- ::1",
+        "{}",
         "~: 1",
         "18446744073709551615: 1",
         "l: .nan",
