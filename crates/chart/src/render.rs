@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -135,7 +136,7 @@ pub fn render(
         environment: run.1,
         watched: RefCell::default(),
     };
-    deep(move || job.run(chart)).unwrap_or_else(Err)
+    deep(chart, move || job.run(chart)).unwrap_or_else(Err)
 }
 
 /// The values templates would see, and who set each of them.
@@ -189,7 +190,7 @@ pub(crate) fn render_files(
         environment: run.1,
         watched: RefCell::default(),
     };
-    let files = deep(move || job.files(chart));
+    let files = deep(chart, move || job.files(chart));
     files.unwrap_or_else(|error| Files {
         result: Err(Some(error)),
         warnings: Vec::new(),
@@ -219,16 +220,22 @@ pub(crate) fn render_templates(
         let files = job.execute(&chart, &merged, (&mut warnings, Origin::Kept))?;
         Ok((files, job.watched.take()))
     };
-    deep(work).unwrap_or_else(Err)
+    deep(chart, work).unwrap_or_else(Err)
 }
 
-/// Runs work on a stack deep enough for templates that include one another.
-fn deep<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Error> {
+/// Runs work on a stack deep enough for templates that include one another. Starting a thread for it
+/// takes as long as the templates of a small chart; a large one gains from memory of its own, which
+/// a thread has.
+fn deep<T: Send>(chart: &Chart, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
+    let failed = |_| Error::new("rendering template failed");
+    if !chart.is_large() {
+        let work = AssertUnwindSafe(|| stacker::grow(STACK_BYTES, work));
+        return catch_unwind(work).map_err(failed);
+    }
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("chart-render".into());
         let spawned = thread.stack_size(STACK_BYTES).spawn_scoped(scope, work);
-        let joined = spawned.map_err(no_thread)?.join();
-        joined.map_err(|_| Error::new("rendering template failed"))
+        spawned.map_err(no_thread)?.join().map_err(failed)
     })
 }
 

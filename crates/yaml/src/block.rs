@@ -94,6 +94,9 @@ struct Reader<'a> {
     kept: Option<&'a [&'a str]>,
     /// Whether what is read now is dropped: then its places and texts do not matter.
     drops: bool,
+    /// What collections that are being read hold so far: each is allocated once, in its final size.
+    pairs: Vec<(Node, Node)>,
+    items: Vec<Node>,
     /// Nodes of this document that have a name.
     anchors: HashMap<&'a str, Node>,
     /// Aliases read.
@@ -121,6 +124,8 @@ impl<'a> Reader<'a> {
             has_tabs: memchr::memchr(b'\t', text.as_bytes()).is_some(),
             kept: None,
             drops: false,
+            pairs: Vec::new(),
+            items: Vec::new(),
             anchors: HashMap::new(),
             aliases: 0,
         })
@@ -240,7 +245,7 @@ impl<'a> Reader<'a> {
     fn mapping(&mut self, column: usize, first: (usize, usize), depth: u32) -> Option<Node> {
         let start = self.here()?;
         let drops = self.drops;
-        let mut pairs = Vec::new();
+        let begin = self.pairs.len();
         let mut lengths = first;
         loop {
             let key = self.key(lengths)?;
@@ -266,7 +271,7 @@ impl<'a> Reader<'a> {
                 self.scalar(column, depth + 1)?
             };
             if !self.drops {
-                pairs.push((key, value));
+                self.pairs.push((key, value));
             }
             self.drops = drops;
             match self.line {
@@ -283,7 +288,7 @@ impl<'a> Reader<'a> {
             start,
             end: self.here()?,
             tag: None,
-            content: Content::Mapping(pairs),
+            content: Content::Mapping(self.pairs.drain(begin..).collect()),
         })
     }
 
@@ -306,7 +311,7 @@ impl<'a> Reader<'a> {
     /// A sequence; `beside` when its entries stand in the column of the key that holds it.
     fn sequence(&mut self, column: usize, beside: bool, depth: u32) -> Option<Node> {
         let start = self.here()?;
-        let mut items = Vec::new();
+        let begin = self.items.len();
         loop {
             self.skip(1);
             let line = self.line?;
@@ -318,11 +323,11 @@ impl<'a> Reader<'a> {
                     true => self.block(Some(column), depth + 1)?,
                     false => empty(after_dash),
                 };
-                self.keep(&mut items, item);
+                self.keep(item);
             } else {
                 self.skip(leading_spaces(self.rest()));
                 let item = self.block(Some(column), depth + 1)?;
-                self.keep(&mut items, item);
+                self.keep(item);
             }
             match self.line {
                 Some(line) if !self.at_separator() && line.column() >= column => {
@@ -343,13 +348,13 @@ impl<'a> Reader<'a> {
             start,
             end: self.here()?,
             tag: None,
-            content: Content::Sequence(items),
+            content: Content::Sequence(self.items.drain(begin..).collect()),
         })
     }
 
-    fn keep(&self, items: &mut Vec<Node>, item: Node) {
+    fn keep(&mut self, item: Node) {
         if !self.drops {
-            items.push(item);
+            self.items.push(item);
         }
     }
 
