@@ -57,12 +57,9 @@ impl Rules {
 
     /// Whether a path itself is ignored.
     pub(crate) fn ignores(&self, path: &str, is_directory: bool) -> bool {
+        let base = path.rsplit_once('/').map_or(path, |(_, base)| base);
         for rule in &self.rules {
-            let name = if rule.whole_path {
-                path
-            } else {
-                path.rsplit('/').next().unwrap_or(path)
-            };
+            let name = if rule.whole_path { path } else { base };
             let matched = glob(&rule.pattern, name);
             if rule.negated {
                 // Helm's odd reading: what a negated rule does not match is ignored.

@@ -113,11 +113,20 @@ impl<'a> Parser<'a> {
         self.tokens.push(token);
     }
 
+    /// The next token, which stays the next one.
+    fn ahead(&mut self) -> Token<'a> {
+        match self.tokens.last() {
+            Some(token) => *token,
+            None => {
+                let token = self.next();
+                self.tokens.push(token);
+                token
+            }
+        }
+    }
+
     fn peek(&mut self) -> Kind {
-        let token = self.next();
-        let kind = token.kind;
-        self.back(token);
-        kind
+        self.ahead().kind
     }
 
     fn next_non_space(&mut self) -> Token<'a> {
@@ -130,10 +139,13 @@ impl<'a> Parser<'a> {
     }
 
     fn peek_non_space(&mut self) -> (Kind, u32) {
-        let token = self.next_non_space();
-        let seen = (token.kind, token.pos);
-        self.back(token);
-        seen
+        loop {
+            let token = self.ahead();
+            if token.kind != Kind::Space {
+                return (token.kind, token.pos);
+            }
+            self.tokens.pop();
+        }
     }
 
     fn error(&self, message: impl std::fmt::Display) -> Error {
@@ -294,10 +306,7 @@ impl<'a> Parser<'a> {
     }
 
     fn peek_position(&mut self) -> u32 {
-        let token = self.next();
-        let pos = token.pos;
-        self.back(token);
-        pos
+        self.ahead().pos
     }
 
     fn jump(&mut self, word: &Token<'_>) -> Parsed<Node> {
@@ -418,8 +427,7 @@ impl<'a> Parser<'a> {
         while self.declaration(&mut declared, context)? {}
         let first = self.commands.len();
         loop {
-            let token = self.next_non_space();
-            match token.kind {
+            match self.peek_non_space().0 {
                 kind if kind == end => break,
                 Kind::Bool
                 | Kind::CharConstant
@@ -433,13 +441,16 @@ impl<'a> Parser<'a> {
                 | Kind::String
                 | Kind::Variable
                 | Kind::LeftParen => {
-                    self.back(token);
                     let command = self.command()?;
                     self.commands.push(command);
                 }
-                _ => return Err(self.unexpected(&token, context)),
+                _ => {
+                    let token = self.next();
+                    return Err(self.unexpected(&token, context));
+                }
             }
         }
+        self.next();
         self.check(&self.commands[first..], context)?;
         Ok(Pipe {
             pos,
@@ -532,19 +543,22 @@ impl<'a> Parser<'a> {
         let (_, pos) = self.peek_non_space();
         let first = self.args.len();
         loop {
-            self.peek_non_space();
             if let Some(operand) = self.operand()? {
                 self.args.push(operand);
             }
-            let token = self.next();
-            match token.kind {
-                Kind::Space => {}
-                Kind::RightDelim | Kind::RightParen => {
-                    self.back(token);
+            match self.peek() {
+                Kind::Space => {
+                    self.tokens.pop();
+                }
+                Kind::RightDelim | Kind::RightParen => break,
+                Kind::Pipe => {
+                    self.tokens.pop();
                     break;
                 }
-                Kind::Pipe => break,
-                _ => return Err(self.unexpected(&token, "operand")),
+                _ => {
+                    let token = self.next();
+                    return Err(self.unexpected(&token, "operand"));
+                }
             }
         }
         if self.args.len() == first {
@@ -557,6 +571,7 @@ impl<'a> Parser<'a> {
     }
 
     fn operand(&mut self) -> Parsed<Option<Expr>> {
+        self.peek_non_space();
         let Some(term) = self.term()? else {
             return Ok(None);
         };
