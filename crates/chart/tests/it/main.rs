@@ -3,6 +3,7 @@
 
 mod cases;
 mod failures;
+mod late;
 mod mistakes;
 mod origins;
 mod vectors;
@@ -79,9 +80,15 @@ impl Case {
 
     fn ours(&self) -> Result<String, String> {
         let chart = Chart::load(self.chart_files()).map_err(|error| error.message)?;
-        template(&chart, &self.request(), &NoEnvironment)
-            .result
-            .map_err(|error| error.message.trim_end().to_string())
+        let mut request = self.request();
+        let printed = template(&chart, &request, &NoEnvironment);
+        // What the command line asks for takes shorter ways; they must lead to the same place.
+        request.options.text_only = true;
+        let short = template(&chart, &request, &NoEnvironment);
+        assert_eq!(short.result, printed.result, "{}", self.name);
+        assert_eq!(short.warnings, printed.warnings, "{}", self.name);
+        let said = |error: pilotis_chart::Error| error.message.trim_end().to_string();
+        printed.result.map_err(said)
     }
 
     fn judged(&self) -> Result<String, String> {

@@ -41,6 +41,8 @@ fn base(compat: &Compat) -> (Vec<File>, TemplateRequest) {
     let mut request = TemplateRequest::default();
     request.release.name = "rel".to_string();
     request.options.compat = compat.clone();
+    // As the command line asks; the cases of this folder ask both ways.
+    request.options.text_only = true;
     (files, request)
 }
 
