@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p pilotis-chart --example render CHART [RUNS]` prints three numbers of
 //! milliseconds: loading, the first rendering, and the median of the following ones, as `cargo
-//! xtask bench chart` shows them.
+//! xtask bench chart` shows them. It renders as GitOps does: trees, and origins for errors alone.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -20,6 +20,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let chart = Chart::load(pilotis_chart::read_dir(&root)?)?;
     let load = milliseconds(start);
     let capabilities = Capabilities::new(&Compat::default(), None, &[])?;
+    let options = Options {
+        origins_for_errors: true,
+        ..Options::default()
+    };
     let mut times = Vec::new();
     for _ in 0..=runs {
         let start = Instant::now();
@@ -28,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             &Values::default(),
             &Release::default(),
             &capabilities,
-            (&Options::default(), &NoEnvironment),
+            (&options, &NoEnvironment),
         )?;
         std::hint::black_box(print(&rendered, Printing::default()));
         times.push(milliseconds(start));

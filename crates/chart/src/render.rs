@@ -67,6 +67,9 @@ pub struct Options {
     /// Whether the text of manifests is all that is wanted: their trees are dropped once they were
     /// looked at, which halves the memory of a large rendering.
     pub text_only: bool,
+    /// Whether only errors need to know where output comes from, as with `text_only`: then that is
+    /// remembered in a second rendering, which happens only when the first one fails.
+    pub origins_for_errors: bool,
     /// What one rendering may use; none means limits that fit every known chart.
     pub limits: Option<Limits>,
 }
@@ -345,8 +348,8 @@ impl Job<'_> {
         Ok((chart, Json::Object(merged)))
     }
 
-    /// Where only the text is wanted, origins are for errors alone: they are kept when it is known
-    /// that there is one. A post-renderer may do anything, so it runs once.
+    /// Where origins are for errors alone they are kept when it is known that there is one. A
+    /// post-renderer may do anything, so it runs once.
     fn make_once(
         &self,
         chart: &Chart,
@@ -354,7 +357,8 @@ impl Job<'_> {
         warnings: &mut Vec<Warning>,
     ) -> Result<Rendered, Error> {
         let options = self.options;
-        let is_plain = options.text_only && !options.watch && options.post_renderer.is_none();
+        let for_errors = options.text_only || options.origins_for_errors;
+        let is_plain = for_errors && !options.watch && options.post_renderer.is_none();
         if is_plain {
             let mut seen = Vec::new();
             if let Ok(rendered) = self.make(chart, merged, (&mut seen, Origin::Forgotten)) {

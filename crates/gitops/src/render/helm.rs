@@ -74,6 +74,7 @@ pub(super) fn objects(job: Job) -> Result<Vec<Value>, RenderError> {
     let options = Options {
         compat,
         skip_schema: job.helm.skip_schema_validation,
+        origins_for_errors: true,
         ..Options::default()
     };
     let fixed = Fixed {
