@@ -4,6 +4,7 @@
 //! reading them costs more than rendering a small chart does.
 
 use std::borrow::Cow;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use pilotis_template::Parsed;
 
+use crate::archive::FILE_BYTES_MAX;
 use crate::errors::Error;
 
 /// A file of a chart. Cloning shares its content, and the template it was parsed to.
@@ -38,10 +40,8 @@ struct Late {
 impl Late {
     fn data(&self) -> &Result<Bytes, String> {
         self.read.get_or_init(|| {
-            let read = std::fs::read(&self.place);
-            let read =
-                read.map_err(|error| format!("cannot read {}: {error}", self.place.display()));
-            read.map(|data| without_mark(data.into()))
+            let read = read_bounded(&self.place);
+            read.map_err(|reason| format!("cannot read {}: {reason}", self.place.display()))
         })
     }
 }
@@ -144,6 +144,18 @@ impl PartialEq for File {
 }
 
 impl Eq for File {}
+
+/// Reads a file that was small enough when it was found.
+fn read_bounded(place: &Path) -> Result<Bytes, String> {
+    let file = std::fs::File::open(place).map_err(|error| error.to_string())?;
+    let mut data = Vec::new();
+    let read = file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut data);
+    read.map_err(|error| error.to_string())?;
+    if data.len() > FILE_BYTES_MAX {
+        return Err(format!("it is larger than {FILE_BYTES_MAX} bytes by now"));
+    }
+    Ok(without_mark(data.into()))
+}
 
 fn without_mark(data: Bytes) -> Bytes {
     match data.starts_with(&[0xef, 0xbb, 0xbf]) {

@@ -267,7 +267,7 @@ impl Job<'_> {
                 true => Ok(()),
                 false => schema::check(&chart, &merged),
             };
-            let mut make = || self.make_once(&chart, &merged, &mut later);
+            let mut make = || self.make_and_explain(&chart, &merged, &mut later);
             let (checked, made) = if schema::bytes(&chart) >= parallel::WORTH_BYTES {
                 parallel::both(check, make).map_err(no_thread)?
             } else {
@@ -350,7 +350,7 @@ impl Job<'_> {
 
     /// Where origins are for errors alone they are kept when it is known that there is one. A
     /// post-renderer may do anything, so it runs once.
-    fn make_once(
+    fn make_and_explain(
         &self,
         chart: &Chart,
         merged: &Json,
