@@ -23,6 +23,11 @@ const ETCD: &str = "v3.7.3";
 const COSIGN: &str = "v3.1.3";
 /// An OCI client beside skopeo.
 const CRANE: &str = "latest";
+/// Runs suites of tests beside `chart test`.
+const UNITTEST: &str = "v1.1.2";
+/// What its module replaces, which a module that only uses it does not.
+const UNITTEST_REPLACES: &str =
+    "github.com/vmware-labs/yaml-jsonpath=github.com/helm-unittest/yaml-jsonpath@v0.4.0";
 /// Fixtures of Pod Security admission: read by the tests of crate `check`, nothing is built.
 const POD_SECURITY: &str = "k8s.io/pod-security-admission@v0.37.2";
 /// Default Helm profile.
@@ -87,6 +92,7 @@ pub fn required() -> Result<()> {
             &format!("github.com/google/go-containerregistry/cmd/crane@{CRANE}"),
         )
     })?;
+    step(&format!("judge helm-unittest {UNITTEST}"), helm_unittest)?;
     step(&format!("fixtures {POD_SECURITY}"), || {
         run(&mut go(&base(), &["mod", "download", POD_SECURITY]))
     })
@@ -127,6 +133,24 @@ fn go(dir: &Path, arguments: &[&str]) -> Command {
         .env("GOFLAGS", "-buildvcs=false")
         .env("GOBIN", bin());
     command
+}
+
+fn helm_unittest() -> Result<()> {
+    const MODULE: &str = "github.com/helm-unittest/helm-unittest";
+    let target = bin().join("helm-unittest");
+    if target.exists() {
+        return Ok(());
+    }
+    let dir = base().join("src/helm-unittest");
+    fs::create_dir_all(&dir)?;
+    if !dir.join("go.mod").exists() {
+        run(&mut go(&dir, &["mod", "init", "judge"]))?;
+    }
+    let replaces = ["mod", "edit", "-replace", UNITTEST_REPLACES];
+    run(&mut go(&dir, &replaces))?;
+    let package = format!("{MODULE}/cmd/helm-unittest");
+    run(&mut go(&dir, &["get", &format!("{package}@{UNITTEST}")]))?;
+    build(&dir, &["build", "-mod=mod"], &target, &package)
 }
 
 fn etcd() -> Result<()> {
