@@ -174,7 +174,8 @@ fn clean(map: &mut Table) {
     }
 }
 
-/// Fills `target` from `source`, which is used up; `target` wins. `how`: whether nulls are kept, and the path so far.
+/// Fills `target` from `source`, which is used up; `target` wins. `how`: whether nulls are kept,
+/// and the path so far.
 pub(crate) fn tables(
     target: &mut Table,
     source: &mut Table,

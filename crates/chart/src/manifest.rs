@@ -79,7 +79,8 @@ pub struct Manifest {
     pub kind: String,
     /// `metadata.name`; empty when absent.
     pub name: String,
-    /// The text as a tree; none when it holds only comments, or when the text was all that was wanted.
+    /// The text as a tree; none when it holds only comments, or when the text was all that was
+    /// wanted.
     pub node: Option<Node>,
     output: Arc<Output>,
     start: usize,

@@ -159,7 +159,8 @@ impl Walk {
     }
 }
 
-/// Whether loading a chart reads a file: those Helm gives a meaning, in subcharts too, and archives.
+/// Whether loading a chart reads a file: those Helm gives a meaning, in subcharts too, and
+/// archives.
 fn is_read_first(path: &str) -> bool {
     const NAMES: [&str; 6] = [
         "Chart.yaml",

@@ -226,9 +226,9 @@ pub(crate) fn render_templates(
     deep(chart, work).unwrap_or_else(Err)
 }
 
-/// Runs work on a stack deep enough for templates that include one another. Starting a thread for it
-/// takes as long as the templates of a small chart; a large one gains from memory of its own, which
-/// a thread has.
+/// Runs work on a stack deep enough for templates that include one another. Starting a thread for
+/// it takes as long as the templates of a small chart; a large one gains from memory of its own,
+/// which a thread has.
 fn deep<T: Send>(chart: &Chart, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
     let failed = |_| Error::new("rendering template failed");
     if !chart.is_large() {

@@ -1,8 +1,8 @@
 //! The trees of a file, and how Go prints their nodes in messages.
 //!
 //! All nodes of a file stand in a few lists ([`Trees`]) and name one another by index: parsing
-//! allocates a few times for each file instead of a few times for each node, and what is read together
-//! lies together.
+//! allocates a few times for each file instead of a few times for each node, and what is read
+//! together lies together.
 
 use std::fmt;
 use std::marker::PhantomData;

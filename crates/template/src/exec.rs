@@ -150,8 +150,8 @@ impl<'e> Machine<'e> {
         }
     }
 
-    /// Does not remember from now on where output comes from and which values were read for it, which
-    /// only errors need: [`Output::position`] finds nothing, and errors name no values.
+    /// Does not remember from now on where output comes from and which values were read for it,
+    /// which only errors need: [`Output::position`] finds nothing, and errors name no values.
     pub fn forget_origins(&mut self) {
         self.traced = false;
     }

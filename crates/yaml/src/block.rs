@@ -769,7 +769,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The text between quotes and its length with them; gives up on what is not closed on its line.
+    /// The text between quotes and its length with them; gives up on what is not closed on its
+    /// line.
     fn unquote(&self, rest: &str, quote: u8) -> Option<(String, usize)> {
         let length = self.closing(&rest[1..], quote)??;
         let body = &rest[1..=length];
