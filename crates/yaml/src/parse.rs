@@ -267,7 +267,8 @@ fn check_merge(value: &Node) -> Result<(), Error> {
     Err(Error::at(value.start, message))
 }
 
-fn count(node: &Node) -> usize {
+/// Nodes of a tree.
+pub(crate) fn count(node: &Node) -> usize {
     1 + match &node.content {
         Content::Scalar(..) => 0,
         Content::Sequence(items) => items.iter().map(count).sum(),
