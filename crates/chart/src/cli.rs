@@ -291,7 +291,7 @@ pub fn show(chart: &Chart, what: Show) -> String {
         && let Some(readme) = readme
     {
         rule(&mut out);
-        out.push_str(&format!("{}\n", String::from_utf8_lossy(readme.data())));
+        out.push_str(&format!("{}\n", readme.text()));
     }
     if wants(Show::Crds) {
         let mut crds = Vec::new();
@@ -300,7 +300,7 @@ pub fn show(chart: &Chart, what: Show) -> String {
             if !crd.data().starts_with(b"---") {
                 out.push_str("---\n");
             }
-            out.push_str(&format!("{}\n", String::from_utf8_lossy(crd.data())));
+            out.push_str(&format!("{}\n", crd.text()));
         }
     }
     out

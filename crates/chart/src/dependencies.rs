@@ -69,26 +69,19 @@ fn enable(
     }
     let loaded = std::mem::take(&mut chart.dependencies);
     let declared = &mut chart.metadata.dependencies;
-    let is_declared = |found: &Chart| declared.iter().any(|wanted| provides(found, wanted));
-    let (mut loaded, mut kept): (Vec<Chart>, Vec<Chart>) =
-        loaded.into_iter().partition(is_declared);
-    for index in 0..declared.len() {
-        let found = loaded
-            .iter()
-            .position(|found| provides(found, &declared[index]));
-        let later = &declared[index + 1..];
-        let named = declared[index].key().to_string();
-        if let Some(at) = found {
-            // A chart under several names is there several times.
-            let mut own = match later.iter().any(|wanted| provides(&loaded[at], wanted)) {
-                true => loaded[at].clone(),
-                false => loaded.remove(at),
-            };
-            own.metadata.name.clone_from(&named);
-            kept.push(own);
+    let mut kept: Vec<Chart> = loaded
+        .iter()
+        .filter(|found| !declared.iter().any(|wanted| provides(found, wanted)))
+        .cloned()
+        .collect();
+    for wanted in declared.iter_mut() {
+        if let Some(found) = loaded.iter().find(|found| provides(found, wanted)) {
+            let mut copy = found.clone();
+            copy.metadata.name = wanted.key().to_string();
+            kept.push(copy);
         }
-        declared[index].name = named;
-        declared[index].enabled = true;
+        wanted.name = wanted.key().to_string();
+        wanted.enabled = true;
     }
     chart.dependencies = kept;
     let coalesced = coalescer.chart(chart, values)?;

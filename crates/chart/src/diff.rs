@@ -108,7 +108,7 @@ pub struct Difference {
 pub fn objects(rendered: &Rendered) -> Vec<Object> {
     let mut all = Vec::new();
     for crd in &rendered.crds {
-        let text = String::from_utf8_lossy(crd.data());
+        let text = crd.text();
         // What is no YAML is no object.
         for value in pilotis_yaml::read_json(&text).unwrap_or_default() {
             add(&crd.path, value, &mut all);

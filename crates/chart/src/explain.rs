@@ -155,7 +155,7 @@ fn template(chart: &Chart, file: &str) -> Option<String> {
         .iter()
         .find(|template| template.path == inside);
     match found {
-        Some(found) => Some(String::from_utf8_lossy(found.data()).into_owned()),
+        Some(found) => Some(found.text().into_owned()),
         None => chart
             .dependencies
             .iter()

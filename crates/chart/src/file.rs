@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use bytestring::ByteString;
 use pilotis_template::Parsed;
 
 use crate::archive::FILE_BYTES_MAX;
@@ -79,11 +78,6 @@ impl File {
         }
     }
 
-    /// The same file with another content.
-    pub fn with_data(self, data: impl Into<Vec<u8>>) -> Self {
-        Self::new(self.path, data)
-    }
-
     /// Why its content could not be read when somebody looked.
     pub(crate) fn failure(&self) -> Option<Error> {
         let Content::Late(late) = &self.content else {
@@ -94,7 +88,7 @@ impl File {
     }
 
     pub(crate) fn text(&self) -> Cow<'_, str> {
-        lossy(self.data())
+        pilotis_template::lossy(self.data())
     }
 
     /// The same content under another path.
@@ -126,8 +120,7 @@ impl File {
         if let Some(parsed) = self.parsed.get().filter(|parsed| parsed.is(name, absent)) {
             return Ok(Cow::Borrowed(parsed));
         }
-        let text = ByteString::try_from(self.data().clone());
-        let text = text.unwrap_or_else(|_| self.text().into_owned().into());
+        let text = pilotis_template::shared_lossy(self.data());
         let parsed = Parsed::parse(name, text, absent)?;
         // Another chart may hold the same file under another name; then this one is not kept.
         match self.parsed.set(parsed) {
@@ -161,13 +154,5 @@ fn without_mark(data: Bytes) -> Bytes {
     match data.starts_with(&[0xef, 0xbb, 0xbf]) {
         true => data.slice(3..),
         false => data,
-    }
-}
-
-/// A text, each byte that is no UTF-8 replaced; the usual one is only looked through.
-pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => String::from_utf8_lossy(bytes),
     }
 }

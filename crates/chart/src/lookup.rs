@@ -28,7 +28,7 @@ impl Objects {
             if !["yaml", "yml", "json"].contains(&extension) {
                 continue;
             }
-            let text = String::from_utf8_lossy(file.data());
+            let text = file.text();
             let about = |reason: String| Error::new(format!("{}: {reason}", file.path));
             let read = pilotis_yaml::read_json(&text).map_err(|error| about(error.to_string()))?;
             for value in read {

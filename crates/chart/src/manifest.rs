@@ -345,11 +345,8 @@ fn read(
         failure.written = manifest.written(error.line);
         failure
     };
-    let head = match options.text_only {
-        true => pilotis_yaml::parse_head(&manifest.text, &HEAD),
-        false => None,
-    };
-    let node = match head {
+    let head = || pilotis_yaml::parse_head(&manifest.text, &HEAD);
+    let node = match options.text_only.then(head).flatten() {
         Some(head) => Ok(Some(head)),
         None => pilotis_yaml::parse_first(&manifest.text),
     };

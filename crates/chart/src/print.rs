@@ -40,7 +40,7 @@ pub(crate) fn objects(rendered: &Rendered, printing: Printing) -> String {
     };
     if printing.include_crds {
         for crd in &rendered.crds {
-            add(&crd.path, &String::from_utf8_lossy(crd.data()));
+            add(&crd.path, &crd.text());
         }
     }
     for manifest in &rendered.manifests {
@@ -96,7 +96,7 @@ pub fn files(rendered: &Rendered, printing: Printing, release: Option<&str>) -> 
     let mut all = Vec::new();
     if printing.include_crds {
         for crd in &rendered.crds {
-            let text = String::from_utf8_lossy(crd.data());
+            let text = crd.text();
             all.push(written(crd.path.clone(), &crd.path, &text, false));
         }
     }

@@ -176,7 +176,9 @@ impl<'e> Machine<'e> {
     /// # Errors
     /// Go's text and the place; a limit reached.
     pub fn run(&mut self, name: &str, data: &Value) -> Result<Output, Error> {
-        let mut buffer = self.execute_named(name, data)?.without_no_value();
+        let definition = self.definition(name)?;
+        let out = Buffer::new(self.traced);
+        let mut buffer = self.execute(&definition, data, out)?.without_no_value();
         Ok(Output {
             spans: std::mem::take(&mut buffer.spans),
             bytes: buffer.into_bytes(),
@@ -193,19 +195,23 @@ impl<'e> Machine<'e> {
         }
     }
 
-    fn execute_named(&mut self, name: &str, data: &Value) -> Result<Buffer, Error> {
-        let Some(definition) = self.definitions.get(name).cloned() else {
+    fn definition(&self, name: &str) -> Result<Definition, Error> {
+        let found = self.definitions.get(name).cloned();
+        found.ok_or_else(|| {
             let name = quote(name.as_bytes());
-            return Err(Error::plain(format!(
+            Error::plain(format!(
                 "template: no template {name} associated with template \"gotpl\""
-            )));
-        };
-        self.execute(&definition, data)
+            ))
+        })
     }
 
-    fn execute(&mut self, definition: &Definition, data: &Value) -> Result<Buffer, Error> {
-        let spare = self.spare.pop();
-        let mut out = spare.unwrap_or_else(|| Buffer::new(self.traced));
+    /// Executes into a buffer and gives it back.
+    fn execute(
+        &mut self,
+        definition: &Definition,
+        data: &Value,
+        mut out: Buffer,
+    ) -> Result<Buffer, Error> {
         // A nil handed over is no value at all on the other side.
         let dot = Operand::of(data.clone()).unboxed();
         self.execute_into(definition, &dot, &mut out)?;
@@ -245,14 +251,9 @@ impl<'e> Machine<'e> {
 
     /// `include`: another template's output as a text that keeps its origins.
     pub(crate) fn include(&mut self, name: &Text, data: &Value) -> Result<Value, Error> {
-        let name = name.lossy();
-        let known = self.definitions.get_key_value(&*name);
-        let known = known.map(|(key, definition)| (Arc::clone(key), definition.clone()));
-        let (key, definition) = match known {
-            Some((key, definition)) => (key, Some(definition)),
-            None => (Arc::from(name.as_ref()), None),
-        };
-        let count = self.included.entry(Arc::clone(&key)).or_default();
+        let definition = self.definition(&name.lossy())?;
+        let key = &definition.tree.name;
+        let count = self.included.entry(Arc::clone(key)).or_default();
         if *count > INCLUDE_DEPTH_MAX {
             let cause = Error::plain("unable to execute template");
             let text = format!(
@@ -262,19 +263,22 @@ impl<'e> Machine<'e> {
         }
         *count += 1;
         let reads = std::mem::take(&mut self.reads);
-        let result = match definition {
-            Some(definition) => self.execute(&definition, data),
-            None => self.execute_named(&key, data),
-        };
+        let out = self.spare_buffer();
+        let result = self.execute(&definition, data, out);
         self.reads = reads;
-        if let Some(count) = self.included.get_mut(&key) {
+        if let Some(count) = self.included.get_mut(key) {
             *count -= 1;
         }
         let mut buffer = result?;
-        let spans = std::mem::take(&mut buffer.spans);
-        let text = Text::with_spans(buffer.as_slice(), spans);
+        let text = buffer.take_text();
         self.keep(buffer);
         Ok(Value::String(text))
+    }
+
+    /// A buffer for an output that is copied.
+    fn spare_buffer(&mut self) -> Buffer {
+        let spare = self.spare.pop();
+        spare.unwrap_or_else(|| Buffer::new(self.traced))
     }
 
     /// Keeps a buffer for the next output that is copied.
@@ -291,9 +295,7 @@ impl<'e> Machine<'e> {
             if crate::output::find(text.bytes(), NO_VALUE).is_none() {
                 return Ok(Value::String(text.clone()));
             }
-            let mut buffer = Buffer::of(text).without_no_value();
-            let spans = std::mem::take(&mut buffer.spans);
-            let text = Text::with_spans(buffer.as_slice(), spans);
+            let text = Buffer::of(text).without_no_value().take_text();
             return Ok(Value::String(text));
         }
         let shown = || quote(text.bytes());
@@ -316,7 +318,8 @@ impl<'e> Machine<'e> {
             self.definitions = Rc::new(own);
         }
         let reads = std::mem::take(&mut self.reads);
-        let result = self.execute(main, data);
+        let out = self.spare_buffer();
+        let result = self.execute(main, data, out);
         self.definitions = before;
         self.reads = reads;
         let buffer = result.map_err(|error| {

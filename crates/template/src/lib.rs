@@ -45,7 +45,7 @@ pub use error::{Error, Trace};
 pub use exec::{Environment, Limits, Machine, NoEnvironment, Note};
 pub use functions::{Pattern, function_names};
 pub use go_semver::{Constraint, Version};
-pub use output::{Output, Piece, Place};
+pub use output::{Output, Piece, Place, lossy, shared_lossy};
 pub use set::{Parsed, Set, Source};
 pub use text::Text;
 pub use value::{Call, List, ListKind, Map, MapKind, Method, Object, Value, VersionCall};

@@ -100,6 +100,12 @@ impl Buffer {
         }
     }
 
+    /// What was written, as a text with its origins; the buffer keeps its memory.
+    pub(crate) fn take_text(&mut self) -> Text {
+        let spans = std::mem::take(&mut self.spans);
+        Text::with_spans(self.as_slice(), spans)
+    }
+
     pub(crate) fn into_bytes(self) -> Bytes {
         match self.whole.is_empty() {
             true => Bytes::from(self.bytes),
@@ -202,6 +208,20 @@ pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     memchr::memmem::find(haystack, needle)
 }
 
+/// A text, invalid UTF-8 replaced; the usual one is only looked through.
+pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
+    }
+}
+
+/// The same, sharing the bytes where they are UTF-8.
+pub fn shared_lossy(bytes: &Bytes) -> ByteString {
+    let shared = ByteString::try_from(bytes.clone());
+    shared.unwrap_or_else(|_| lossy(bytes).into_owned().into())
+}
+
 /// A place in a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
@@ -249,16 +269,12 @@ impl Output {
 
     /// The text, invalid UTF-8 replaced.
     pub fn text(&self) -> Cow<'_, str> {
-        match std::str::from_utf8(&self.bytes) {
-            Ok(text) => Cow::Borrowed(text),
-            Err(_) => String::from_utf8_lossy(&self.bytes),
-        }
+        lossy(&self.bytes)
     }
 
     /// The text, sharing the bytes where they are UTF-8.
     pub fn shared_text(&self) -> ByteString {
-        let shared = ByteString::try_from(self.bytes.clone());
-        shared.unwrap_or_else(|_| self.text().into_owned().into())
+        shared_lossy(&self.bytes)
     }
 
     /// The piece that holds a byte.

@@ -118,7 +118,7 @@ pub fn lint(request: &LintRequest, environment: &(dyn Environment + Sync)) -> Li
 }
 
 fn text_of(file: &File) -> String {
-    String::from_utf8_lossy(file.data()).into_owned()
+    file.text().into_owned()
 }
 
 fn file<'a>(files: &'a [File], path: &str) -> Option<&'a File> {

@@ -321,7 +321,7 @@ fn add_crds(chart: &Chart, made: &mut BTreeMap<String, Made>) -> Result<(), Stri
     collect_crds(chart, &mut crds);
     for crd in crds {
         let name = inside(chart, &crd.path).to_string();
-        let text = String::from_utf8_lossy(crd.data());
+        let text = crd.text();
         made.insert(name, read(&crd.path, &text)?);
     }
     Ok(())
