@@ -135,17 +135,23 @@ fn go(dir: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+/// A module of our own in which a judge is built that cannot be installed by its name alone.
+fn module(judge: &str) -> Result<PathBuf> {
+    let dir = base().join("src").join(judge);
+    fs::create_dir_all(&dir)?;
+    if !dir.join("go.mod").exists() {
+        run(&mut go(&dir, &["mod", "init", "judge"]))?;
+    }
+    Ok(dir)
+}
+
 fn helm_unittest() -> Result<()> {
     const MODULE: &str = "github.com/helm-unittest/helm-unittest";
     let target = bin().join("helm-unittest");
     if target.exists() {
         return Ok(());
     }
-    let dir = base().join("src/helm-unittest");
-    fs::create_dir_all(&dir)?;
-    if !dir.join("go.mod").exists() {
-        run(&mut go(&dir, &["mod", "init", "judge"]))?;
-    }
+    let dir = module("helm-unittest")?;
     let replaces = ["mod", "edit", "-replace", UNITTEST_REPLACES];
     run(&mut go(&dir, &replaces))?;
     let package = format!("{MODULE}/cmd/helm-unittest");
@@ -158,11 +164,7 @@ fn etcd() -> Result<()> {
     if target.exists() {
         return Ok(());
     }
-    let dir = base().join("src/etcd");
-    fs::create_dir_all(&dir)?;
-    if !dir.join("go.mod").exists() {
-        run(&mut go(&dir, &["mod", "init", "judge"]))?;
-    }
+    let dir = module("etcd")?;
     run(&mut go(
         &dir,
         &["get", &format!("go.etcd.io/etcd/server/v3@{ETCD}")],
