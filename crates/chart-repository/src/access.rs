@@ -96,6 +96,9 @@ impl Access {
     /// In Helm's words.
     pub fn check(&self) -> Result<(), Error> {
         let (latitude, ca_pem) = self.tls.read()?;
+        if latitude.identity_pem.is_none() && ca_pem.is_none() {
+            return Ok(());
+        }
         latitude
             .http(ca_pem.as_deref())
             .map(|_| ())

@@ -18,6 +18,7 @@ use tracing_subscriber::EnvFilter;
 use cli::{Arguments, Command, Down, Outcome};
 
 fn main() -> ExitCode {
+    pilotis_sandbox::names::from_files_and_dns();
     if let Some(code) = other_life() {
         return code;
     }
@@ -34,12 +35,7 @@ fn main() -> ExitCode {
             return Outcome::Done.into();
         }
     };
-    let level = EnvFilter::try_from_env("PILOTIS_LOG").unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt()
-        .with_env_filter(level)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    start_logs();
     // Two providers are linked in through dependencies; this one is ours.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match run(arguments.command) {
@@ -49,6 +45,17 @@ fn main() -> ExitCode {
             eprint!("{text}");
             outcome.into()
         }
+    }
+}
+
+/// Logs go to standard error, from the level `PILOTIS_LOG` says, or `info`.
+fn start_logs() {
+    let logs = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match EnvFilter::try_from_env("PILOTIS_LOG") {
+        Ok(wanted) => logs.with_env_filter(wanted).init(),
+        Err(_) => logs.with_max_level(tracing::Level::INFO).init(),
     }
 }
 

@@ -24,6 +24,7 @@ pub mod holder;
 pub mod log;
 pub mod memory;
 pub mod mounts;
+pub mod names;
 pub mod netns;
 pub mod protocol;
 pub mod seccomp;

@@ -3,6 +3,7 @@
 
 mod world;
 
+mod alone;
 mod argocd;
 mod dependencies;
 mod provenance;
