@@ -18,7 +18,6 @@ use tracing_subscriber::EnvFilter;
 use cli::{Arguments, Command, Down, Outcome};
 
 fn main() -> ExitCode {
-    pilotis_sandbox::names::from_files_and_dns();
     if let Some(code) = other_life() {
         return code;
     }
@@ -36,8 +35,6 @@ fn main() -> ExitCode {
         }
     };
     start_logs();
-    // Two providers are linked in through dependencies; this one is ours.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match run(arguments.command) {
         Ok(outcome) => outcome.into(),
         Err(error) => {
@@ -78,6 +75,7 @@ fn other_life() -> Option<ExitCode> {
         return Some(pilotis_node::shim_main(rest));
     }
     if first == platform::images::BUILDER_ARGUMENT {
+        pilotis_sandbox::names::from_files_and_dns();
         return Some(pilotis_build::pod::main());
     }
     if first == pilotis_build::step::ARGUMENT {
@@ -87,7 +85,18 @@ fn other_life() -> Option<ExitCode> {
     None
 }
 
+/// What the process needs before its first connection. `chart` commands do it when they fetch
+/// something: rendering a small chart takes 3 ms, and this would be felt.
+pub(crate) fn before_network() {
+    pilotis_sandbox::names::from_files_and_dns();
+    // Two providers are linked in through dependencies; this one is ours.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
 fn run(command: Command) -> Result<Outcome> {
+    if !matches!(command, Command::Chart(_) | Command::Helm(_)) {
+        before_network();
+    }
     match command {
         Command::Up(arguments) => platform::up(&arguments),
         Command::Serve(arguments) => platform::serve::serve(&arguments),

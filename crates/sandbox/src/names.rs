@@ -18,8 +18,8 @@ unsafe extern "C" {
     ) -> libc::c_int;
 }
 
-/// Names of machines come from `/etc/hosts` and DNS, users from `/etc/passwd`; call it before the
-/// first thread starts.
+/// Names of machines come from `/etc/hosts` and DNS, users from `/etc/passwd`; call it before
+/// anything asks for a name.
 pub fn from_files_and_dns() {
     #[cfg(target_env = "gnu")]
     for (database, services) in SERVICES {

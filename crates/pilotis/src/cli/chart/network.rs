@@ -202,6 +202,7 @@ impl Talk for Muttering {
 /// # Errors
 /// Its own.
 pub fn wait<T>(request: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    crate::before_network();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
