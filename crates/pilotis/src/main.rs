@@ -86,7 +86,7 @@ fn other_life() -> Option<ExitCode> {
 }
 
 /// What the process needs before its first connection. `chart` commands do it when they fetch
-/// something: rendering a small chart takes 3 ms, and this would be felt.
+/// something (`cli::chart::network::wait`): a small chart renders in 3 ms and connects to nothing.
 pub(crate) fn before_network() {
     pilotis_sandbox::names::from_files_and_dns();
     // Two providers are linked in through dependencies; this one is ours.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::world::{Program, Rules, Site, Twins, chart, write};
+use super::world::{Rules, Site, chart, write};
 use pilotis_testkit::pilotis_binary;
 
 /// A root directory with the program, a chart, and a `charts.test` that only its files know.
@@ -48,13 +48,8 @@ fn it_needs_no_library_and_no_name_service_of_the_machine() -> Result<()> {
     let rendered = run(&["chart", "template", "one", "/web"])?;
     assert!(rendered.contains("name: one-web"), "{rendered}");
 
-    let twins = Twins::new()?;
-    let (site, source) = (twins.root.path().join("site"), root.path().join("web"));
-    fs::create_dir_all(&site)?;
-    let (source, target) = (source.display().to_string(), site.display().to_string());
-    let packed = twins.run(Program::Helm, &["package", &source, "-d", &target])?;
-    assert!(packed.status.success());
-    let site = Site::serve(site, Rules::default())?;
+    run(&["chart", "package", "/web", "-d", "/site"])?;
+    let site = Site::serve(root.path().join("site"), Rules::default())?;
     let (_, port) = site.address.rsplit_once(':').unwrap_or_default();
     let url = format!("http://charts.test:{port}/web-1.0.0.tgz");
     // No certificate authority is here either.
