@@ -164,7 +164,7 @@ impl Chart {
             "Chart.yaml" => {}
             "Chart.lock" => self.lock = Some(file.data().clone()),
             "values.yaml" => {
-                let read = values::read(&file.text(), !compat.merges_value_documents);
+                let read = values::read(file.data(), !compat.merges_value_documents);
                 let (values, nodes) = read
                     .map_err(|e| Error::new(format!("cannot load values.yaml: {}", e.message)))?;
                 (self.values, self.values_nodes) = (values.into(), nodes.into());

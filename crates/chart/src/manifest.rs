@@ -163,18 +163,22 @@ pub(crate) struct RenderedFile {
     pub(crate) output: Arc<Output>,
 }
 
-/// Splits and sorts rendered files.
+/// Splits and reads rendered files.
+pub(crate) fn read_files(files: &[RenderedFile], options: &Options) -> Vec<ReadFile> {
+    let size = |file: &RenderedFile| file.output.bytes.len();
+    parallel::map(files, size, |file| read_file(file, options))
+}
+
+/// The objects of files, as they are installed.
 pub(crate) fn sort(
-    mut files: Vec<RenderedFile>,
-    options: &Options,
+    mut files: Vec<ReadFile>,
+    order: &[&str],
     warnings: &mut Vec<Warning>,
 ) -> Result<(Vec<Manifest>, Vec<Hook>), Error> {
-    let order = options.compat.kind_order;
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let (mut manifests, mut hooks) = (Vec::new(), Vec::new());
-    let size = |file: &RenderedFile| file.output.bytes.len();
-    for found in parallel::map(&files, size, |file| read_all(file, options)) {
-        for one in found? {
+    for file in files {
+        for one in file.found? {
             match one {
                 Found::Object(manifest) => manifests.push(manifest),
                 Found::Hook(hook) => hooks.push(hook),
@@ -185,6 +189,12 @@ pub(crate) fn sort(
     manifests.sort_by_key(|manifest| rank(&manifest.kind, order));
     hooks.sort_by_key(|hook| rank(&hook.manifest.kind, order));
     Ok((manifests, hooks))
+}
+
+/// A rendered file that was read: what its documents are, or its first mistake.
+pub(crate) struct ReadFile {
+    path: String,
+    found: Result<Vec<Found>, Error>,
 }
 
 /// What a document of a file is.
@@ -211,6 +221,14 @@ impl Found {
             Self::Unknown(_) => {}
         }
         self
+    }
+}
+
+/// Splits and reads a rendered file.
+pub(crate) fn read_file(file: &RenderedFile, options: &Options) -> ReadFile {
+    ReadFile {
+        path: file.path.clone(),
+        found: read_all(file, options),
     }
 }
 
@@ -345,15 +363,14 @@ fn read(
         failure.written = manifest.written(error.line);
         failure
     };
-    let head = || pilotis_yaml::parse_head(&manifest.text, &HEAD);
-    let node = match options.text_only.then(head).flatten() {
-        Some(head) => Ok(Some(head)),
-        None => pilotis_yaml::parse_first(&manifest.text),
+    let wanted = options.text_only.then_some(&HEAD[..]);
+    let node = match pilotis_yaml::parse_for_json(&manifest.text, wanted) {
+        Some(node) => Ok(Some(node)),
+        None => parsed_and_checked(&manifest.text),
     };
     let Some(node) = node.map_err(|error| fail(&manifest, error))? else {
         return Ok(manifest);
     };
-    pilotis_yaml::check_json(&node).map_err(|error| fail(&manifest, error))?;
     let head = Head::read(&node, options.compat.release_package).map_err(|reason| {
         let message = format!(
             "YAML parse error on {}: error unmarshaling JSON: while decoding JSON: json: {reason}",
@@ -365,6 +382,12 @@ fn read(
     let empty = matches!(&node.content, pilotis_yaml::Content::Scalar(text, _) if text.is_empty());
     manifest.node = (!empty).then_some(node);
     Ok(manifest)
+}
+
+fn parsed_and_checked(text: &str) -> Result<Option<Node>, pilotis_yaml::Error> {
+    let node = pilotis_yaml::parse_first(text)?;
+    node.as_ref().map_or(Ok(()), pilotis_yaml::check_json)?;
+    Ok(node)
 }
 
 /// The part of an object Helm reads.

@@ -1,6 +1,7 @@
 //! A chart, values and a release to manifests.
 
 use std::cell::RefCell;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -18,7 +19,7 @@ use crate::compat::{ChartObject, Compat};
 use crate::errors::Error;
 use crate::file::File;
 use crate::load::Chart;
-use crate::manifest::{self, Hook, Manifest, RenderedFile};
+use crate::manifest::{self, Hook, Manifest, ReadFile, RenderedFile};
 use crate::objects;
 use crate::origins::Origins;
 use crate::post_render::PostRenderer;
@@ -220,7 +221,7 @@ pub(crate) fn render_templates(
         let mut warnings = Vec::new();
         let (chart, merged) = job.prepare(chart, &mut warnings)?;
         job.check_kube_version(&chart)?;
-        let files = job.execute(&chart, &merged, (&mut warnings, Origin::Kept))?;
+        let files = job.executed(&chart, &merged, (&mut warnings, Origin::Kept))?;
         Ok((files, job.watched.take()))
     };
     deep(chart, work).unwrap_or_else(Err)
@@ -317,7 +318,7 @@ impl Job<'_> {
                     false => schema::check(&chart, &merged),
                 };
                 checked
-                    .and_then(|()| self.execute(&chart, &merged, (&mut warnings, Origin::Kept)))
+                    .and_then(|()| self.executed(&chart, &merged, (&mut warnings, Origin::Kept)))
                     .map_err(Some)
             }
         };
@@ -376,26 +377,17 @@ impl Job<'_> {
         (warnings, origin): (&mut Vec<Warning>, Origin),
     ) -> Result<Rendered, Error> {
         self.check_kube_version(chart)?;
-        let files = self.execute(chart, merged, (warnings, origin))?;
+        let (notes, read) = self.execute_and_read(chart, merged, (warnings, origin))?;
         let mut rendered = Rendered {
             origins: Origins::new(self.values, chart),
             watched: self.watched.take(),
             ..Rendered::default()
         };
         collect_crds(chart, &mut rendered.crds);
-        let own_notes = format!("{}/templates/NOTES.txt", chart.full_path);
-        let (notes, files): (Vec<_>, Vec<_>) = files
-            .into_iter()
-            .partition(|file| file.path.ends_with("NOTES.txt"));
-        let notes = notes.into_iter().find(|file| file.path == own_notes);
-        rendered.notes = notes.map(|file| file.output.text().into_owned());
-        let compat = &self.options.compat;
-        let files = match &self.options.post_renderer {
-            Some(renderer) if compat.post_renders_files => renderer.files(files, compat)?,
-            _ => files,
-        };
-        (rendered.manifests, rendered.hooks) = manifest::sort(files, self.options, warnings)
-            .map_err(|mut error| {
+        rendered.notes = notes;
+        let order = self.options.compat.kind_order;
+        (rendered.manifests, rendered.hooks) =
+            manifest::sort(read, order, warnings).map_err(|mut error| {
                 let given = explain::Given {
                     chart,
                     values: merged,
@@ -405,6 +397,45 @@ impl Job<'_> {
                 error
             })?;
         Ok(rendered)
+    }
+
+    /// The notes of the chart itself, and the other files read. They are read while the next ones
+    /// are rendered, unless something may change them first.
+    fn execute_and_read(
+        &self,
+        chart: &Chart,
+        merged: &Json,
+        run: (&mut Vec<Warning>, Origin),
+    ) -> Result<(Option<String>, Vec<ReadFile>), Error> {
+        let options = self.options;
+        let own_notes = format!("{}/templates/NOTES.txt", chart.full_path);
+        let mut notes = None;
+        let mut is_manifest = |file: &RenderedFile| {
+            if file.path == own_notes {
+                notes = Some(file.output.text().into_owned());
+            }
+            !file.path.ends_with("NOTES.txt")
+        };
+        let read = match &options.post_renderer {
+            Some(renderer) if options.compat.post_renders_files => {
+                let mut files = self.executed(chart, merged, run)?;
+                files.retain(is_manifest);
+                let files = renderer.files(files, &options.compat)?;
+                manifest::read_files(&files, options)
+            }
+            _ => {
+                let read = |file| manifest::read_file(&file, options);
+                let ((), read) = parallel::along(chart.is_large(), read, |line| {
+                    self.execute(chart, merged, run, &mut |file| {
+                        if is_manifest(&file) {
+                            line.push(file.output.bytes.len(), file);
+                        }
+                    })
+                })?;
+                read
+            }
+        };
+        Ok((notes, read))
     }
 
     fn check_kube_version(&self, chart: &Chart) -> Result<(), Error> {
@@ -419,12 +450,26 @@ impl Job<'_> {
         )))
     }
 
+    /// Executes the templates.
+    fn executed(
+        &self,
+        chart: &Chart,
+        merged: &Json,
+        run: (&mut Vec<Warning>, Origin),
+    ) -> Result<Vec<RenderedFile>, Error> {
+        let mut files = Vec::new();
+        self.execute(chart, merged, run, &mut |file| files.push(file))?;
+        Ok(files)
+    }
+
+    /// Executes the templates and hands over every file they make.
     fn execute(
         &self,
         chart: &Chart,
         merged: &Json,
         (warnings, origin): (&mut Vec<Warning>, Origin),
-    ) -> Result<Vec<RenderedFile>, Error> {
+        made: &mut dyn FnMut(RenderedFile),
+    ) -> Result<(), Error> {
         let mut templates = BTreeMap::new();
         let shared = Shared {
             release: self.release_value(),
@@ -442,9 +487,9 @@ impl Job<'_> {
         };
         collect(chart, values, true, &shared, &mut templates);
         let mut names: Vec<&String> = templates.keys().collect();
-        names.sort_by(|a, b| {
-            let depth = |name: &str| name.matches('/').count();
-            depth(b).cmp(&depth(a)).then_with(|| b.cmp(a))
+        names.sort_by_cached_key(|name| {
+            let depth = name.bytes().filter(|byte| *byte == b'/').count();
+            Reverse((depth, *name))
         });
         let set_absent = self.options.compat.functions_absent;
         let mut set = Set::without(set_absent);
@@ -465,7 +510,6 @@ impl Job<'_> {
         if self.options.watch {
             machine.watch();
         }
-        let mut files = Vec::new();
         for name in &names {
             let template = &templates[*name];
             if name
@@ -485,13 +529,13 @@ impl Job<'_> {
             warnings.extend(machine.notes.drain(..).map(noted));
             let output: Output =
                 output.map_err(|error| self.failed(name, &error, (chart, merged)))?;
-            files.push(RenderedFile {
+            made(RenderedFile {
                 path: (*name).clone(),
                 output: Arc::new(output),
             });
         }
         *self.watched.borrow_mut() = machine.watched();
-        Ok(files)
+        Ok(())
     }
 
     /// An error in Helm's words, with our explanation.

@@ -5,13 +5,14 @@
 
 /// The pieces of a text, each with how many lines are above it. A separator with something else
 /// after it than blanks or a comment is an error, and the end.
-pub(crate) fn pieces(text: &str) -> impl Iterator<Item = Result<(u32, &str), String>> {
+pub(crate) fn pieces(text: &[u8]) -> impl Iterator<Item = Result<(u32, &[u8]), String>> {
     let mut rest = Some((0, text));
     std::iter::from_fn(move || {
         let (above, text) = rest.take().filter(|(_, text)| !text.is_empty())?;
         let mut at = 0;
-        for (number, line) in (above..).zip(text.split_inclusive('\n')) {
-            if let Some(after) = line.strip_prefix("---") {
+        for (number, line) in (above..).zip(text.split_inclusive(|byte| *byte == b'\n')) {
+            if let Some(after) = line.strip_prefix(b"---") {
+                let after = pilotis_template::lossy(after);
                 let after = after.trim();
                 if !after.is_empty() && !after.starts_with('#') {
                     return Some(Err(format!("invalid Yaml document separator: {after}")));
@@ -34,14 +35,14 @@ mod tests {
 
     #[test]
     fn texts_are_cut_at_separators() {
-        let found: Vec<_> = pieces("---\na: 1\n--- # c\nb: 2\n---\n").collect();
-        assert_eq!(found, [Ok((0, "---\na: 1\n")), Ok((3, "b: 2\n"))]);
-        assert_eq!(pieces("").count(), 0);
+        let found: Vec<_> = pieces(b"---\na: 1\n--- # c\nb: 2\n---\n").collect();
+        assert_eq!(found, [Ok((0, &b"---\na: 1\n"[..])), Ok((3, b"b: 2\n"))]);
+        assert_eq!(pieces(b"").count(), 0);
     }
 
     #[test]
     fn a_separator_stands_alone() {
-        let found: Vec<_> = pieces("a: 1\n---b: 2\n").collect();
+        let found: Vec<_> = pieces(b"a: 1\n---b: 2\n").collect();
         let wrong = "invalid Yaml document separator: b: 2";
         assert_eq!(found, [Err(wrong.to_string())]);
     }

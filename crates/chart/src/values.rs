@@ -1,5 +1,6 @@
 //! The values a user gives: files and `--set` flags, merged in Helm's order, their places kept.
 
+use bytes::Bytes;
 use pilotis_report::Position;
 use pilotis_yaml::Node;
 use serde_json::{Map, Value as Json};
@@ -12,8 +13,8 @@ use crate::set::{Contents, Grammar, parse_into};
 /// One thing the user gave. The order of kinds is fixed: files first, then as listed here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// `-f`: name and text.
-    File(String, String),
+    /// `-f`: name and content.
+    File(String, Bytes),
     /// `--set-json`.
     SetJson(String),
     /// `--set`.
@@ -73,8 +74,8 @@ impl Values {
 
     fn add(&mut self, input: &Input) -> Result<(), Error> {
         let (name, own) = match input {
-            Input::File(name, text) => {
-                let (own, nodes) = read(text, self.first_document_only).map_err(|error| {
+            Input::File(name, data) => {
+                let (own, nodes) = read(data, self.first_document_only).map_err(|error| {
                     Error::at(
                         format!("failed to parse {name}: {}", error.message),
                         error.position.map(|position| Position {
@@ -224,21 +225,21 @@ pub(crate) fn steps(path: &str) -> Vec<String> {
 }
 
 /// The documents of a values file, merged in order, and their trees.
-pub(crate) fn read(text: &str, first_only: bool) -> Result<(Map<String, Json>, Vec<Node>), Error> {
+pub(crate) fn read(data: &[u8], first_only: bool) -> Result<(Map<String, Json>, Vec<Node>), Error> {
     let mut values = Map::new();
     let mut nodes = Vec::new();
-    let pieces: Vec<Result<(u32, &str), String>> = match first_only {
-        true => vec![Ok((0, text))],
-        false => pieces(text).collect(),
+    let pieces: Vec<Result<(u32, &[u8]), String>> = match first_only {
+        true => vec![Ok((0, data))],
+        false => pieces(data).collect(),
     };
     for piece in pieces {
         let (line, piece) =
             piece.map_err(|error| Error::new(format!("error reading yaml document: {error}")))?;
         let fail = |error: pilotis_yaml::Error| unreadable(&error, line);
         // Whatever cuts a file into pieces ends every line.
-        let ended = (!first_only && !piece.ends_with('\n')).then(|| format!("{piece}\n"));
+        let ended = (!first_only && !piece.ends_with(b"\n")).then(|| [piece, b"\n"].concat());
         let piece = ended.as_deref().unwrap_or(piece);
-        let Some(mut node) = pilotis_yaml::parse_first(piece).map_err(fail)? else {
+        let Some(mut node) = pilotis_yaml::parse_first_bytes(piece).map_err(fail)? else {
             continue;
         };
         node.move_down(line);
@@ -274,9 +275,9 @@ fn unreadable(error: &pilotis_yaml::Error, line: u32) -> Error {
 }
 
 /// The first document of a values file, its errors as they are.
-pub(crate) fn read_plain(text: &str) -> Result<(Map<String, Json>, Vec<Node>), String> {
+pub(crate) fn read_plain(data: &[u8]) -> Result<(Map<String, Json>, Vec<Node>), String> {
     let wrap = |error: pilotis_yaml::Error| format!("error converting YAML to JSON: {error}");
-    let Some(node) = pilotis_yaml::parse_first(text).map_err(wrap)? else {
+    let Some(node) = pilotis_yaml::parse_first_bytes(data).map_err(wrap)? else {
         return Ok((Map::new(), Vec::new()));
     };
     match floats(pilotis_yaml::to_json(&node).map_err(wrap)?) {
@@ -330,7 +331,7 @@ mod tests {
 
     #[test]
     fn marks_of_a_later_document_count_from_the_start_of_the_file() {
-        let (values, nodes) = read("a: 1\n---\n# c\nb:\n- c\n", false).unwrap();
+        let (values, nodes) = read(b"a: 1\n---\n# c\nb:\n- c\n", false).unwrap();
         assert_eq!(values.len(), 2);
         let b = nodes[1].get("b").unwrap();
         assert_eq!((b.start.line, b.items()[0].start.line), (5, 5));
@@ -338,8 +339,8 @@ mod tests {
 
     #[test]
     fn an_error_of_a_later_document_is_worded_from_its_start_and_placed_in_the_file() {
-        let error = read("a: 1\n---\nb: {\n", false).unwrap_err();
-        let alone = read("b: {\n", false).unwrap_err();
+        let error = read(b"a: 1\n---\nb: {\n", false).unwrap_err();
+        let alone = read(b"b: {\n", false).unwrap_err();
         assert_eq!(error.message, alone.message);
         let (found, first) = (error.position.unwrap(), alone.position.unwrap());
         assert_eq!(found.line, first.line + 2);

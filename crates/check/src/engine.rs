@@ -52,8 +52,8 @@ fn render(
     set_absent_aside(&mut inside);
     let loaded = Chart::load(inside)?;
     let inputs = values.iter().filter_map(|path| {
-        let text = String::from_utf8_lossy(files.get(path)?).into_owned();
-        Some(Input::File(path.clone(), text))
+        let data = files.get(path)?.clone();
+        Some(Input::File(path.clone(), data.into()))
     });
     let values = Values::merge(&inputs.collect::<Vec<_>>())?;
     let release = Release {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::{Error, Mark};
+use crate::{Error, Mark, Node, parse_first};
 
 /// The text of bytes: UTF-8, or UTF-16 where a byte order mark says so.
 ///
@@ -33,6 +33,24 @@ pub fn text_of(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
     let text: Result<String, _> = chars.collect();
     text.map(Cow::Owned)
         .map_err(|_| fail("unexpected low surrogate area"))
+}
+
+/// The first document of bytes, as [`crate::parse_first`] reads a text.
+///
+/// # Errors
+/// As [`text_of`] and [`crate::parse_first`]. A last character that is not whole is met where the
+/// text ends, after whatever is wrong before it.
+pub fn parse_first_bytes(bytes: &[u8]) -> Result<Option<Node>, Error> {
+    let error = match text_of(bytes) {
+        Ok(text) => return parse_first(&text),
+        Err(error) => error,
+    };
+    let whole = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let is_cut = bytes.len() - whole.len() < 4 && error.message.starts_with("incomplete UTF-8");
+    match is_cut.then(|| parse_first(whole)) {
+        Some(Err(earlier)) => Err(earlier),
+        _ => Err(error),
+    }
 }
 
 /// What the text of a `!!binary` scalar stands for, or nothing when it is no base64. Bytes that are

@@ -29,13 +29,13 @@ mod resolve;
 mod rewrite;
 mod scalar;
 
-pub use bytes::text_of;
+pub use bytes::{parse_first_bytes, text_of};
 pub use emit::{Flavour, emit};
 pub use error::Error;
 pub use json::{check_json, to_json, to_json_strict};
 pub use node::{Content, Document, Mark, Node, Style};
 pub use parse::{
-    ALIAS_NODES_MAX, DEPTH_MAX, SIZE_MAX, parse, parse_first, parse_head, parse_with_libyaml,
+    ALIAS_NODES_MAX, DEPTH_MAX, SIZE_MAX, parse, parse_first, parse_for_json, parse_with_libyaml,
 };
 pub use resolve::{Resolved, resolve_plain};
 pub use rewrite::Written;

@@ -3,6 +3,8 @@
 //! Aliases are already replaced by what they name; merge keys (`<<`) are kept as written and are
 //! followed by [`Node::get`] and by the JSON conversion.
 
+use compact_str::CompactString;
+
 /// A place in a text. Lines and columns start at 1 and count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark {
@@ -30,8 +32,9 @@ pub enum Style {
 /// What a node holds.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
-    /// A scalar: its text after unfolding and unescaping.
-    Scalar(String, Style),
+    /// A scalar: its text after unfolding and unescaping. Nearly all fit where they stand, without
+    /// memory of their own.
+    Scalar(CompactString, Style),
     /// A sequence.
     Sequence(Vec<Node>),
     /// A mapping, pairs in the order written, duplicates kept.
@@ -46,7 +49,7 @@ pub struct Node {
     /// Where it ends (exclusive).
     pub end: Mark,
     /// Explicit tag in long form, such as `tag:yaml.org,2002:str`.
-    pub tag: Option<String>,
+    pub tag: Option<Box<str>>,
     /// What it holds.
     pub content: Content,
 }

@@ -33,11 +33,11 @@ pub fn parse_first(text: &str) -> Result<Option<Node>, Error> {
     Ok(read(text, 1)?.pop().and_then(|document| document.root))
 }
 
-/// The first document with some keys of its mapping only, where [`parse_first`] would read it and
-/// [`crate::check_json`] would take it; nothing where they must be asked.
-pub fn parse_head(text: &str, keys: &[&str]) -> Option<Node> {
+/// The first document, whole or with some keys of its mapping only, where [`parse_first`] would read
+/// it and [`crate::check_json`] would take it; nothing where they must be asked.
+pub fn parse_for_json(text: &str, keys: Option<&[&str]>) -> Option<Node> {
     check_size(text).ok()?;
-    crate::block::first_with(text, keys)
+    crate::block::first_for_json(text, keys)
 }
 
 /// What [`parse`] gives, by libyaml alone; slower. For comparing the two readers.
@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
                 anchor,
                 tag,
                 Content::Scalar(
-                    self.ended_as_given(value, style_of(style), marks),
+                    self.ended_as_given(value, style_of(style), marks).into(),
                     style_of(style),
                 ),
                 end,
@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
         let node = Node {
             start,
             end,
-            tag,
+            tag: tag.map(Into::into),
             content,
         };
         if let Some(name) = anchor {

@@ -43,7 +43,7 @@ struct Alone {
 impl Node {
     /// A plain or quoted text that was never in a file.
     pub fn scalar(text: &str, style: Style) -> Self {
-        Self::new(Content::Scalar(text.to_string(), style))
+        Self::new(Content::Scalar(text.into(), style))
     }
 
     /// An empty mapping that was never in a file.

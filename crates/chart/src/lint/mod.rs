@@ -134,7 +134,7 @@ fn check_values(request: &LintRequest, linted: &mut Linted) -> Values {
         return given;
     };
     let mut warnings = Vec::new();
-    let result = single_values(request, &text_of(values), &mut given, &mut warnings);
+    let result = single_values(request, values.data(), &mut given, &mut warnings);
     let lines = warnings.iter().map(|line| line.text(&request.compat));
     linted.warnings.extend(lines);
     linted.check(Severity::Error, NAME, result);
@@ -145,12 +145,12 @@ fn check_values(request: &LintRequest, linted: &mut Linted) -> Values {
 /// with the defaults, nulls included, and stay so, as they do in Helm.
 fn single_values(
     request: &LintRequest,
-    text: &str,
+    data: &[u8],
     given: &mut Values,
     warnings: &mut Vec<Warning>,
 ) -> Result<(), String> {
     let (mut own, _) =
-        values::read_plain(text).map_err(|error| format!("unable to parse YAML: {error}"))?;
+        values::read_plain(data).map_err(|error| format!("unable to parse YAML: {error}"))?;
     let mut merged = Map::new();
     let mut source = given.merged.clone();
     coalesce::tables(&mut merged, &mut source, (false, ""), warnings);
@@ -247,7 +247,7 @@ fn check_template(
         return true;
     }
     linted.check(Severity::Warning, path, top_indent(text));
-    for document in pieces(text) {
+    for document in pieces(text.as_bytes()) {
         match object(document) {
             Ok(Some(node)) => check_object(path, &node, text, capabilities, linted),
             Ok(None) => {}
@@ -265,9 +265,9 @@ fn check_template(
 }
 
 /// The mapping a document holds; nothing when it is empty.
-fn object(document: Result<(u32, &str), String>) -> Result<Option<Node>, String> {
+fn object(document: Result<(u32, &[u8]), String>) -> Result<Option<Node>, String> {
     let wrap = |error: pilotis_yaml::Error| format!("error converting YAML to JSON: {error}");
-    let Some(node) = pilotis_yaml::parse_first(document?.1).map_err(wrap)? else {
+    let Some(node) = pilotis_yaml::parse_first_bytes(document?.1).map_err(wrap)? else {
         return Ok(None);
     };
     let kind = match pilotis_yaml::to_json(&node).map_err(wrap)? {
@@ -392,10 +392,9 @@ fn check_crds(request: &LintRequest, linted: &mut Linted) {
     let prefix = format!("{}/", chart.name());
     for crd in crds {
         let path = crd.path.strip_prefix(&prefix).unwrap_or(&crd.path);
-        let text = text_of(&crd);
-        for document in pieces(&text) {
+        for document in pieces(crd.data()) {
             let read = document.and_then(|(_, piece)| {
-                pilotis_yaml::parse_first(piece)
+                pilotis_yaml::parse_first_bytes(piece)
                     .map_err(|error| format!("error converting YAML to JSON: {error}"))
             });
             let node = match read {

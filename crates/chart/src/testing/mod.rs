@@ -241,12 +241,12 @@ fn values(suite: &Suite, settings: &Settings, world: World<'_>) -> Result<Values
     let mut inputs = Vec::new();
     for name in &settings.values {
         let text = (world.read)(&suite.file, name).map_err(Error::new)?;
-        let input = Input::File(name.clone(), text);
+        let input = Input::File(name.clone(), text.into());
         inputs.push(match suite.route.is_empty() {
             true => input,
             false => {
                 let own = Values::merge_for(&[input], compat)?.merged;
-                Input::File(name.clone(), routed(&suite.route, own).to_string())
+                Input::File(name.clone(), routed(&suite.route, own).to_string().into())
             }
         });
     }
@@ -255,7 +255,7 @@ fn values(suite: &Suite, settings: &Settings, world: World<'_>) -> Result<Values
             .map_err(|reason| Error::new(format!("cannot set {path:?}: {reason}")))?;
         let nested = nested.as_object().cloned().unwrap_or_default();
         let text = routed(&suite.route, nested).to_string();
-        inputs.push(Input::File(suite.file.clone(), text));
+        inputs.push(Input::File(suite.file.clone(), text.into()));
     }
     Values::merge_for(&inputs, compat)
 }

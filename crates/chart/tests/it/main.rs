@@ -52,7 +52,7 @@ impl Case {
                     let path = next();
                     let text = self.files.iter().find(|(name, _)| *name == path);
                     let text = text.map_or("", |(_, text)| text).to_string();
-                    request.inputs.push(Input::File(path, text));
+                    request.inputs.push(Input::File(path, text.into()));
                 }
                 "--set" => request.inputs.push(Input::Set(next())),
                 "--set-string" => request.inputs.push(Input::SetString(next())),

@@ -453,7 +453,7 @@ fn told(mistake: &Mistake) -> String {
     ];
     let files = files.map(|(path, text)| File::new(path, text));
     let chart = Chart::load(files.to_vec()).expect("a chart");
-    let input = Input::File("input/v.yaml".into(), mistake.values.into());
+    let input = Input::File("input/v.yaml".into(), mistake.values.to_string().into());
     let mut out = String::new();
     let values = match Values::merge(&[input]) {
         Ok(values) => values,

@@ -112,13 +112,16 @@ pub(super) fn objects(job: Job) -> Result<Vec<Value>, RenderError> {
 fn inputs(job: &Job) -> Vec<Input> {
     let files = job.values_files.iter();
     let mut inputs: Vec<Input> = files
-        .map(|(name, text)| Input::File(name.clone(), text.clone()))
+        .map(|(name, text)| Input::File(name.clone(), text.clone().into()))
         .collect();
     match (&job.helm.values_object, &job.helm.values) {
         (Some(object), _) => {
-            inputs.push(Input::File("valuesObject".to_owned(), object.to_string()));
+            inputs.push(Input::File(
+                "valuesObject".to_owned(),
+                object.to_string().into(),
+            ));
         }
-        (None, Some(text)) => inputs.push(Input::File("values".to_owned(), text.clone())),
+        (None, Some(text)) => inputs.push(Input::File("values".to_owned(), text.clone().into())),
         (None, None) => {}
     }
     inputs.extend(job.helm.parameters.iter().map(parameter));

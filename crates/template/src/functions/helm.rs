@@ -200,8 +200,7 @@ fn json_kind(json: &Json) -> &'static str {
 }
 
 fn parse_yaml(text: &Text) -> Result<Json, String> {
-    let read = pilotis_yaml::text_of(text.bytes());
-    let converted = match read.and_then(|text| pilotis_yaml::parse_first(&text)) {
+    let converted = match pilotis_yaml::parse_first_bytes(text.bytes()) {
         Ok(None) => return Ok(Json::Null),
         Ok(Some(node)) => pilotis_yaml::to_json(&node),
         Err(error) => Err(error),

@@ -1,6 +1,8 @@
 //! What stands in the lines: plain, quoted and literal scalars, and flow collections on one line.
 
 use super::{ALIAS_NODES_MAX, DEPTH_MAX, Line, Reader, empty, is_empty, leading_spaces};
+use compact_str::CompactString;
+
 use crate::parse::count;
 use crate::resolve::resolve_plain;
 use crate::{Content, Mark, Node, Resolved, Style};
@@ -31,7 +33,7 @@ impl<'a> Reader<'a> {
             b'{' | b'[' => {
                 let node = self.flow(line, depth + 1)?;
                 is_empty(self.rest()).then_some(())?;
-                if self.drops {
+                if self.for_json {
                     crate::check_json(&node).ok()?;
                 }
                 node
@@ -118,10 +120,7 @@ impl<'a> Reader<'a> {
                     return None;
                 }
                 self.skip(length);
-                (
-                    length,
-                    Content::Scalar(rest[..length].to_string(), Style::Plain),
-                )
+                (length, Content::Scalar(rest[..length].into(), Style::Plain))
             }
         };
         Some(Node {
@@ -151,7 +150,7 @@ impl<'a> Reader<'a> {
     /// A quoted text over several lines: breaks between them fold as in a plain one.
     fn folded_quotes(&mut self, quote: u8, start: Mark) -> Option<Node> {
         let mut line = self.line?;
-        let mut text = String::new();
+        let mut text = self.begin("");
         let (mut from, mut breaks, mut joins) = (line.at + 1, 0_usize, false);
         loop {
             let (_, raw_end) = self.raw(line.start)?;
@@ -210,7 +209,7 @@ impl<'a> Reader<'a> {
             start,
             end: self.mark(line, line.at)?,
             tag: None,
-            content: Content::Scalar(text, style_of(quote)),
+            content: Content::Scalar(self.finish(text), style_of(quote)),
         };
         is_empty(self.rest()).then_some(())?;
         self.advance();
@@ -228,10 +227,11 @@ impl<'a> Reader<'a> {
             End::Comment(at) => (rest[..at].trim_end_matches(' ').len(), true),
             End::Colon(_) => return None,
         };
+        (!self.for_json || json_takes(&rest[..length])).then_some(())?;
         if self.drops {
-            return self.dropped(parent, (start, &rest[..length]), ended);
+            return self.dropped(parent, start, ended);
         }
-        let mut text = rest[..length].to_string();
+        let mut text = self.begin(&rest[..length]);
         let mut end = line.at + length;
         // A comment ends a plain scalar for good.
         while let Some((next, skipped)) = match ended {
@@ -249,16 +249,29 @@ impl<'a> Reader<'a> {
             start,
             end: self.mark(line, end)?,
             tag: None,
-            content: Content::Scalar(text, Style::Plain),
+            content: Content::Scalar(self.finish(text), Style::Plain),
         };
         self.advance();
         Some(node)
     }
 
-    /// A plain scalar that is not kept: its first line, and whether a comment ends it there.
-    fn dropped(&mut self, parent: usize, first: (Mark, &str), ended: bool) -> Option<Node> {
-        let (start, text) = first;
-        json_takes(text).then_some(())?;
+    /// A text to put a scalar together in. Its memory is used for all of them.
+    fn begin(&mut self, first: &str) -> String {
+        let mut text = std::mem::take(&mut self.scratch);
+        text.clear();
+        text.push_str(first);
+        text
+    }
+
+    /// What [`Reader::begin`] began, in memory of its own size.
+    fn finish(&mut self, text: String) -> CompactString {
+        let kept = CompactString::new(&text);
+        self.scratch = text;
+        kept
+    }
+
+    /// A plain scalar that is not kept, and whether a comment ends it on its first line.
+    fn dropped(&mut self, parent: usize, start: Mark, ended: bool) -> Option<Node> {
         while !ended && self.continuation(parent)?.is_some() {}
         self.advance();
         Some(empty(start))
@@ -306,7 +319,7 @@ impl<'a> Reader<'a> {
             "|+" | ">" | ">-" | ">+" if self.drops => true,
             _ => return None,
         };
-        let mut text = String::new();
+        let mut text = self.begin("");
         let mut indent = None;
         // Line feeds not yet known to stand between lines.
         let mut blank = 0;
@@ -353,12 +366,12 @@ impl<'a> Reader<'a> {
             start,
             end,
             tag: None,
-            content: Content::Scalar(text, Style::Literal),
+            content: Content::Scalar(self.finish(text), Style::Literal),
         })
     }
 
     /// The text between quotes and its length with them.
-    pub(super) fn unquote(&self, rest: &str, quote: u8) -> Option<(String, usize)> {
+    pub(super) fn unquote(&self, rest: &str, quote: u8) -> Option<(CompactString, usize)> {
         self.between(rest, quote, !self.drops)
     }
 
@@ -369,13 +382,18 @@ impl<'a> Reader<'a> {
         rest: &str,
         quote: u8,
         is_wanted: bool,
-    ) -> Option<(String, usize)> {
+    ) -> Option<(CompactString, usize)> {
         let length = self.closing(&rest[1..], quote)??;
         let body = &rest[1..=length];
-        let mut text = String::new();
-        if is_wanted || memchr::memchr2(b'\\', quote, body.as_bytes()).is_some() {
-            unescape(body, quote, &mut text)?;
-        }
+        let text = match memchr::memchr2(b'\\', quote, body.as_bytes()) {
+            Some(_) => {
+                let mut text = String::new();
+                unescape(body, quote, &mut text)?;
+                text.into()
+            }
+            None if is_wanted => body.into(),
+            None => CompactString::default(),
+        };
         Some((text, length + 2))
     }
 

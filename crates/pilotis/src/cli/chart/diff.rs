@@ -183,8 +183,7 @@ impl Side {
             let bytes = read
                 .map_err(|error| Error::new(format!("cannot read {name}: {error}")))?
                 .ok_or_else(|| Error::new(format!("{} has no file {inside}", id.short())))?;
-            let text = String::from_utf8_lossy(&bytes.bytes).into_owned();
-            inputs.push(Input::File(name.to_owned(), text));
+            inputs.push(Input::File(name.to_owned(), bytes.bytes.into()));
         }
         inputs.extend(flags.inputs()?);
         Ok(inputs)

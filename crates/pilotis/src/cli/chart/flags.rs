@@ -165,7 +165,7 @@ impl ValuesFlags {
     pub fn inputs(&self) -> Result<Vec<Input>, Error> {
         let mut all = Vec::new();
         for name in self.files.iter().flat_map(|list| list.split(',')) {
-            all.push(Input::File(name.to_owned(), read_values(name)?));
+            all.push(Input::File(name.to_owned(), read_values(name)?.into()));
         }
         all.extend(self.set_json.iter().cloned().map(Input::SetJson));
         all.extend(self.set.iter().cloned().map(Input::Set));
@@ -191,7 +191,7 @@ fn files_of(flag: &str) -> Vec<(String, String)> {
     contents.collect()
 }
 
-fn read_values(name: &str) -> Result<String, Error> {
+fn read_values(name: &str) -> Result<Vec<u8>, Error> {
     let bytes = if name.trim() == "-" {
         let mut text = Vec::new();
         std::io::Read::read_to_end(&mut std::io::stdin(), &mut text)
@@ -203,5 +203,5 @@ fn read_values(name: &str) -> Result<String, Error> {
         std::fs::read(Path::new(name))
             .map_err(|error| Error::new(format!("open {name}: {}", go_io(&error))))?
     };
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(bytes)
 }
