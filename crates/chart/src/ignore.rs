@@ -8,7 +8,7 @@ pub(crate) struct Rules {
 }
 
 struct Rule {
-    pattern: String,
+    pattern: Pattern,
     negated: bool,
     directory: bool,
     whole_path: bool,
@@ -37,7 +37,7 @@ impl Rules {
             let rest = rest.strip_suffix('/').unwrap_or(rest);
             let whole_path = rest.contains('/');
             rules.push(Rule {
-                pattern: rest.strip_prefix('/').unwrap_or(rest).to_string(),
+                pattern: Pattern::new(rest.strip_prefix('/').unwrap_or(rest)),
                 negated,
                 directory,
                 whole_path,
@@ -60,7 +60,7 @@ impl Rules {
         let base = path.rsplit_once('/').map_or(path, |(_, base)| base);
         for rule in &self.rules {
             let name = if rule.whole_path { path } else { base };
-            let matched = glob(&rule.pattern, name);
+            let matched = rule.pattern.matches(name);
             if rule.negated {
                 // Helm's odd reading: what a negated rule does not match is ignored.
                 if (rule.directory && !is_directory) || !matched {
@@ -76,24 +76,45 @@ impl Rules {
 
 /// Go's `filepath.Match`: `*` and `?` stop at `/`.
 pub(crate) fn glob(pattern: &str, name: &str) -> bool {
-    let special = |byte: u8| matches!(byte, b'*' | b'?' | b'[' | b'\\');
-    // Most patterns are names, or names with a star before them.
-    let Some(first) = pattern.bytes().position(special) else {
-        return pattern == name;
-    };
-    if !name.as_bytes().starts_with(&pattern.as_bytes()[..first]) {
-        return false;
+    Pattern::new(pattern).matches(name)
+}
+
+/// A pattern; most are names, or names with a star before them.
+enum Pattern {
+    Name(String),
+    Ending(String),
+    /// What stands before anything special, and the whole pattern.
+    Other(String, Vec<char>),
+}
+
+impl Pattern {
+    fn new(text: &str) -> Self {
+        let special = |c: char| matches!(c, '*' | '?' | '[' | '\\');
+        let Some(first) = text.find(special) else {
+            return Self::Name(text.to_string());
+        };
+        match text
+            .strip_prefix('*')
+            .filter(|rest| !rest.contains(special))
+        {
+            Some(ending) => Self::Ending(ending.to_string()),
+            None => Self::Other(text[..first].to_string(), text.chars().collect()),
+        }
     }
-    if let Some(rest) = pattern
-        .strip_prefix('*')
-        .filter(|rest| !rest.bytes().any(special))
-    {
-        let before = name.strip_suffix(rest);
-        return before.is_some_and(|before| !before.contains('/'));
+
+    fn matches(&self, name: &str) -> bool {
+        match self {
+            Self::Name(whole) => whole == name,
+            Self::Ending(ending) => {
+                let before = name.strip_suffix(ending.as_str());
+                before.is_some_and(|before| !before.contains('/'))
+            }
+            Self::Other(start, pattern) => {
+                name.starts_with(start.as_str())
+                    && matches(pattern, &name.chars().collect::<Vec<char>>())
+            }
+        }
     }
-    let pattern: Vec<char> = pattern.chars().collect();
-    let name: Vec<char> = name.chars().collect();
-    matches(&pattern, &name)
 }
 
 /// Whether Go can read a pattern: every class is closed and holds something, nothing ends with `\`.

@@ -3,6 +3,7 @@
 //! Parsing templates and reading rendered manifests are most of a cold rendering, and each file
 //! stands alone.
 
+use std::cmp::Reverse;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -30,23 +31,24 @@ pub(crate) fn map<'i, T: Sync, R: Send>(
     bytes: impl Fn(&T) -> usize,
     work: impl Fn(&'i T) -> R + Sync,
 ) -> Vec<R> {
-    let total: usize = items.iter().map(bytes).sum();
+    let sizes: Vec<usize> = items.iter().map(bytes).collect();
+    let total: usize = sizes.iter().sum();
     let is_worth = total >= WORTH_BYTES && items.len() > 1;
     let threads = if is_worth { threads_max() } else { 1 };
     let threads = threads.min(items.len());
     if threads < 2 {
         return items.iter().map(work).collect();
     }
+    // The largest first, so that no thread is left with it when the others are done.
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    order.sort_by_key(|index| Reverse(sizes[*index]));
     let next = AtomicUsize::new(0);
     let take_all = || {
         let mut done = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            match items.get(index) {
-                Some(item) => done.push((index, work(item))),
-                None => return done,
-            }
+        while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+            done.push((*index, work(&items[*index])));
         }
+        done
     };
     std::thread::scope(|scope| {
         let helpers = help(scope, threads - 1, &take_all);

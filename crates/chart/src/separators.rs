@@ -9,24 +9,34 @@ pub(crate) fn pieces(text: &[u8]) -> impl Iterator<Item = Result<(u32, &[u8]), S
     let mut rest = Some((0, text));
     std::iter::from_fn(move || {
         let (above, text) = rest.take().filter(|(_, text)| !text.is_empty())?;
-        let mut at = 0;
-        for (number, line) in (above..).zip(text.split_inclusive(|byte| *byte == b'\n')) {
-            if let Some(after) = line.strip_prefix(b"---") {
-                let after = pilotis_template::lossy(after);
-                let after = after.trim();
-                if !after.is_empty() && !after.starts_with('#') {
-                    return Some(Err(format!("invalid Yaml document separator: {after}")));
-                }
-                // One at the beginning belongs to the first piece.
-                if at > 0 {
-                    rest = Some((number + 1, &text[at + line.len()..]));
-                    return Some(Ok((above, &text[..at])));
-                }
+        let mut from = 0;
+        while let Some(at) = separator(text, from) {
+            let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |length| at + length);
+            let after = pilotis_template::lossy(&text[at + 3..end]);
+            let after = after.trim();
+            if !after.is_empty() && !after.starts_with('#') {
+                return Some(Err(format!("invalid Yaml document separator: {after}")));
             }
-            at += line.len();
+            // One at the beginning belongs to the first piece.
+            if at > 0 {
+                let next = text.len().min(end + 1);
+                let lines = memchr::memchr_iter(b'\n', &text[..next]).count();
+                rest = Some((above + u32::try_from(lines).ok()?, &text[next..]));
+                return Some(Ok((above, &text[..at])));
+            }
+            from = end;
         }
         Some(Ok((above, text)))
     })
+}
+
+/// Where the next line that begins with `---` begins; `from` is a beginning or an end of a line.
+fn separator(text: &[u8], from: usize) -> Option<usize> {
+    if from == 0 && text.starts_with(b"---") {
+        return Some(0);
+    }
+    let found = memchr::memmem::find(&text[from..], b"\n---")?;
+    Some(from + found + 1)
 }
 
 #[cfg(test)]

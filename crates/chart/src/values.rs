@@ -242,13 +242,16 @@ pub(crate) fn read(data: &[u8], first_only: bool) -> Result<(Map<String, Json>, 
         let Some(mut node) = pilotis_yaml::parse_first_bytes(piece).map_err(fail)? else {
             continue;
         };
-        node.move_down(line);
-        match pilotis_yaml::to_json(&node).map_err(|error| unreadable(&error, 0))? {
+        if line > 0 {
+            node.move_down(line);
+        }
+        let json = pilotis_yaml::to_json(&node).map_err(|error| unreadable(&error, 0))?;
+        match floats(json) {
             Json::Object(map) => {
-                merge_maps(
-                    &mut values,
-                    map.into_iter().map(|(k, v)| (k, floats(v))).collect(),
-                );
+                match values.is_empty() {
+                    true => values = map,
+                    false => merge_maps(&mut values, map),
+                }
                 nodes.push(node);
             }
             Json::Null => {}
@@ -301,15 +304,22 @@ fn not_a_map(value: &Json) -> String {
 }
 
 /// Numbers as Go decodes JSON: all floats.
-pub(crate) fn floats(value: Json) -> Json {
+pub(crate) fn floats(mut value: Json) -> Json {
+    make_floats(&mut value);
+    value
+}
+
+fn make_floats(value: &mut Json) {
     match value {
         Json::Number(number) => {
             let float = number.as_f64().and_then(serde_json::Number::from_f64);
-            Json::Number(float.unwrap_or(number))
+            if let Some(float) = float {
+                *number = float;
+            }
         }
-        Json::Array(items) => Json::Array(items.into_iter().map(floats).collect()),
-        Json::Object(map) => Json::Object(map.into_iter().map(|(k, v)| (k, floats(v))).collect()),
-        other => other,
+        Json::Array(items) => items.iter_mut().for_each(make_floats),
+        Json::Object(map) => map.values_mut().for_each(make_floats),
+        Json::Null | Json::Bool(_) | Json::String(_) => {}
     }
 }
 

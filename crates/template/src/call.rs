@@ -241,14 +241,16 @@ impl<'t> Frame<'_, '_, 't> {
             Value::Object(object) => {
                 if let Some(method) = object.method(name) {
                     let signature = vec![Type::String; method.parameters];
-                    let values = self.arguments(name, (&signature, None), given)?;
+                    let mut values = Arguments::new();
+                    self.arguments(name, (&signature, None), given, &mut values)?;
                     let texts: Vec<_> = values.iter().map(crate::format::text_of).collect();
                     return (method.call)(&texts)
                         .map(|value| Operand::boxed(value, false))
                         .map_err(|error| self.call_failed(node, name, error));
                 }
                 if let Some(call) = object.version_method(name) {
-                    let values = self.arguments(name, (&[Type::Version], None), given)?;
+                    let mut values = Arguments::new();
+                    self.arguments(name, (&[Type::Version], None), given, &mut values)?;
                     let value = match values.first() {
                         Some(Value::Object(other)) => call(other.as_ref()),
                         _ => Value::Nil,
@@ -294,15 +296,19 @@ impl<'t> Frame<'_, '_, 't> {
             None => None,
         };
         let callee = (name == "call").then(|| given.callee(self.trees));
-        let values = self.guarded(guards, |frame| frame.arguments(name, types, given))?;
+        // Written where it stays: it is large for something that is moved.
+        let mut args = Args::default();
+        self.guarded(guards, |frame| {
+            frame.arguments(name, types, given, &mut args.values)
+        })?;
         if let Some(watch) = &mut self.machine.watch {
-            watch.called(name, &values);
+            watch.called(name, &args.values);
         }
-        if let (Some(callee), Some(value)) = (callee, values.first()) {
+        if let (Some(callee), Some(value)) = (callee, args.values.first()) {
             let error = crate::functions::not_callable(&callee, value);
             return Err(self.call_failed(node, name, error));
         }
-        (function.run)(self.machine, &Args::new(values))
+        (function.run)(self.machine, &args)
             .map(|value| Operand::boxed(value, false))
             .map_err(|error| self.call_failed(node, name, error))
     }
@@ -330,7 +336,8 @@ impl<'t> Frame<'_, '_, 't> {
         name: &str,
         (parameters, variadic): (&[Type], Option<Type>),
         given: Given<'_, 't>,
-    ) -> Result<Arguments, Error> {
+        values: &mut Arguments,
+    ) -> Result<(), Error> {
         let Given { dot, args, last } = given;
         let count = args.len() + usize::from(last.is_some());
         if variadic.is_some() {
@@ -349,14 +356,14 @@ impl<'t> Frame<'_, '_, 't> {
             let fixed = parameters.get(index).copied();
             fixed.or(variadic).unwrap_or(Type::Any)
         };
-        let mut values = Arguments::with_capacity(count);
+        values.reserve(count);
         for (index, arg) in args.iter().enumerate() {
             values.push(self.eval_arg(dot, type_at(index), arg)?);
         }
         if let Some(last) = last {
             values.push(self.validate(last, type_at(args.len()))?);
         }
-        Ok(values)
+        Ok(())
     }
 
     /// An argument whose type does not matter.

@@ -92,18 +92,15 @@ impl Type {
 }
 
 /// The arguments of a call, already checked against the parameter types.
+#[derive(Default)]
 pub(crate) struct Args {
-    values: Arguments,
+    pub(crate) values: Arguments,
 }
 
 /// Values handed over; nearly always few.
 pub(crate) type Arguments = SmallVec<[Value; 4]>;
 
 impl Args {
-    pub(crate) fn new(values: Arguments) -> Self {
-        Self { values }
-    }
-
     fn value(&self, index: usize) -> &Value {
         self.values.get(index).unwrap_or(&Value::Missing)
     }
