@@ -7,7 +7,7 @@ use crate::capabilities::Capabilities;
 use crate::compat::Compat;
 use crate::errors::Error;
 use crate::load::Chart;
-use crate::print::{Printing, Written, files, objects, show_only, with_hooks};
+use crate::print::{Printing, Printout, Written, files, objects, show_only, with_hooks};
 use crate::render::{Options, Release, Rendered, merged_values, render, render_templates};
 use crate::values::{Input, Values};
 
@@ -38,7 +38,7 @@ pub struct TemplateRequest {
 #[derive(Debug)]
 pub struct Printed {
     /// Standard output, or what Helm prints after `Error: `.
-    pub result: Result<String, Error>,
+    pub result: Result<Printout, Error>,
     /// Lines of standard error that come first.
     pub warnings: Vec<String>,
     /// Files to write, when the request asks for them.
@@ -75,13 +75,14 @@ pub fn template(
             let release = request.release_folder.then_some(&*request.release.name);
             written = files(&rendered, request.printing, release);
             // Helm prints the text it has, which is none.
-            return Ok("\n".to_string());
+            return Ok("\n".to_string().into());
         }
         let printed = with_hooks(objects, &rendered, request.printing);
         if request.show_only.is_empty() {
             return Ok(printed);
         }
-        show_only(&printed, &request.show_only, &request.options.compat)
+        let printed = printed.to_string();
+        show_only(&printed, &request.show_only, &request.options.compat).map(Printout::from)
     });
     // What was made of a file that is gone by now is worth nothing.
     let result = chart.late_failure().map_or(result, Err);
@@ -120,14 +121,16 @@ pub fn unread(
 }
 
 /// The printed objects, which a post-renderer of Helm 3 has seen.
-fn post_rendered(rendered: &Rendered, request: &TemplateRequest) -> Result<String, Error> {
+fn post_rendered(rendered: &Rendered, request: &TemplateRequest) -> Result<Printout, Error> {
     let text = match request.as_files {
         // Helm has written them by then.
-        true => String::new(),
+        true => Printout::default(),
         false => objects(rendered, request.printing),
     };
     match &request.options.post_renderer {
-        Some(renderer) if !request.options.compat.post_renders_files => renderer.printed(&text),
+        Some(renderer) if !request.options.compat.post_renders_files => {
+            renderer.printed(&text.to_string()).map(Printout::from)
+        }
         _ => Ok(text),
     }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use pilotis_template::Parsed;
 
 use crate::archive::FILE_BYTES_MAX;
@@ -91,6 +92,11 @@ impl File {
         pilotis_template::lossy(self.data())
     }
 
+    /// The text, sharing its bytes where they are UTF-8.
+    pub(crate) fn shared_text(&self) -> ByteString {
+        pilotis_template::shared_lossy(self.data())
+    }
+
     /// The same content under another path.
     pub(crate) fn moved(&self, path: impl Into<String>) -> Self {
         Self {
@@ -120,8 +126,7 @@ impl File {
         if let Some(parsed) = self.parsed.get().filter(|parsed| parsed.is(name, absent)) {
             return Ok(Cow::Borrowed(parsed));
         }
-        let text = pilotis_template::shared_lossy(self.data());
-        let parsed = Parsed::parse(name, text, absent)?;
+        let parsed = Parsed::parse(name, self.shared_text(), absent)?;
         // Another chart may hold the same file under another name; then this one is not kept.
         match self.parsed.set(parsed) {
             Ok(()) => self.template(name, absent),

@@ -66,7 +66,7 @@ pub use metadata::{Dependency, Maintainer, Metadata};
 pub use origins::Origins;
 pub use pack::pack;
 pub use post_render::PostRenderer;
-pub use print::{Printing, Written, print, show_only};
+pub use print::{Printing, Printout, Written, print, show_only};
 pub use read::{Link, read_dir, read_dir_and_links, read_dir_to_render};
 pub use render::{Options, Release, Rendered, merged_values, render};
 pub use scaffold::{from_starter, scaffold};

@@ -1,5 +1,7 @@
 //! Rendered charts as `helm template` prints them.
 
+use bytestring::ByteString;
+
 use crate::compat::Compat;
 use crate::errors::Error;
 use crate::ignore::glob;
@@ -17,55 +19,84 @@ pub struct Printing {
     pub skip_tests: bool,
 }
 
-/// The bytes of standard output.
-pub fn print(rendered: &Rendered, printing: Printing) -> String {
+/// A printed text in pieces, which share the manifests they are: put together, a large output would
+/// stand in memory twice.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Printout(Vec<ByteString>);
+
+impl Printout {
+    /// The pieces, in order.
+    pub fn pieces(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|piece| &**piece)
+    }
+
+    fn add(&mut self, source: &str, text: ByteString) {
+        self.0.push(format!("---\n# Source: {source}\n").into());
+        self.0.push(text);
+        self.0.push(ByteString::from_static("\n"));
+    }
+
+    /// Without white space at both ends.
+    fn trim(&mut self) {
+        while let Some(last) = self.0.pop() {
+            let kept = last.slice_ref(last.trim_end());
+            if !kept.is_empty() {
+                self.0.push(kept);
+                break;
+            }
+        }
+        let is_blank = |piece: &ByteString| piece.trim_start().is_empty();
+        let blank = self.0.iter().take_while(|piece| is_blank(piece)).count();
+        self.0.drain(..blank);
+        if let Some(first) = self.0.first_mut() {
+            *first = first.slice_ref(first.trim_start());
+        }
+    }
+}
+
+impl From<String> for Printout {
+    fn from(text: String) -> Self {
+        Self(vec![text.into()])
+    }
+}
+
+impl std::fmt::Display for Printout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.pieces().try_for_each(|piece| f.write_str(piece))
+    }
+}
+
+/// Standard output.
+pub fn print(rendered: &Rendered, printing: Printing) -> Printout {
     with_hooks(objects(rendered, printing), rendered, printing)
 }
 
-/// Bytes printed around the source and the text of an object.
-const AROUND_BYTES: usize = "---\n# Source: \n\n".len();
-
 /// Everything but the hooks, as Helm 3 hands it to a post-renderer.
-pub(crate) fn objects(rendered: &Rendered, printing: Printing) -> String {
-    let objects = rendered.manifests.iter();
-    let hooks = rendered.hooks.iter().map(|hook| &hook.manifest);
-    let printed = objects.chain(hooks);
-    let bytes = printed.map(|one| one.source.len() + one.text.len() + AROUND_BYTES);
-    // Grown step by step, a large output would be copied several times.
-    let mut out = String::with_capacity(bytes.sum());
-    let mut add = |source: &str, text: &str| {
-        for part in ["---\n# Source: ", source, "\n", text, "\n"] {
-            out.push_str(part);
-        }
-    };
+pub(crate) fn objects(rendered: &Rendered, printing: Printing) -> Printout {
+    let mut out = Printout::default();
     if printing.include_crds {
         for crd in &rendered.crds {
-            add(&crd.path, &crd.text());
+            out.add(&crd.path, crd.shared_text());
         }
     }
     for manifest in &rendered.manifests {
-        add(&manifest.source, &manifest.text);
+        out.add(&manifest.source, manifest.text.clone());
     }
     out
 }
 
 /// The objects as they are printed, and the hooks after them.
-pub(crate) fn with_hooks(objects: String, rendered: &Rendered, printing: Printing) -> String {
+pub(crate) fn with_hooks(objects: Printout, rendered: &Rendered, printing: Printing) -> Printout {
     let mut out = objects;
-    out.truncate(out.trim_end().len());
-    out.drain(..out.len() - out.trim_start().len());
-    out.push('\n');
+    out.trim();
+    out.0.push(ByteString::from_static("\n"));
     if !printing.no_hooks {
         for hook in &rendered.hooks {
             let is_test = hook.events.iter().any(|event| event == "test");
             if printing.skip_tests && is_test {
                 continue;
             }
-            let manifest = &hook.manifest;
-            out.push_str(&format!(
-                "---\n# Source: {}\n{}\n",
-                manifest.source, manifest.text
-            ));
+            out.add(&hook.manifest.source, hook.manifest.text.clone());
         }
     }
     out

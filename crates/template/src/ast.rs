@@ -4,6 +4,7 @@
 //! allocates a few times for each file instead of a few times for each node, and what is read
 //! together lies together.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -94,11 +95,27 @@ held! {
 }
 
 impl Trees {
-    /// No nodes yet, of a text that is longer than 4 GiB in no chart.
-    pub(crate) fn of(text: &Bytes) -> Self {
+    /// No nodes yet, of a text that is longer than 4 GiB in no chart. Lists that were taken from
+    /// keep their memory.
+    pub(crate) fn of(self, text: &Bytes) -> Self {
         Self {
             text: text.clone(),
-            ..Self::default()
+            ..self
+        }
+    }
+
+    /// Everything, in lists of their final size.
+    pub(crate) fn take(&mut self) -> Self {
+        Self {
+            text: std::mem::take(&mut self.text),
+            nodes: self.nodes.drain(..).collect(),
+            branches: self.branches.drain(..).collect(),
+            pipes: self.pipes.drain(..).collect(),
+            commands: self.commands.drain(..).collect(),
+            exprs: self.exprs.drain(..).collect(),
+            names: self.names.drain(..).collect(),
+            strings: self.strings.drain(..).collect(),
+            numbers: self.numbers.drain(..).collect(),
         }
     }
 
@@ -138,6 +155,11 @@ impl Trees {
 
     pub(crate) fn text(&self, part: Part) -> &[u8] {
         &self.text[part.range()]
+    }
+
+    /// The same as a message shows it.
+    pub(crate) fn lossy(&self, part: Part) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.text(part))
     }
 
     /// Whether a list holds nothing but white space.
@@ -247,16 +269,16 @@ pub(crate) enum ExprKind {
     Pipe(Id<Pipe>),
 }
 
-/// A number: as it was written, and what it may be.
+/// A number: how it is written, and what it may be.
 pub(crate) struct Constant {
-    pub(crate) written: Box<str>,
+    pub(crate) written: Part,
     pub(crate) number: Number,
 }
 
-/// A string, and how it was written where that is not how Go would quote it.
+/// A string, and how it is written.
 pub(crate) struct Literal {
     pub(crate) text: Arc<[u8]>,
-    pub(crate) written: Option<Box<str>>,
+    pub(crate) written: Part,
 }
 
 /// Something of some trees, as Go prints it.
@@ -269,14 +291,8 @@ impl fmt::Display for Shown<'_, Expr> {
             ExprKind::Bool(value) => write!(f, "{value}"),
             ExprKind::Dot => f.write_str("."),
             ExprKind::Nil => f.write_str("nil"),
-            ExprKind::Number(id) => f.write_str(&trees.one(*id).written),
-            ExprKind::String(id) => {
-                let Literal { text, written } = trees.one(*id);
-                match written {
-                    Some(written) => f.write_str(written),
-                    None => f.write_str(&crate::literal::quote(text)),
-                }
-            }
+            ExprKind::Number(id) => f.write_str(&trees.lossy(trees.one(*id).written)),
+            ExprKind::String(id) => f.write_str(&trees.lossy(trees.one(*id).written)),
             ExprKind::Field(names) => write_fields(f, trees.list(*names)),
             ExprKind::Variable(names) => {
                 let names = trees.list(*names);
@@ -338,7 +354,7 @@ impl fmt::Display for Shown<'_, Node> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(trees, node) = self;
         match &node.kind {
-            NodeKind::Text(part) => f.write_str(&String::from_utf8_lossy(trees.text(*part))),
+            NodeKind::Text(part) => f.write_str(&trees.lossy(*part)),
             NodeKind::Action(pipe) => write!(f, "{{{{{}}}}}", trees.shown(pipe)),
             NodeKind::If(branch) => write_branch(f, "if", (trees, *branch)),
             NodeKind::With(branch) => write_branch(f, "with", (trees, *branch)),

@@ -154,7 +154,10 @@ impl<'t> Frame<'_, '_, 't> {
         match (number.looks_float, number.float, number.int) {
             (true, Some(float), _) => Ok(Operand::of(Value::Float(float))),
             (_, _, Some(int)) => Ok(Operand::of(Value::Int(int))),
-            _ => Err(self.fail(&format!("{written} overflows int"))),
+            _ => {
+                let written = self.trees.lossy(*written);
+                Err(self.fail(&format!("{written} overflows int")))
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! Errors with Go's texts, and the chain of causes that Helm formats.
 
+use std::ops::{Deref, DerefMut};
+
 use crate::output::Place;
 
 /// One error of the chain, outermost first.
@@ -11,10 +13,15 @@ pub struct Trace {
     pub is_exec: bool,
 }
 
-/// Why a template cannot be parsed or executed.
+/// Why a template cannot be parsed or executed: a [`Failure`], held by a pointer because every
+/// result of parsing and executing has room for one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.text())]
-pub struct Error {
+pub struct Error(Box<Failure>);
+
+/// What is known of an [`Error`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
     /// The chain, outermost first; never empty.
     pub chain: Vec<Trace>,
     /// Where the innermost problem is.
@@ -26,14 +33,14 @@ pub struct Error {
 
 impl Error {
     pub(crate) fn plain(text: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Failure {
             chain: vec![Trace {
                 text: text.into(),
                 is_exec: false,
             }],
             place: None,
             reads: Vec::new(),
-        }
+        }))
     }
 
     /// The complete text.
@@ -45,6 +52,20 @@ impl Error {
     pub(crate) fn wrapped(mut self, text: String, is_exec: bool) -> Self {
         self.chain.insert(0, Trace { text, is_exec });
         self
+    }
+}
+
+impl Deref for Error {
+    type Target = Failure;
+
+    fn deref(&self) -> &Failure {
+        &self.0
+    }
+}
+
+impl DerefMut for Error {
+    fn deref_mut(&mut self) -> &mut Failure {
+        &mut self.0
     }
 }
 

@@ -177,13 +177,15 @@ impl<'e> Machine<'e> {
     /// Go's text and the place; a limit reached.
     pub fn run(&mut self, name: &str, data: &Value) -> Result<Output, Error> {
         let definition = self.definition(name)?;
-        let out = Buffer::new(self.traced);
+        let out = self.spare_buffer();
         let mut buffer = self.execute(&definition, data, out)?.without_no_value();
-        Ok(Output {
+        let output = Output {
             spans: std::mem::take(&mut buffer.spans),
-            bytes: buffer.into_bytes(),
+            bytes: buffer.take_bytes(SPARE_BYTES_MAX),
             sources: Arc::clone(&self.files),
-        })
+        };
+        self.keep(buffer);
+        Ok(output)
     }
 
     /// The text a tree was parsed from.

@@ -63,28 +63,25 @@ impl Kind {
     }
 }
 
-/// A token: where it begins and what it says; what an error says, [`Lexer::message`] keeps.
+/// A token: where it stands. [`Lexer::text_of`] has its text; what an error says,
+/// [`Lexer::message`] keeps.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Token<'a> {
+pub(crate) struct Token {
     pub(crate) kind: Kind,
     pub(crate) pos: u32,
-    pub(crate) line: u32,
-    pub(crate) text: &'a str,
+    pub(crate) length: u32,
 }
 
-impl std::fmt::Display for Token<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.kind {
-            Kind::Eof => f.write_str("EOF"),
-            kind if kind.is_keyword() => write!(f, "<{}>", self.text),
-            _ if self.text.len() > 10 => {
-                let cut = crate::literal::quote(&self.text.as_bytes()[..10]);
-                write!(f, "{cut}...")
-            }
-            _ => f.write_str(&crate::literal::quote(self.text.as_bytes())),
-        }
+/// Bytes that are letters or digits without further looking.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        plain[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'_';
+        byte += 1;
     }
-}
+    plain
+};
 
 const LEFT: &str = "{{";
 const RIGHT: &str = "}}";
@@ -93,8 +90,6 @@ pub(crate) struct Lexer<'a> {
     input: &'a str,
     pos: usize,
     start: usize,
-    line: u32,
-    start_line: u32,
     inside: bool,
     parens: u32,
     failed: bool,
@@ -111,8 +106,6 @@ impl<'a> Lexer<'a> {
             input,
             pos: 0,
             start: 0,
-            line: 1,
-            start_line: 1,
             inside: false,
             parens: 0,
             failed: false,
@@ -120,7 +113,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The next token; after the end or an error, the end forever.
-    pub(crate) fn token(&mut self) -> Token<'a> {
+    pub(crate) fn token(&mut self) -> Token {
         if self.failed {
             return self.emit(Kind::Eof);
         }
@@ -128,6 +121,26 @@ impl<'a> Lexer<'a> {
             self.action()
         } else {
             self.text()
+        }
+    }
+
+    /// What a token says.
+    pub(crate) fn text_of(&self, token: Token) -> &'a str {
+        let start = token.pos as usize;
+        let text = self.input.get(start..start + token.length as usize);
+        text.unwrap_or_default()
+    }
+
+    /// A token as messages show it.
+    pub(crate) fn shown(&self, token: Token) -> String {
+        let text = self.text_of(token);
+        match token.kind {
+            Kind::Eof => "EOF".to_string(),
+            kind if kind.is_keyword() => format!("<{text}>"),
+            _ if text.len() > 10 => {
+                format!("{}...", crate::literal::quote(&text.as_bytes()[..10]))
+            }
+            _ => crate::literal::quote(text.as_bytes()),
         }
     }
 
@@ -148,45 +161,43 @@ impl<'a> Lexer<'a> {
         Some(c)
     }
 
-    fn emit(&mut self, kind: Kind) -> Token<'a> {
+    fn emit(&mut self, kind: Kind) -> Token {
         let token = Token {
             kind,
-            pos: u32::try_from(self.start).unwrap_or(u32::MAX),
-            line: self.start_line,
-            text: &self.input[self.start..self.pos],
+            pos: narrow(self.start),
+            length: narrow(self.pos - self.start),
         };
-        match kind {
-            Kind::Text | Kind::Space | Kind::RawString => self.advance(),
-            // No other token holds a line feed.
-            _ => self.start = self.pos,
-        }
+        self.advance();
         token
     }
 
     /// Forgets the pending input.
     fn advance(&mut self) {
-        let pending = &self.input.as_bytes()[self.start..self.pos];
-        let lines = match self.inside {
-            true => pending.iter().filter(|byte| **byte == b'\n').count(),
-            false => memchr::memchr_iter(b'\n', pending).count(),
-        };
-        self.line += u32::try_from(lines).unwrap_or(0);
         self.start = self.pos;
-        self.start_line = self.line;
     }
 
-    fn fail(&mut self, message: impl Into<String>) -> Token<'a> {
+    /// The line a token at an offset begins on, from 1.
+    pub(crate) fn line(&self, pos: u32) -> u32 {
+        let before = self
+            .input
+            .as_bytes()
+            .get(..pos as usize)
+            .unwrap_or_default();
+        let lines = memchr::memchr_iter(b'\n', before).count();
+        u32::try_from(lines + 1).unwrap_or(u32::MAX)
+    }
+
+    fn fail(&mut self, message: impl Into<String>) -> Token {
         self.failed = true;
         self.message = message.into();
         Token {
             kind: Kind::Error,
-            pos: u32::try_from(self.start).unwrap_or(u32::MAX),
-            line: self.start_line,
-            text: "",
+            pos: narrow(self.start),
+            length: 0,
         }
     }
 
-    fn text(&mut self) -> Token<'a> {
+    fn text(&mut self) -> Token {
         loop {
             let Some(found) = self.left.find(self.rest().as_bytes()) else {
                 self.pos = self.input.len();
@@ -220,7 +231,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The delimiter, or nothing after a comment.
-    fn left_delimiter(&mut self) -> Option<Token<'a>> {
+    fn left_delimiter(&mut self) -> Option<Token> {
         self.pos += LEFT.len();
         let marker = if trims_left(self.rest()) { 2 } else { 0 };
         if self.input[self.pos + marker..].starts_with("/*") {
@@ -236,7 +247,7 @@ impl<'a> Lexer<'a> {
         Some(token)
     }
 
-    fn comment(&mut self) -> Option<Token<'a>> {
+    fn comment(&mut self) -> Option<Token> {
         let Some(end) = self.input[self.pos + 2..].find("*/") else {
             return Some(self.fail("unclosed comment"));
         };
@@ -268,7 +279,7 @@ impl<'a> Lexer<'a> {
         (rest.starts_with(RIGHT), false)
     }
 
-    fn right_delimiter(&mut self, trims: bool) -> Token<'a> {
+    fn right_delimiter(&mut self, trims: bool) -> Token {
         if trims {
             self.pos += 2;
             self.advance();
@@ -283,7 +294,7 @@ impl<'a> Lexer<'a> {
         token
     }
 
-    fn action(&mut self) -> Token<'a> {
+    fn action(&mut self) -> Token {
         let (closes, trims) = self.at_right();
         if closes {
             if self.parens == 0 {
@@ -331,7 +342,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn spaces(&mut self) -> Token<'a> {
+    fn spaces(&mut self) -> Token {
         let mut last = self.pos - 1;
         while self.peek().is_some_and(is_space) {
             last = self.pos;
@@ -348,7 +359,7 @@ impl<'a> Lexer<'a> {
         self.emit(Kind::Space)
     }
 
-    fn identifier(&mut self) -> Token<'a> {
+    fn identifier(&mut self) -> Token {
         self.word();
         if !self.at_terminator() {
             let shown = show(self.peek());
@@ -375,15 +386,14 @@ impl<'a> Lexer<'a> {
     /// Passes letters and digits.
     fn word(&mut self) {
         let rest = &self.input.as_bytes()[self.pos..];
-        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-        let plain = rest.iter().position(|byte| !is_plain(byte));
+        let plain = rest.iter().position(|byte| !PLAIN[usize::from(*byte)]);
         self.pos += plain.unwrap_or(rest.len());
         while self.peek().is_some_and(is_alphanumeric) {
             self.bump();
         }
     }
 
-    fn field_or_variable(&mut self, kind: Kind) -> Token<'a> {
+    fn field_or_variable(&mut self, kind: Kind) -> Token {
         if self.at_terminator() {
             return self.emit(if kind == Kind::Field { Kind::Dot } else { kind });
         }
@@ -402,7 +412,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn quoted(&mut self, quote: char, kind: Kind, message: &str) -> Token<'a> {
+    fn quoted(&mut self, quote: char, kind: Kind, message: &str) -> Token {
         loop {
             // Nothing else matters inside.
             let rest = &self.input.as_bytes()[self.pos..];
@@ -421,7 +431,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn raw(&mut self) -> Token<'a> {
+    fn raw(&mut self) -> Token {
         match self.rest().find('`') {
             Some(end) => {
                 self.pos += end + 1;
@@ -431,7 +441,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn number(&mut self) -> Token<'a> {
+    fn number(&mut self) -> Token {
         let mut kind = Kind::Number;
         let mut good = self.scan_number();
         if good && matches!(self.peek(), Some('+' | '-')) {
@@ -489,6 +499,10 @@ impl<'a> Lexer<'a> {
     fn accept_run(&mut self, set: &str) {
         while self.accept(set) {}
     }
+}
+
+fn narrow(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 fn show(c: Option<char>) -> String {

@@ -41,7 +41,7 @@ mod value;
 mod watch;
 
 pub use convert::json_text;
-pub use error::{Error, Trace};
+pub use error::{Error, Failure, Trace};
 pub use exec::{Environment, Limits, Machine, NoEnvironment, Note};
 pub use functions::{Pattern, function_names};
 pub use go_semver::{Constraint, Version};

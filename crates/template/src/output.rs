@@ -106,10 +106,15 @@ impl Buffer {
         Text::with_spans(self.as_slice(), spans)
     }
 
-    pub(crate) fn into_bytes(self) -> Bytes {
-        match self.whole.is_empty() {
-            true => Bytes::from(self.bytes),
-            false => self.whole,
+    /// What was written, in memory of its own size; a buffer of up to so many bytes keeps its
+    /// memory.
+    pub(crate) fn take_bytes(&mut self, kept_max: usize) -> Bytes {
+        if !self.whole.is_empty() {
+            return std::mem::take(&mut self.whole);
+        }
+        match self.bytes.len() <= kept_max {
+            true => Bytes::copy_from_slice(&self.bytes),
+            false => std::mem::take(&mut self.bytes).into(),
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Go reports the line of the last token read, so the look-ahead buffer has the same three places.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -26,33 +27,56 @@ pub(crate) const NESTING_MAX: u32 = 250;
 ///
 /// `absent` names functions that do not exist here.
 pub(crate) fn parse(name: &str, text: &ByteString, absent: &[&str]) -> Result<Vec<Tree>, Error> {
+    let spare = SPARE.take();
     let mut parser = Parser {
         absent,
         lexer: Lexer::new(text),
         name,
         tokens: Vec::new(),
-        last_line: 1,
+        last: 0,
         variables: vec!["$".into()],
-        names: HashSet::default(),
+        names: spare.names,
         nodes: Vec::new(),
         commands: Vec::new(),
         args: Vec::new(),
         path: Vec::new(),
         range_depth: 0,
         nesting: 0,
-        action_line: 0,
-        made: Trees::of(text.as_bytes()),
+        action: None,
+        made: spare.lists.of(text.as_bytes()),
         roots: Vec::new(),
     };
     let root = parser.file()?;
     parser.add(name.into(), root)?;
-    let trees = Arc::new(parser.made);
+    let trees = Arc::new(parser.made.take());
+    if text.len() <= SPARE_TEXT_MAX && parser.names.len() <= SPARE_NAMES_MAX {
+        SPARE.set(Spare {
+            names: parser.names,
+            lists: parser.made,
+        });
+    }
     let tree = |(name, root)| Tree {
         name,
         root,
         trees: Arc::clone(&trees),
     };
     Ok(parser.roots.into_iter().map(tree).collect())
+}
+
+/// Memory for the next file a thread parses: its lists grow in what the last ones grew in, and are
+/// then copied to their final size. Names are shared between files.
+#[derive(Default)]
+struct Spare {
+    names: HashSet<Arc<str>, RandomState>,
+    lists: Trees,
+}
+
+/// Longest text, in bytes, whose lists are used again, and most names that are kept.
+const SPARE_TEXT_MAX: usize = 512 * 1024;
+const SPARE_NAMES_MAX: usize = 4096;
+
+thread_local! {
+    static SPARE: Cell<Spare> = Cell::default();
 }
 
 /// Variables a pipeline declares or assigns.
@@ -67,9 +91,9 @@ struct Parser<'a> {
     name: &'a str,
     absent: &'a [&'a str],
     /// Tokens given back, the next one last.
-    tokens: Vec<Token<'a>>,
-    /// Line of the last token the lexer gave.
-    last_line: u32,
+    tokens: Vec<Token>,
+    /// Where the last token the lexer gave begins.
+    last: u32,
     variables: Vec<Arc<str>>,
     names: HashSet<Arc<str>, RandomState>,
     /// Statements, commands and arguments of what is being read, until their list is whole.
@@ -79,7 +103,8 @@ struct Parser<'a> {
     path: Vec<Arc<str>>,
     range_depth: u32,
     nesting: u32,
-    action_line: u32,
+    /// Where the action that is being read begins.
+    action: Option<u32>,
     made: Trees,
     /// The templates by name, in the order they were found.
     roots: Vec<(Arc<str>, List<Node>)>,
@@ -98,23 +123,23 @@ enum Item {
 type Parsed<T> = Result<T, Error>;
 
 impl<'a> Parser<'a> {
-    fn next(&mut self) -> Token<'a> {
+    fn next(&mut self) -> Token {
         match self.tokens.pop() {
             Some(token) => token,
             None => {
                 let token = self.lexer.token();
-                self.last_line = token.line;
+                self.last = token.pos;
                 token
             }
         }
     }
 
-    fn back(&mut self, token: Token<'a>) {
+    fn back(&mut self, token: Token) {
         self.tokens.push(token);
     }
 
     /// The next token, which stays the next one.
-    fn ahead(&mut self) -> Token<'a> {
+    fn ahead(&mut self) -> Token {
         match self.tokens.last() {
             Some(token) => *token,
             None => {
@@ -129,7 +154,7 @@ impl<'a> Parser<'a> {
         self.ahead().kind
     }
 
-    fn next_non_space(&mut self) -> Token<'a> {
+    fn next_non_space(&mut self) -> Token {
         loop {
             let token = self.next();
             if token.kind != Kind::Space {
@@ -149,7 +174,7 @@ impl<'a> Parser<'a> {
     }
 
     fn error(&self, message: impl std::fmt::Display) -> Error {
-        let line = self.last_line;
+        let line = self.lexer.line(self.last);
         let mut error = Error::plain(format!("template: {}:{line}: {message}", self.name));
         error.place = Some(Place {
             template: self.name.to_string(),
@@ -159,13 +184,15 @@ impl<'a> Parser<'a> {
         error
     }
 
-    fn unexpected(&self, token: &Token<'_>, context: &str) -> Error {
+    fn unexpected(&self, token: &Token, context: &str) -> Error {
         if token.kind != Kind::Error {
+            let token = self.lexer.shown(*token);
             return self.error(format!("unexpected {token} in {context}"));
         }
         let mut extra = String::new();
-        if self.action_line != 0 && self.action_line != token.line {
-            extra = format!(" in action started at {}:{}", self.name, self.action_line);
+        let started = self.action.map(|pos| self.lexer.line(pos));
+        if let Some(line) = started.filter(|line| *line != self.lexer.line(token.pos)) {
+            extra = format!(" in action started at {}:{line}", self.name);
             if self.lexer.message.ends_with(" action") {
                 extra = extra.split_off(" in action".len());
             }
@@ -173,7 +200,7 @@ impl<'a> Parser<'a> {
         self.error(format!("{}{extra}", self.lexer.message))
     }
 
-    fn expect(&mut self, kinds: &[Kind], context: &str) -> Parsed<Token<'a>> {
+    fn expect(&mut self, kinds: &[Kind], context: &str) -> Parsed<Token> {
         let token = self.next_non_space();
         if kinds.contains(&token.kind) {
             Ok(token)
@@ -265,13 +292,13 @@ impl<'a> Parser<'a> {
                 pos: token.pos,
                 kind: NodeKind::Text(Part {
                     start: token.pos,
-                    length: u32::try_from(token.text.len()).unwrap_or(u32::MAX),
+                    length: token.length,
                 }),
             })),
             Kind::LeftDelim => {
-                self.action_line = token.line;
+                self.action = Some(token.pos);
                 let item = self.action();
-                self.action_line = 0;
+                self.action = None;
                 item
             }
             _ => Err(self.unexpected(&token, "input")),
@@ -309,8 +336,8 @@ impl<'a> Parser<'a> {
         self.ahead().pos
     }
 
-    fn jump(&mut self, word: &Token<'_>) -> Parsed<Node> {
-        let shown = format!("{{{{{}}}}}", word.text);
+    fn jump(&mut self, word: &Token) -> Parsed<Node> {
+        let shown = format!("{{{{{}}}}}", self.lexer.text_of(*word));
         let token = self.next_non_space();
         if token.kind != Kind::RightDelim {
             return Err(self.unexpected(&token, &shown));
@@ -417,8 +444,8 @@ impl<'a> Parser<'a> {
         Ok((token.pos, name.lossy().as_ref().into()))
     }
 
-    fn unquote(&self, token: &Token<'_>) -> Parsed<Text> {
-        literal::unquote(token.text).ok_or_else(|| self.error("invalid syntax"))
+    fn unquote(&self, token: &Token) -> Parsed<Text> {
+        literal::unquote(self.lexer.text_of(*token)).ok_or_else(|| self.error("invalid syntax"))
     }
 
     fn pipeline(&mut self, context: &str, end: Kind) -> Parsed<Pipe> {
@@ -479,7 +506,7 @@ impl<'a> Parser<'a> {
                 self.declare(&variable, declared);
                 Ok(false)
             }
-            Kind::Char if next.text == "," => {
+            Kind::Char if self.lexer.text_of(next) == "," => {
                 self.declare(&variable, declared);
                 if context == "range" && declared.names.len() < 2 {
                     return match self.peek_non_space().0 {
@@ -501,8 +528,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn declare(&mut self, variable: &Token<'_>, declared: &mut Declared) {
-        let name = self.name_of(variable.text);
+    fn declare(&mut self, variable: &Token, declared: &mut Declared) {
+        let name = self.name_of(self.lexer.text_of(*variable));
         declared.names.push(Arc::clone(&name));
         self.variables.push(name);
     }
@@ -599,15 +626,16 @@ impl<'a> Parser<'a> {
     fn fields(&mut self) -> List<Arc<str>> {
         while self.peek() == Kind::Field {
             let token = self.next();
-            let name = self.name_of(&token.text[1..]);
+            let name = self.name_of(&self.lexer.text_of(token)[1..]);
             self.path.push(name);
         }
         self.made.put(&mut self.path, 0)
     }
 
     /// A field or variable and the fields that follow it, and where the last of several begins.
-    fn path(&mut self, first: &Token<'a>) -> (u32, List<Arc<str>>) {
-        let name = self.name_of(first.text.strip_prefix('.').unwrap_or(first.text));
+    fn path(&mut self, first: &Token) -> (u32, List<Arc<str>>) {
+        let text = self.lexer.text_of(*first);
+        let name = self.name_of(text.strip_prefix('.').unwrap_or(text));
         self.path.push(name);
         let pos = match self.peek() {
             Kind::Field => self.peek_position(),
@@ -618,21 +646,26 @@ impl<'a> Parser<'a> {
 
     fn term(&mut self) -> Parsed<Option<Expr>> {
         let token = self.next_non_space();
+        let text = self.lexer.text_of(token);
+        let written = Part {
+            start: token.pos,
+            length: token.length,
+        };
         let kind = match token.kind {
-            Kind::Identifier => match functions::find(token.text) {
+            Kind::Identifier => match functions::find(text) {
                 Some(function) if !self.absent.contains(&function.name) => {
                     ExprKind::Function(function)
                 }
                 _ => {
-                    let name = literal::quote(token.text.as_bytes());
+                    let name = literal::quote(text.as_bytes());
                     return Err(self.error(format!("function {name} not defined")));
                 }
             },
             Kind::Dot => ExprKind::Dot,
             Kind::Nil => ExprKind::Nil,
             Kind::Variable => {
-                if !self.variables.iter().any(|name| **name == *token.text) {
-                    let name = literal::quote(token.text.as_bytes());
+                if !self.variables.iter().any(|name| **name == *text) {
+                    let name = literal::quote(text.as_bytes());
                     return Err(self.error(format!("undefined variable {name}")));
                 }
                 let (pos, names) = self.path(&token);
@@ -644,13 +677,10 @@ impl<'a> Parser<'a> {
                 let kind = ExprKind::Field(names);
                 return Ok(Some(Expr { pos, kind }));
             }
-            Kind::Bool => ExprKind::Bool(token.text == "true"),
+            Kind::Bool => ExprKind::Bool(text == "true"),
             Kind::CharConstant | Kind::Complex | Kind::Number => {
-                let number = literal::number(token.text).map_err(|e| self.error(e))?;
-                ExprKind::Number(self.made.put_one(Constant {
-                    written: token.text.into(),
-                    number,
-                }))
+                let number = literal::number(text).map_err(|e| self.error(e))?;
+                ExprKind::Number(self.made.put_one(Constant { written, number }))
             }
             Kind::LeftParen => {
                 self.nesting += 1;
@@ -665,13 +695,8 @@ impl<'a> Parser<'a> {
                 }));
             }
             Kind::String | Kind::RawString => {
-                let text = self.unquote(&token)?;
-                let plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'\\';
-                let usual = token.kind == Kind::String && token.text.bytes().all(plain);
-                ExprKind::String(self.made.put_one(Literal {
-                    text: text.shared(),
-                    written: (!usual).then(|| token.text.into()),
-                }))
+                let text = self.unquote(&token)?.shared();
+                ExprKind::String(self.made.put_one(Literal { text, written }))
             }
             _ => {
                 self.back(token);

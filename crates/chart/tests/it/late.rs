@@ -34,7 +34,8 @@ fn printed_without(file: Option<&str>) -> Result<String, String> {
         std::fs::remove_file(root.path().join(file)).expect("a file");
     }
     let printed = template(&chart, &TemplateRequest::default(), &NoEnvironment);
-    printed.result.map_err(|error| error.message)
+    let text = printed.result.map(|text| text.to_string());
+    text.map_err(|error| error.message)
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl Case {
         assert_eq!(short.result, printed.result, "{}", self.name);
         assert_eq!(short.warnings, printed.warnings, "{}", self.name);
         let said = |error: pilotis_chart::Error| error.message.trim_end().to_string();
-        printed.result.map_err(said)
+        printed.result.map(|text| text.to_string()).map_err(said)
     }
 
     fn judged(&self) -> Result<String, String> {

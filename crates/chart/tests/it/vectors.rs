@@ -51,7 +51,8 @@ fn run(files: Vec<File>, request: &TemplateRequest) -> Result<String, String> {
     let world = World(std::sync::atomic::AtomicU64::new(1));
     let chart = Chart::load_for(files, &request.options.compat).map_err(|e| e.to_string())?;
     let printed = template(&chart, request, &world);
-    printed.result.map_err(|error| {
+    let text = printed.result.map(|text| text.to_string());
+    text.map_err(|error| {
         let logged: String = printed
             .warnings
             .iter()

@@ -1,19 +1,33 @@
 //! What chart commands say: data on standard output, Helm's words and our explanation on standard
 //! error.
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 
 use anyhow::Result;
-use pilotis_chart::Error;
+use pilotis_chart::{Error, Printout};
 use pilotis_report::render;
 
 use super::Outcome;
 use super::flags::{Common, Errors};
 
+/// Bytes written at once.
+const PRINTED_BYTES: usize = 64 * 1024;
+
 /// Writes data; a reader that went away is no failure.
 pub fn data(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes());
+    let _ = out.flush();
+}
+
+/// The same of a text in pieces.
+fn printout(text: &Printout) {
+    let mut out = BufWriter::with_capacity(PRINTED_BYTES, std::io::stdout().lock());
+    for piece in text.pieces() {
+        if out.write_all(piece.as_bytes()).is_err() {
+            return;
+        }
+    }
     let _ = out.flush();
 }
 
@@ -26,10 +40,13 @@ pub fn warnings(lines: &[String]) {
 }
 
 /// Prints what a command made, or why it could not.
-pub fn outcome(result: std::result::Result<String, Error>, common: &Common) -> Result<Outcome> {
+pub fn outcome(
+    result: std::result::Result<impl Into<Printout>, Error>,
+    common: &Common,
+) -> Result<Outcome> {
     match result {
         Ok(text) => {
-            data(&text);
+            printout(&text.into());
             Ok(Outcome::Done)
         }
         Err(error) => {

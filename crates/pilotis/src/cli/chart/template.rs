@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use pilotis_chart::cli::{TemplateRequest, template, unread};
-use pilotis_chart::{Chart, Error, Options, Printing, Release, Written};
+use pilotis_chart::{Chart, Error, Options, Printing, Printout, Release, Written};
 
 use super::Outcome;
 use super::flags::{Common, Switch, ValuesFlags};
@@ -139,7 +139,7 @@ pub fn run(arguments: &Template) -> Result<Outcome> {
     tell::outcome(render(arguments), &arguments.common)
 }
 
-fn render(arguments: &Template) -> Result<String, Error> {
+fn render(arguments: &Template) -> Result<Printout, Error> {
     let compat = arguments.common.profile()?;
     let post_renderer = arguments.post_render.renderer(&compat)?;
     if arguments.install.dry_run.as_deref() == Some("server") {
