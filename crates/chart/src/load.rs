@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pilotis_yaml::Node;
 use serde_json::{Map, Value as Json};
 
 use crate::compat::Compat;
@@ -13,7 +12,7 @@ use crate::errors::Error;
 use crate::file::File;
 use crate::ignore::Rules;
 use crate::metadata::Metadata;
-use crate::values;
+use crate::values::{self, Nodes};
 
 /// A chart, as loaded. Plain data: it can be shared between threads and rendered many times.
 #[derive(Debug, Clone, Default)]
@@ -23,7 +22,7 @@ pub struct Chart {
     /// `values.yaml`; every number is a float.
     pub values: Arc<Map<String, Json>>,
     /// `values.yaml` with its positions.
-    pub values_nodes: Arc<[Node]>,
+    pub(crate) values_nodes: Arc<Nodes>,
     /// `values.yaml` as it was written.
     pub values_text: Option<Bytes>,
     /// `Chart.lock` as it was written.
@@ -164,10 +163,11 @@ impl Chart {
             "Chart.yaml" => {}
             "Chart.lock" => self.lock = Some(file.data().clone()),
             "values.yaml" => {
-                let read = values::read(file.data(), !compat.merges_value_documents);
-                let (values, nodes) = read
+                let first_only = !compat.merges_value_documents;
+                let (values, _) = values::read(file.data(), first_only)
                     .map_err(|e| Error::new(format!("cannot load values.yaml: {}", e.message)))?;
-                (self.values, self.values_nodes) = (values.into(), nodes.into());
+                self.values = values.into();
+                self.values_nodes = Nodes::of(file.data(), first_only).into();
                 self.values_text = Some(file.data().clone());
             }
             "values.schema.json" => self.schema = Some(file.text().into_owned()),

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use pilotis_report::Position;
-use pilotis_yaml::Node;
 
 use crate::load::Chart;
-use crate::values::{Values, position_in};
+use crate::values::{Nodes, Values, position_in};
 
 /// Where values of a rendering come from.
 #[derive(Debug, Clone, Default)]
 pub struct Origins {
     user: Values,
     /// Scope, tree and file of each chart's defaults.
-    defaults: Vec<(Vec<String>, Arc<[Node]>, String)>,
+    defaults: Vec<(Vec<String>, Arc<Nodes>, String)>,
 }
 
 impl Origins {
@@ -54,7 +53,7 @@ impl Origins {
             self.user.position(path).or_else(|| {
                 self.defaults.iter().find_map(|(scope, nodes, file)| {
                     let inner = path.strip_prefix(scope.as_slice())?;
-                    position_in(nodes, file, inner)
+                    position_in(nodes.get(), file, inner)
                 })
             })
         })

@@ -1,5 +1,7 @@
 //! The values a user gives: files and `--set` flags, merged in Helm's order, their places kept.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 use pilotis_report::Position;
 use pilotis_yaml::Node;
@@ -171,6 +173,32 @@ impl Values {
                 });
             }
             position_in(&source.nodes, &source.name, path)
+        })
+    }
+}
+
+/// The trees of a values file, read when somebody asks where a value stands: only errors do.
+#[derive(Debug, Default)]
+pub(crate) struct Nodes {
+    data: Bytes,
+    first_only: bool,
+    read: OnceLock<Vec<Node>>,
+}
+
+impl Nodes {
+    /// The trees of a file that can be read.
+    pub(crate) fn of(data: &Bytes, first_only: bool) -> Self {
+        Self {
+            data: data.clone(),
+            first_only,
+            read: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn get(&self) -> &[Node] {
+        self.read.get_or_init(|| {
+            let read = read(&self.data, self.first_only);
+            read.map_or_else(|_| Vec::new(), |(_, nodes)| nodes)
         })
     }
 }
