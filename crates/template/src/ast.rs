@@ -123,7 +123,12 @@ impl Trees {
     pub(crate) fn put<T: Held>(&mut self, made: &mut Vec<T>, from: usize) -> List<T> {
         let all = T::all_mut(self);
         let start = narrow(all.len());
-        all.extend(made.drain(from..));
+        // Most lists hold one item or none.
+        match made.len() - from {
+            0 => {}
+            1 => all.extend(made.pop()),
+            _ => all.extend(made.drain(from..)),
+        }
         List {
             start,
             length: narrow(all.len()) - start,

@@ -271,12 +271,11 @@ impl<'a> Lexer<'a> {
 
     /// Whether a right delimiter is here, and whether it trims.
     fn at_right(&self) -> (bool, bool) {
-        let rest = self.rest();
-        let trims = rest.starts_with(is_space) && rest[1..].starts_with('-');
-        if trims && rest[2..].starts_with(RIGHT) {
-            return (true, true);
+        match &self.input.as_bytes()[self.pos..] {
+            [b'}', b'}', ..] => (true, false),
+            [b' ' | b'\t' | b'\r' | b'\n', b'-', b'}', b'}', ..] => (true, true),
+            _ => (false, false),
         }
-        (rest.starts_with(RIGHT), false)
     }
 
     fn right_delimiter(&mut self, trims: bool) -> Token {
@@ -348,8 +347,7 @@ impl<'a> Lexer<'a> {
             last = self.pos;
             self.pos += 1;
         }
-        let tail = &self.input[last..];
-        if tail[1..].starts_with('-') && tail[2..].starts_with(RIGHT) {
+        if self.input.as_bytes()[self.pos..].starts_with(b"-}}") {
             if last == self.start {
                 self.pos = last;
                 return self.right_delimiter(true);

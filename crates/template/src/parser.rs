@@ -489,11 +489,10 @@ impl<'a> Parser<'a> {
 
     /// Reads one variable being declared or assigned; true when a second one must follow.
     fn declaration(&mut self, declared: &mut Declared, context: &str) -> Parsed<bool> {
-        let variable = self.next_non_space();
-        if variable.kind != Kind::Variable {
-            self.back(variable);
+        if self.peek_non_space().0 != Kind::Variable {
             return Ok(false);
         }
+        let variable = self.next();
         let after = self.next();
         let next = if after.kind == Kind::Space {
             self.next_non_space()
