@@ -95,6 +95,8 @@ const INCLUDE_DEPTH_MAX: u32 = 1000;
 /// Buffers kept to be written again, and the largest output one of them held.
 const SPARE_MAX: usize = 16;
 const SPARE_BYTES_MAX: usize = 1 << 20;
+/// Outputs of a template from this size on keep their buffer instead of being copied out of it.
+const COPIED_BYTES_MAX: usize = 64 * 1024;
 /// Values remembered for one piece of output.
 const READS_MAX: usize = 8;
 
@@ -181,7 +183,7 @@ impl<'e> Machine<'e> {
         let mut buffer = self.execute(&definition, data, out)?.without_no_value();
         let output = Output {
             spans: std::mem::take(&mut buffer.spans),
-            bytes: buffer.take_bytes(SPARE_BYTES_MAX),
+            bytes: buffer.take_bytes(COPIED_BYTES_MAX),
             sources: Arc::clone(&self.files),
         };
         self.keep(buffer);

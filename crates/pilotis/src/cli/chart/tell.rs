@@ -40,13 +40,15 @@ pub fn warnings(lines: &[String]) {
 }
 
 /// Prints what a command made, or why it could not.
-pub fn outcome(
-    result: std::result::Result<impl Into<Printout>, Error>,
-    common: &Common,
-) -> Result<Outcome> {
+pub fn outcome(result: std::result::Result<String, Error>, common: &Common) -> Result<Outcome> {
+    printed(result.map(Printout::from), common)
+}
+
+/// The same of what is printed in pieces.
+pub fn printed(result: std::result::Result<Printout, Error>, common: &Common) -> Result<Outcome> {
     match result {
         Ok(text) => {
-            printout(&text.into());
+            printout(&text);
             Ok(Outcome::Done)
         }
         Err(error) => {

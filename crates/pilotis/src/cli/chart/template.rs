@@ -136,7 +136,7 @@ pub struct Install {
 /// # Errors
 /// Never today: what is wrong with a chart is an outcome.
 pub fn run(arguments: &Template) -> Result<Outcome> {
-    tell::outcome(render(arguments), &arguments.common)
+    tell::printed(render(arguments), &arguments.common)
 }
 
 fn render(arguments: &Template) -> Result<Printout, Error> {
