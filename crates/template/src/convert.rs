@@ -1,9 +1,13 @@
 //! Values from and to JSON, and JSON text with Go's bytes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 
+use crate::text::Text;
 use crate::value::{ListKind, Map, MapKind, Value};
 use pilotis_yaml::number;
 
@@ -40,12 +44,19 @@ impl Value {
     /// # Errors
     /// A float JSON cannot hold, or nesting that does not end, in Go's words.
     pub fn to_json(&self) -> Result<Json, String> {
-        to_json(self, '\u{fffd}', 0)
+        to_json(self, &mut |text| text.lossy().into_owned(), 0)
     }
 
     /// The same with [`BROKEN`] in the place of each byte that is no UTF-8.
     pub(crate) fn to_json_marked(&self) -> Result<Json, String> {
-        to_json(self, BROKEN, 0)
+        to_json(self, &mut |text| text.with_broken(BROKEN).into_owned(), 0)
+    }
+
+    /// The same, and the base64 of every text that is no UTF-8, by what stands for it.
+    pub(crate) fn to_json_and_base64(&self) -> Result<(Json, BTreeMap<String, String>), String> {
+        let mut base64 = BTreeMap::new();
+        let json = to_json(self, &mut |text| marked(text, &mut base64), 0)?;
+        Ok((json, base64))
     }
 }
 
@@ -86,7 +97,21 @@ fn holds_more(json: &Json) -> bool {
     json.is_object() || json.is_array()
 }
 
-fn to_json(value: &Value, broken: char, depth: u32) -> Result<Json, String> {
+/// A text, or something that stands for bytes that are none: no two of them share it.
+fn marked(text: &Text, base64: &mut BTreeMap<String, String>) -> String {
+    if let Ok(text) = std::str::from_utf8(text.bytes()) {
+        return text.to_string();
+    }
+    let digits = STANDARD.encode(text.bytes());
+    let mark = format!("{BROKEN}{digits}");
+    base64.insert(mark.clone(), digits);
+    mark
+}
+
+/// What becomes of each text.
+type OfText<'t> = dyn FnMut(&Text) -> String + 't;
+
+fn to_json(value: &Value, of_text: &mut OfText<'_>, depth: u32) -> Result<Json, String> {
     if depth > DEPTH_MAX {
         return Err("json: unsupported value: encountered a cycle".to_string());
     }
@@ -98,17 +123,15 @@ fn to_json(value: &Value, broken: char, depth: u32) -> Result<Json, String> {
             Some(number) => Json::Number(number),
             None => return Err(format!("json: unsupported value: {}", number::format_g(*n))),
         },
-        Value::String(text) => Json::String(text.with_broken(broken).into_owned()),
+        Value::String(text) => Json::String(of_text(text)),
         Value::List(list) if list.kind == ListKind::Bytes => {
-            use base64::Engine as _;
-            let bytes = list.bytes();
-            Json::String(base64::engine::general_purpose::STANDARD.encode(bytes))
+            Json::String(STANDARD.encode(list.bytes()))
         }
         Value::List(list) => {
             let items: Result<Vec<Json>, String> = list
                 .items()
                 .iter()
-                .map(|item| to_json(item, broken, depth + 1))
+                .map(|item| to_json(item, of_text, depth + 1))
                 .collect();
             Json::Array(items?)
         }
@@ -118,12 +141,12 @@ fn to_json(value: &Value, broken: char, depth: u32) -> Result<Json, String> {
         Value::Map(map) => {
             let mut entries = serde_json::Map::new();
             for (key, item) in map.entries() {
-                let key = key.with_broken(broken).into_owned();
-                entries.insert(key, to_json(&item, broken, depth + 1)?);
+                let key = of_text(&key);
+                entries.insert(key, to_json(&item, of_text, depth + 1)?);
             }
             Json::Object(entries)
         }
-        Value::Object(object) => to_json(&object.data(), broken, depth + 1)?,
+        Value::Object(object) => to_json(&object.data(), of_text, depth + 1)?,
     })
 }
 

@@ -71,9 +71,10 @@ struct Spare {
     lists: Trees,
 }
 
-/// Longest text, in bytes, whose lists are used again, and most names that are kept.
+/// Longest text, in bytes, whose lists are used again; most names that are kept, and the longest.
 const SPARE_TEXT_MAX: usize = 512 * 1024;
 const SPARE_NAMES_MAX: usize = 4096;
+const NAME_BYTES_MAX: usize = 64;
 
 thread_local! {
     static SPARE: Cell<Spare> = Cell::default();
@@ -533,8 +534,11 @@ impl<'a> Parser<'a> {
         self.variables.push(name);
     }
 
-    /// One shared copy of a name for the whole file.
+    /// One shared copy of a name, unless it is longer than names are.
     fn name_of(&mut self, text: &str) -> Arc<str> {
+        if text.len() > NAME_BYTES_MAX {
+            return text.into();
+        }
         if let Some(known) = self.names.get(text) {
             return Arc::clone(known);
         }

@@ -1,6 +1,7 @@
 //! Bytes to the text go-yaml reads: UTF-16 by its mark, broken UTF-8 refused, `!!binary` decoded.
 
 use std::borrow::Cow;
+use std::str::Utf8Error;
 
 use crate::{Error, Mark, Node, parse_first};
 
@@ -15,14 +16,8 @@ pub fn text_of(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
         [0xfe, 0xff, ..] => u16::from_be_bytes,
         _ => {
             let text = std::str::from_utf8(bytes);
-            return text.map(Cow::Borrowed).map_err(|error| {
-                let bad = bytes.get(error.valid_up_to()).copied().unwrap_or(0);
-                fail(match (error.error_len(), bad) {
-                    (None, _) => "incomplete UTF-8 octet sequence",
-                    (_, 0x80..=0xbf | 0xf8..) => "invalid leading UTF-8 octet",
-                    _ => "invalid trailing UTF-8 octet",
-                })
-            });
+            let wrong = |error: Utf8Error| fail(mistake(&bytes[error.valid_up_to()..]));
+            return text.map(Cow::Borrowed).map_err(wrong);
         }
     };
     let (pairs, rest) = bytes[2..].as_chunks::<2>();
@@ -33,6 +28,29 @@ pub fn text_of(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
     let text: Result<String, _> = chars.collect();
     text.map(Cow::Owned)
         .map_err(|_| fail("unexpected low surrogate area"))
+}
+
+/// What go-yaml says of bytes that begin with no character: it looks at the first one, then whether
+/// there are as many as that one asks for, then at those.
+fn mistake(bytes: &[u8]) -> &'static str {
+    let length = match bytes.first() {
+        Some(0xc0..=0xdf) => 2,
+        Some(0xe0..=0xef) => 3,
+        Some(0xf0..=0xf7) => 4,
+        _ => return "invalid leading UTF-8 octet",
+    };
+    let Some(rest) = bytes.get(1..length) else {
+        return "incomplete UTF-8 octet sequence";
+    };
+    if rest.iter().any(|byte| byte & 0xc0 != 0x80) {
+        return "invalid trailing UTF-8 octet";
+    }
+    match bytes {
+        [0xc0 | 0xc1, ..] | [0xe0, ..=0x9f, ..] | [0xf0, ..=0x8f, ..] => {
+            "invalid length of a UTF-8 sequence"
+        }
+        _ => "invalid Unicode character",
+    }
 }
 
 /// The first document of bytes, as [`crate::parse_first`] reads a text.
@@ -114,14 +132,29 @@ mod tests {
 
     #[test]
     fn broken_utf_8_is_named() {
-        let cases: [(&[u8], &str); 3] = [
+        let cases: [(&[u8], &str); 8] = [
             (b"a: \xff", "yaml: invalid leading UTF-8 octet"),
+            (b"a: \x80", "yaml: invalid leading UTF-8 octet"),
             (b"a: \xc3(", "yaml: invalid trailing UTF-8 octet"),
             (b"a: \xc3", "yaml: incomplete UTF-8 octet sequence"),
+            (b"a: \xef\n", "yaml: incomplete UTF-8 octet sequence"),
+            (b"a: \xef\n\n", "yaml: invalid trailing UTF-8 octet"),
+            (b"a: \xc0\xaf", "yaml: invalid length of a UTF-8 sequence"),
+            (b"a: \xed\xa0\x80", "yaml: invalid Unicode character"),
         ];
         for (bytes, expected) in cases {
             assert_eq!(text_of(bytes).unwrap_err().message, expected);
         }
+    }
+
+    #[test]
+    fn a_mistake_is_met_before_a_character_that_is_cut() {
+        let error = |bytes| parse_first_bytes(bytes).unwrap_err().message;
+        assert_eq!(
+            error(b"0: [:!00 \xef"),
+            "yaml: did not find expected node content"
+        );
+        assert_eq!(error(b"0: a \xef"), "yaml: incomplete UTF-8 octet sequence");
     }
 
     #[test]

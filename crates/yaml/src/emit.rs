@@ -6,6 +6,7 @@
 //! 2 pass through JSON first, so `1e6` is written `1000000` there and `1e+06` in version 3.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Number, Value};
 
@@ -23,9 +24,20 @@ pub enum Flavour {
 
 /// The text of one document, ending in a line feed.
 pub fn emit(value: &Value, flavour: Flavour) -> String {
+    emit_with_binary(value, flavour, &BTreeMap::new())
+}
+
+/// The same of a value some of whose texts stand for bytes that are no text: what is written for
+/// them is `!!binary` and their base64.
+pub fn emit_with_binary(
+    value: &Value,
+    flavour: Flavour,
+    base64: &BTreeMap<String, String>,
+) -> String {
     let mut emitter = Emitter {
         out: String::new(),
         flavour,
+        base64: (!base64.is_empty()).then_some(base64),
         indent: -1,
         column: 0,
         whitespace: true,
@@ -41,6 +53,7 @@ pub(crate) fn quoted(text: &str) -> String {
     let mut emitter = Emitter {
         out: String::new(),
         flavour: Flavour::GoV3,
+        base64: None,
         indent: 0,
         column: 0,
         whitespace: true,
@@ -52,6 +65,8 @@ pub(crate) fn quoted(text: &str) -> String {
 
 /// Column after which a space folds a line, in version 2.
 const BEST_WIDTH: i32 = 80;
+/// Digits of base64 on a line, where there are as many.
+const BASE64_LINE: usize = 70;
 /// Longest key written without `?`, in bytes.
 const SIMPLE_KEY_BYTES_MAX: usize = 128;
 
@@ -62,9 +77,11 @@ enum Place {
     Value,
 }
 
-struct Emitter {
+struct Emitter<'a> {
     out: String,
     flavour: Flavour,
+    /// What is written for texts that stand for bytes, if there are any.
+    base64: Option<&'a BTreeMap<String, String>>,
     indent: i32,
     column: i32,
     /// The last character was a space or the start of a line.
@@ -73,7 +90,7 @@ struct Emitter {
     indention: bool,
 }
 
-impl Emitter {
+impl Emitter<'_> {
     fn node(&mut self, value: &Value, place: Place) {
         match value {
             Value::Object(map) if map.is_empty() => self.empty("{", "}"),
@@ -145,8 +162,27 @@ impl Emitter {
     }
 
     fn string(&mut self, text: &str, is_key: bool) {
+        if let Some(base64) = self.base64.and_then(|known| known.get(text)) {
+            return self.binary(base64, is_key);
+        }
         let style = choose(text, is_key, self.flavour);
         self.scalar(text, style, !is_key);
+    }
+
+    fn binary(&mut self, base64: &str, is_key: bool) {
+        self.indicator("!!binary", true, false, false);
+        if base64.len() < BASE64_LINE {
+            return self.scalar(base64, Style::Plain, !is_key);
+        }
+        let mut lines = String::new();
+        let mut rest = base64;
+        while !rest.is_empty() {
+            let (line, after) = rest.split_at(rest.len().min(BASE64_LINE));
+            lines.push_str(line);
+            lines.push('\n');
+            rest = after;
+        }
+        self.scalar(&lines, Style::Literal, !is_key);
     }
 
     fn scalar(&mut self, text: &str, style: Style, allow_breaks: bool) {
@@ -491,6 +527,23 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;
+
+    #[test]
+    fn what_stands_for_bytes_is_written_as_their_base64() {
+        let long = "gIGC".repeat(17) + "gIE=";
+        let base64 = [("m", "gIGC"), ("n", &long)].map(|(m, b)| (m.to_string(), b.to_string()));
+        let base64 = BTreeMap::from(base64);
+        let value = json!({"a": ["m", ["n"], "x"], "m": "n"});
+        let line = "gIGC".repeat(17) + "gI";
+        let expected = format!(
+            "!!binary gIGC: !!binary |\n  {line}\n  E=\na:\n  - !!binary gIGC\n  - - !!binary |\n      \
+             {line}\n      E=\n  - x\n"
+        );
+        let found = emit_with_binary(&value, Flavour::GoV3, &base64);
+        // Keys are sorted by what stands for them.
+        let (first, second) = expected.split_once("a:").unwrap();
+        assert_eq!(found, format!("a:{second}{first}"));
+    }
 
     #[test]
     fn version_two_writes_what_helm_prints() {

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use pilotis_yaml::{Flavour, emit};
+use pilotis_yaml::{Flavour, emit, emit_with_binary};
 
 use super::{Args, Function, Outcome, Type, fixed};
 use crate::convert::{BROKEN, json_text, json_text_pretty};
@@ -41,8 +41,9 @@ pub(super) const TABLE: &[Function] = &[
         yaml(m, a)?.map_err(Error::plain)
     }),
     fixed("toYamlPretty", &[Type::Any], |_, a| {
-        let text = a.value(0).to_json().map(|json| emit(&json, Flavour::GoV3));
-        let text = text.unwrap_or_default();
+        let read = a.value(0).to_json_and_base64();
+        let written = |(json, base64)| emit_with_binary(&json, Flavour::GoV3, &base64);
+        let text = read.map(written).unwrap_or_default();
         Ok(Value::text(text.strip_suffix('\n').unwrap_or(&text)))
     }),
     fixed("fromYaml", &[Type::String], |_, a| {
