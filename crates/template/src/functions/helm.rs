@@ -52,7 +52,7 @@ pub(super) const TABLE: &[Function] = &[
         Ok(from_yaml_array(&a.text(0)))
     }),
     fixed("fromToml", &[Type::String], |_, a| {
-        Ok(super::toml_in::from_toml(&a.string(0)))
+        Ok(super::toml_in::from_toml(a.text(0).bytes()))
     }),
     fixed("toJson", &[Type::Any], |_, a| {
         Ok(Value::text(json(a, true).unwrap_or_default()))
@@ -328,7 +328,7 @@ fn toml_table(out: &mut String, map: &Table, path: &[&str], depth: usize) -> Res
     Ok(())
 }
 
-fn toml_key(key: &str) -> String {
+pub(super) fn toml_key(key: &str) -> String {
     let bare = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     if !key.is_empty() && key.bytes().all(bare) {
         key.to_string()
