@@ -3,12 +3,9 @@
 //! Where such a value ends is decided by its first characters; whether it is one is decided after
 //! that, so that what is wrong is told of the whole.
 
-use std::sync::OnceLock;
-
-use regex::Regex;
-
 use super::dates;
 use super::scanner::{Found, Scanner, quoted};
+use crate::go_unicode::is_letter;
 use crate::literal::quote;
 use crate::value::Value;
 
@@ -45,17 +42,6 @@ fn word(scanner: &mut Scanner<'_>, start: usize) -> Found<Value> {
         "false" => Ok(Value::Bool(false)),
         other => Err(scanner.wrong(no_value(&quote(other.as_bytes())))),
     }
-}
-
-/// `unicode.IsLetter`.
-fn is_letter(c: char) -> bool {
-    static LETTER: OnceLock<Option<Regex>> = OnceLock::new();
-    if c.is_ascii() {
-        return c.is_ascii_alphabetic();
-    }
-    let letter = LETTER.get_or_init(|| Regex::new(r"\A\p{L}\z").ok());
-    let matches = |letter: &Regex| letter.is_match(c.encode_utf8(&mut [0; 4]));
-    letter.as_ref().is_some_and(matches)
 }
 
 /// The end of `inf` or `nan`. Each of `nf` and `an` is tried, one after the other, and what was
