@@ -6,7 +6,7 @@ use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
 
 use crate::go_time::Time;
-use crate::value::{Object, Value};
+use crate::value::Value;
 
 /// The time a text says, whose letters are capitals and whose separator is `T`.
 pub(super) fn parse(text: &str) -> Option<Value> {
@@ -26,50 +26,7 @@ pub(super) fn parse(text: &str) -> Option<Value> {
         (Some(_), None) => local("date-local")?,
         (None, _) => local("time-local")?,
     };
-    let time: Option<Rc<dyn Object>> = match civil.to_zoned(zone.clone()) {
-        Ok(time) => Some(Rc::new(Time(time))),
-        Err(_) => LateTime::new(civil, zone).map(|time| Rc::new(time) as Rc<dyn Object>),
-    };
-    time.map(Value::Object)
-}
-
-/// A time in the last hours of the year 9999, which is beyond what our times hold. It prints as
-/// one, and has no methods.
-struct LateTime {
-    printed: String,
-    data: String,
-}
-
-impl LateTime {
-    /// The calendar repeats itself every 400 years, so an earlier time prints the same but for
-    /// its year.
-    fn new(civil: DateTime, zone: TimeZone) -> Option<Self> {
-        let earlier = civil.with().year(civil.year() - 400).build().ok()?;
-        let earlier = Time(earlier.to_zoned(zone).ok()?);
-        let late = |text: &str| format!("{:04}{}", civil.year(), &text[4..]);
-        Some(Self {
-            printed: late(&earlier.string()?),
-            data: late(&earlier.format("2006-01-02T15:04:05.999999999Z07:00")),
-        })
-    }
-}
-
-impl Object for LateTime {
-    fn type_name(&self) -> String {
-        "time.Time".to_string()
-    }
-
-    fn string(&self) -> Option<String> {
-        Some(self.printed.clone())
-    }
-
-    fn data(&self) -> Value {
-        Value::text(&self.data)
-    }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
+    Time::from_civil(civil, &zone).map(|time| Value::Object(Rc::new(time)))
 }
 
 /// A zone without an offset whose name says that the text has none.
