@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::DEPTH_MAX;
-use crate::functions::helm::toml_key;
+use crate::functions::toml_out::quoted_key;
 use crate::literal::quote;
 use crate::value::{List, ListKind, Map, Value};
 
@@ -118,11 +118,11 @@ impl Document {
         let mut parts = Vec::new();
         let mut at = path;
         while at != ROOT {
-            parts.push(toml_key(&self.paths[at].name));
+            parts.push(quoted_key(self.paths[at].name.as_bytes()));
             at = self.paths[at].parent;
         }
         parts.reverse();
-        parts.join(".")
+        String::from_utf8_lossy(&parts.join(&b'.')).into_owned()
     }
 
     fn below(&mut self, path: PathId, name: &Name) -> Refused<PathId> {
