@@ -13,6 +13,9 @@ use super::strings;
 use crate::literal::quote;
 use crate::value::{Map, Value};
 
+const END_OF_NAME: &str = "unexpected end of table name (table names cannot be empty)";
+const NAME_SEPARATOR: &str = "unexpected table separator (table names cannot be empty)";
+
 /// What reads one text.
 pub(super) struct Reader<'t> {
     scanner: Scanner<'t>,
@@ -123,15 +126,11 @@ impl<'t> Reader<'t> {
         let mut names = Vec::new();
         loop {
             self.scanner.skip_blanks()?;
-            let problem = match self.scanner.peek()? {
-                Some(']') | None => "unexpected end of table name (table names cannot be empty)",
-                Some('.') => "unexpected table separator (table names cannot be empty)",
-                Some(_) => "",
-            };
-            if !problem.is_empty() {
-                return Err(self.scanner.wrong(problem));
+            match self.scanner.peek()? {
+                Some(']') | None => return Err(self.scanner.wrong(END_OF_NAME)),
+                Some('.') => return Err(self.scanner.wrong(NAME_SEPARATOR)),
+                Some(_) => self.name(&mut names)?,
             }
-            self.name(&mut names)?;
             self.scanner.skip_blanks()?;
             match self.scanner.advance()? {
                 Some('.') => {}
@@ -172,13 +171,13 @@ impl<'t> Reader<'t> {
         loop {
             self.scanner.skip_blanks()?;
             let problem = match (self.scanner.peek()?, names.is_empty()) {
-                (Some('=') | None, true) => "unexpected '=': key name appears blank",
-                (Some('.'), true) => "unexpected '.': keys cannot start with a '.'",
-                (Some('=') | None, false) => "unexpected '='",
-                (Some('.'), false) => "unexpected '.'",
-                (Some(_), _) => "",
+                (Some('=') | None, true) => Some("unexpected '=': key name appears blank"),
+                (Some('.'), true) => Some("unexpected '.': keys cannot start with a '.'"),
+                (Some('=') | None, false) => Some("unexpected '='"),
+                (Some('.'), false) => Some("unexpected '.'"),
+                (Some(_), _) => None,
             };
-            if !problem.is_empty() {
+            if let Some(problem) = problem {
                 return Err(self.scanner.wrong(problem));
             }
             self.name(&mut names)?;
