@@ -1,19 +1,49 @@
 //! Times with Go's layouts, and durations with Go's text.
 
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
 use crate::value::{Method, Object, Value};
 
+/// The calendar repeats itself after so many years.
+const CYCLE_YEARS: i16 = 400;
+const CYCLE_SECONDS: i64 = 146_097 * 24 * 3600;
+
 /// A `time.Time`.
+///
+/// The times of jiff end some hours before the year 9999 does, a year that people write to mean
+/// never; a later time is kept as the one a cycle of the calendar earlier.
 #[derive(Clone)]
-pub(crate) struct Time(pub(crate) Zoned);
+pub(crate) struct Time {
+    kept: Zoned,
+    is_late: bool,
+}
 
 impl Time {
     pub(crate) fn from_unix(seconds: i64, nanos: u32) -> Option<Self> {
         let nanos = i32::try_from(nanos).ok()?;
-        let stamp = Timestamp::new(seconds, nanos).ok()?;
-        Some(Self(stamp.to_zoned(TimeZone::UTC)))
+        let at = |seconds| Timestamp::new(seconds, nanos).ok();
+        let kept = |stamp: Timestamp| stamp.to_zoned(TimeZone::UTC);
+        Self::or_late(at(seconds).map(kept), || {
+            at(seconds.checked_sub(CYCLE_SECONDS)?).map(kept)
+        })
+    }
+
+    /// What a clock and a calendar of a zone show.
+    pub(crate) fn from_civil(civil: DateTime, zone: &TimeZone) -> Option<Self> {
+        let at = |civil: DateTime| civil.to_zoned(zone.clone()).ok();
+        Self::or_late(at(civil), || {
+            let earlier = civil.with().year(civil.year() - CYCLE_YEARS);
+            at(earlier.build().ok()?)
+        })
+    }
+
+    /// A time, or a late one from the time a cycle before it.
+    fn or_late(time: Option<Zoned>, earlier: impl FnOnce() -> Option<Zoned>) -> Option<Self> {
+        let is_late = time.is_none();
+        let kept = time.or_else(earlier)?;
+        Some(Self { kept, is_late })
     }
 
     /// The same instant elsewhere; an unknown zone is UTC, as in Sprig.
@@ -22,7 +52,10 @@ impl Time {
             "" | "UTC" | "Local" => TimeZone::UTC,
             name => TimeZone::get(name).unwrap_or(TimeZone::UTC),
         };
-        Self(self.0.with_time_zone(zone))
+        Self {
+            kept: self.kept.with_time_zone(zone),
+            is_late: self.is_late,
+        }
     }
 
     /// Go's zero time.
@@ -32,15 +65,28 @@ impl Time {
 
     pub(crate) fn add(&self, nanos: i64) -> Option<Self> {
         let span = jiff::SignedDuration::from_nanos(nanos);
-        self.0.checked_add(span).ok().map(Self)
+        let moved = self.kept.checked_add(span).ok();
+        if self.is_late {
+            let is_late = true;
+            return moved.map(|kept| Self { kept, is_late });
+        }
+        let cycle = jiff::SignedDuration::from_secs(CYCLE_SECONDS);
+        Self::or_late(moved, || {
+            self.kept.checked_sub(cycle).ok()?.checked_add(span).ok()
+        })
     }
 
     pub(crate) fn unix(&self) -> i64 {
-        self.0.timestamp().as_second()
+        self.kept.timestamp().as_second() + if self.is_late { CYCLE_SECONDS } else { 0 }
     }
 
     pub(crate) fn unix_nanos(&self) -> i128 {
-        self.0.timestamp().as_nanosecond()
+        let late = if self.is_late { CYCLE_SECONDS } else { 0 };
+        self.kept.timestamp().as_nanosecond() + i128::from(late) * 1_000_000_000
+    }
+
+    fn year(&self) -> i16 {
+        self.kept.year() + if self.is_late { CYCLE_YEARS } else { 0 }
     }
 
     pub(crate) fn format(&self, layout: &str) -> String {
@@ -58,7 +104,7 @@ impl Time {
     }
 
     fn write(&self, out: &mut String, token: &str) {
-        let time = &self.0;
+        let time = &self.kept;
         let hour12 = match time.hour() % 12 {
             0 => 12,
             hour => hour,
@@ -66,8 +112,8 @@ impl Time {
         let weekday = usize::try_from(time.weekday().to_sunday_zero_offset()).unwrap_or(0);
         let month = usize::try_from(time.month() - 1).unwrap_or(0);
         let text = match token {
-            "2006" => format!("{:04}", time.year()),
-            "06" => format!("{:02}", time.year().rem_euclid(100)),
+            "2006" => format!("{:04}", self.year()),
+            "06" => format!("{:02}", self.year().rem_euclid(100)),
             "January" => MONTHS[month].to_string(),
             "Jan" => MONTHS[month][..3].to_string(),
             "01" => format!("{:02}", time.month()),
@@ -96,8 +142,8 @@ impl Time {
     }
 
     fn abbreviation(&self) -> String {
-        let stamp = self.0.timestamp();
-        let zone = self.0.time_zone().clone();
+        let stamp = self.kept.timestamp();
+        let zone = self.kept.time_zone().clone();
         let name = zone.to_offset_info(stamp).abbreviation().to_string();
         // A bare offset has no name in Go, which then prints the offset.
         match name.starts_with(['+', '-']) && zone.iana_name().is_none() {
@@ -107,7 +153,7 @@ impl Time {
     }
 
     fn offset(&self, layout: &str) -> String {
-        let seconds = self.0.offset().seconds();
+        let seconds = self.kept.offset().seconds();
         if layout.starts_with('Z') && seconds == 0 {
             return "Z".to_string();
         }
@@ -123,7 +169,7 @@ impl Time {
 
     /// `.000` keeps zeros, `.999` drops them.
     fn fraction(&self, layout: &str) -> String {
-        let digits = format!("{:09}", self.0.subsec_nanosecond());
+        let digits = format!("{:09}", self.kept.subsec_nanosecond());
         let shown = &digits[..(layout.len() - 1).min(9)];
         if layout.ends_with('9') {
             let shown = shown.trim_end_matches('0');
@@ -397,7 +443,7 @@ impl Parts {
             Some(false) if self.hour == 12 => 0,
             _ => self.hour,
         };
-        let civil = jiff::civil::DateTime::new(
+        let civil = DateTime::new(
             self.year,
             self.month,
             self.day,
@@ -414,7 +460,7 @@ impl Parts {
             None | Some(0) => TimeZone::UTC,
             Some(seconds) => TimeZone::fixed(jiff::tz::Offset::from_seconds(seconds).ok()?),
         };
-        civil.ok()?.to_zoned(zone).ok().map(Time)
+        Time::from_civil(civil.ok()?, &zone)
     }
 }
 
@@ -449,15 +495,15 @@ impl Object for Time {
             }
             "Unix" => Value::Int64(self.unix()),
             "UnixNano" => Value::Int64(i64::try_from(self.unix_nanos()).unwrap_or(0)),
-            "Year" => Value::Int(i64::from(self.0.year())),
+            "Year" => Value::Int(i64::from(self.year())),
             "Month" => {
-                let month = usize::try_from(self.0.month() - 1).unwrap_or(0);
+                let month = usize::try_from(self.kept.month() - 1).unwrap_or(0);
                 Value::text(MONTHS[month])
             }
-            "Day" => Value::Int(i64::from(self.0.day())),
-            "Hour" => Value::Int(i64::from(self.0.hour())),
-            "Minute" => Value::Int(i64::from(self.0.minute())),
-            "Second" => Value::Int(i64::from(self.0.second())),
+            "Day" => Value::Int(i64::from(self.kept.day())),
+            "Hour" => Value::Int(i64::from(self.kept.hour())),
+            "Minute" => Value::Int(i64::from(self.kept.minute())),
+            "Second" => Value::Int(i64::from(self.kept.second())),
             "UTC" => Value::Object(std::rc::Rc::new(self.in_zone("UTC"))),
             "String" => Value::text(self.string().unwrap_or_default()),
             _ => return None,
@@ -577,6 +623,25 @@ mod tests {
         let utc = time.in_zone("UTC");
         assert_eq!(utc.string().unwrap(), "2024-02-29 11:07:09.5 +0000 UTC");
         assert!(Time::parse("2006-01-02", "2024-02-30").is_err());
+    }
+
+    #[test]
+    fn the_last_day_of_the_calendar_is_a_time() {
+        let layout = "2006-01-02T15:04:05Z07:00";
+        let time = Time::parse(layout, "9999-12-31T23:59:59-11:30").unwrap();
+        assert_eq!(time.string().unwrap(), "9999-12-31 23:59:59 -1130 -1130");
+        assert_eq!(time.format("Mon Jan 06"), "Fri Dec 99");
+        assert_eq!(time.unix(), 253_402_342_199);
+        let same = Time::from_unix(time.unix(), 0).unwrap();
+        let text = "10000-01-01 11:29:59 +0000 UTC";
+        assert_eq!(same.string().unwrap(), text);
+        assert_eq!(time.in_zone("UTC").string().unwrap(), text);
+        let before = Time::parse(layout, "9999-12-30T12:00:00Z").unwrap();
+        let after = before.add(36 * 3600 * 1_000_000_000).unwrap();
+        assert_eq!(after.data().type_name(), "string");
+        assert_eq!(after.string().unwrap(), "10000-01-01 00:00:00 +0000 UTC");
+        let back = after.add(-36 * 3600 * 1_000_000_000).unwrap();
+        assert_eq!(back.unix(), before.unix());
     }
 
     #[test]

@@ -506,7 +506,7 @@ fn narrow(count: usize) -> u32 {
 fn show(c: Option<char>) -> String {
     match c {
         None => "U+FFFFFFFFFFFFFFFF".to_string(),
-        Some(c) if crate::literal::is_print(c) => format!("U+{:04X} '{c}'", c as u32),
+        Some(c) if crate::go_unicode::is_print(c) => format!("U+{:04X} '{c}'", c as u32),
         Some(c) => format!("U+{:04X}", c as u32),
     }
 }

@@ -30,6 +30,7 @@ mod functions;
 mod go_json;
 mod go_semver;
 mod go_time;
+mod go_unicode;
 mod keys;
 mod lexer;
 mod literal;

@@ -1,5 +1,6 @@
 //! Go literals: quoted strings, characters and numbers, read and written.
 
+use crate::go_unicode::is_print;
 use crate::text::Text;
 
 /// `strconv.Unquote` of a `"…"` or `` `…` `` token.
@@ -106,16 +107,6 @@ pub(crate) fn quote_char(c: char, quote: char, out: &mut String) {
         c if (c as u32) < 0x1_0000 => out.push_str(&format!("\\u{:04x}", c as u32)),
         c => out.push_str(&format!("\\U{:08x}", c as u32)),
     }
-}
-
-/// An approximation of `unicode.IsPrint` outside ASCII: no controls, separators or private use.
-pub(crate) fn is_print(c: char) -> bool {
-    let code = c as u32;
-    !(c.is_control()
-        || (c.is_whitespace() && c != ' ')
-        || matches!(code, 0xad | 0x200b..=0x200f | 0x202a..=0x202e | 0x2060..=0x206f)
-        || matches!(code, 0xd800..=0xf8ff | 0xfeff | 0xfff0..=0xfffb | 0xe_0000..)
-        || code & 0xfffe == 0xfffe)
 }
 
 /// A number literal under every type that can hold it, as Go's constants are.

@@ -105,6 +105,8 @@ pub enum ListKind {
     Bytes,
     /// `[][]interface {}`.
     Lists,
+    /// `[]map[string]interface {}`, such as the tables of `[[name]]` in TOML.
+    Maps,
 }
 
 /// An immutable list, cheap to clone.
@@ -372,6 +374,7 @@ impl ListKind {
             ListKind::Ints => "[]int",
             ListKind::Bytes => "[]uint8",
             ListKind::Lists => "[][]interface {}",
+            ListKind::Maps => "[]map[string]interface {}",
         }
     }
 

@@ -49,9 +49,22 @@ pub fn format_g32(value: f64) -> String {
     from_digits_g(narrow.is_sign_negative(), &digits, exponent)
 }
 
-/// The shortest decimal digits and the decimal exponent of the first one.
+/// With fewer digits no two decimals are as near to a number and as short.
+const TIE_DIGITS: usize = 16;
+
+/// The shortest decimal digits and the decimal exponent of the first one. Of two that are as near,
+/// the even one is taken, as in Go.
 pub fn shortest(value: f64) -> (String, i32) {
-    split(&format!("{:e}", value.abs()))
+    let value = value.abs();
+    let found = split(&format!("{value:e}"));
+    if found.0.len() < TIE_DIGITS {
+        return found;
+    }
+    let nearest = format!("{value:.*e}", found.0.len() - 1);
+    match nearest.parse::<f64>() {
+        Ok(same) if value == same => split(&nearest),
+        _ => found,
+    }
 }
 
 fn split(text: &str) -> (String, i32) {
@@ -200,6 +213,12 @@ mod tests {
             (1e-7, "1e-07", "1e-7", "0.0000001"),
             (1e21, "1e+21", "1e+21", "1000000000000000000000"),
             (-2.5, "-2.5", "-2.5", "-2.5"),
+            (
+                137_495_653_293_414.62,
+                "1.3749565329341462e+14",
+                "137495653293414.62",
+                "137495653293414.62",
+            ),
         ];
         for (value, g, json, plain) in cases {
             let got = (format_g(value), format_json(value), format_plain(value));

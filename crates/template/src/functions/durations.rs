@@ -46,7 +46,7 @@ pub(super) const TABLE: &[Function] = &[
 ];
 
 /// Go's `time.Duration`.
-struct Duration(i64);
+pub(super) struct Duration(i64);
 
 impl Object for Duration {
     fn type_name(&self) -> String {

@@ -53,7 +53,7 @@ pub(super) const TABLE: &[Function] = &[
         Ok(from_yaml_array(&a.text(0)))
     }),
     fixed("fromToml", &[Type::String], |_, a| {
-        Ok(super::toml_in::from_toml(&a.string(0)))
+        Ok(super::toml_in::from_toml(a.text(0).bytes()))
     }),
     fixed("toJson", &[Type::Any], |_, a| {
         Ok(Value::text(json(a, true).unwrap_or_default()))
@@ -86,7 +86,7 @@ pub(super) const TABLE: &[Function] = &[
     }),
     fixed("toToml", &[Type::Any], |_, a| match a.value(0).is_nil() {
         true => Err(toml(a).err().unwrap_or_default().into()),
-        false => Ok(Value::text(toml(a).unwrap_or_else(|e| e))),
+        false => Ok(Value::text(toml(a).unwrap_or_else(String::into_bytes))),
     }),
     fixed("mustToToml", &[Type::Any], |_, a| Ok(Value::text(toml(a)?))),
 ];
@@ -266,122 +266,9 @@ fn from_json_array(text: &str) -> Value {
     }
 }
 
-fn toml(args: &Args) -> Result<String, String> {
+fn toml(args: &Args) -> Result<Vec<u8>, String> {
     if args.value(0).is_nil() {
         return Err("reflect: call of reflect.Value.Type on zero Value".to_string());
     }
-    match args.value(0).to_json()? {
-        Json::Object(map) => {
-            let mut out = String::new();
-            toml_table(&mut out, &map, &[], 0)?;
-            Ok(out)
-        }
-        other => toml_value(&other),
-    }
-}
-
-type Table = serde_json::Map<String, Json>;
-
-/// Scalars first, then sub-tables, each with its full name.
-fn toml_table(out: &mut String, map: &Table, path: &[&str], depth: usize) -> Result<(), String> {
-    let pad = "  ".repeat(depth);
-    let is_table = |value: &Json| match value {
-        Json::Object(_) => true,
-        Json::Array(items) => !items.is_empty() && items.iter().all(Json::is_object),
-        _ => false,
-    };
-    for (key, value) in map.iter().filter(|(_, value)| !is_table(value)) {
-        if !value.is_null() {
-            out.push_str(&format!(
-                "{pad}{} = {}\n",
-                toml_key(key),
-                toml_value(value)?
-            ));
-        }
-    }
-    let pad = "  ".repeat(depth);
-    for (key, value) in map.iter().filter(|(_, value)| is_table(value)) {
-        let path: Vec<&str> = path.iter().copied().chain([key.as_str()]).collect();
-        let name: Vec<String> = path.iter().map(|part| toml_key(part)).collect();
-        let name = name.join(".");
-        let tables: Vec<&Table> = match value {
-            Json::Object(table) => vec![table],
-            other => other
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Json::as_object)
-                .collect(),
-        };
-        for table in tables {
-            if !out.is_empty() && path.len() == 1 {
-                out.push('\n');
-            }
-            let heading = if value.is_array() {
-                format!("[[{name}]]")
-            } else {
-                format!("[{name}]")
-            };
-            out.push_str(&format!("{pad}{heading}\n"));
-            toml_table(out, table, &path, depth + 1)?;
-        }
-    }
-    Ok(())
-}
-
-fn toml_key(key: &str) -> String {
-    let bare = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
-    if !key.is_empty() && key.bytes().all(bare) {
-        key.to_string()
-    } else {
-        toml_string(key)
-    }
-}
-
-fn toml_string(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            c if (c as u32) < 0x20 || c as u32 == 0x7f => {
-                out.push_str(&format!("\\u{:04x}", c as u32));
-            }
-            c => out.push(c),
-        }
-    }
-    out + "\""
-}
-
-fn toml_value(value: &Json) -> Result<String, String> {
-    Ok(match value {
-        Json::Null => return Err("toml: cannot encode a nil value".to_string()),
-        Json::Bool(value) => value.to_string(),
-        Json::Number(number) if number.is_f64() => {
-            let text = pilotis_yaml::number::format_g(number.as_f64().unwrap_or(0.0));
-            if text.contains(['.', 'e']) {
-                text
-            } else {
-                text + ".0"
-            }
-        }
-        Json::Number(number) => number.to_string(),
-        Json::String(text) => toml_string(text),
-        Json::Array(items) => {
-            let items: Result<Vec<String>, String> = items.iter().map(toml_value).collect();
-            format!("[{}]", items?.join(", "))
-        }
-        Json::Object(map) => {
-            let pairs = map
-                .iter()
-                .map(|(k, v)| Ok(format!("{} = {}", toml_key(k), toml_value(v)?)));
-            let pairs: Result<Vec<String>, String> = pairs.collect();
-            format!("{{{}}}", pairs?.join(", "))
-        }
-    })
+    super::toml_out::to_toml(args.value(0))
 }

@@ -18,6 +18,7 @@ mod patterns;
 mod secrets;
 mod strings;
 mod toml_in;
+mod toml_out;
 mod versions;
 
 pub(crate) use builtin::not_callable;
