@@ -30,6 +30,8 @@ pub fn text_of(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
         .map_err(|_| fail("unexpected low surrogate area"))
 }
 
+const INCOMPLETE: &str = "incomplete UTF-8 octet sequence";
+
 /// What go-yaml says of bytes that begin with no character: it looks at the first one, then whether
 /// there are as many as that one asks for, then at those.
 fn mistake(bytes: &[u8]) -> &'static str {
@@ -40,7 +42,7 @@ fn mistake(bytes: &[u8]) -> &'static str {
         _ => return "invalid leading UTF-8 octet",
     };
     let Some(rest) = bytes.get(1..length) else {
-        return "incomplete UTF-8 octet sequence";
+        return INCOMPLETE;
     };
     if rest.iter().any(|byte| byte & 0xc0 != 0x80) {
         return "invalid trailing UTF-8 octet";
@@ -64,7 +66,7 @@ pub fn parse_first_bytes(bytes: &[u8]) -> Result<Option<Node>, Error> {
         Err(error) => error,
     };
     let whole = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-    let is_cut = bytes.len() - whole.len() < 4 && error.message.starts_with("incomplete UTF-8");
+    let is_cut = mistake(&bytes[whole.len()..]) == INCOMPLETE;
     match is_cut.then(|| parse_first(whole)) {
         Some(Err(earlier)) => Err(earlier),
         _ => Err(error),
