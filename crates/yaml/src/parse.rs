@@ -33,8 +33,8 @@ pub fn parse_first(text: &str) -> Result<Option<Node>, Error> {
     Ok(read(text, 1)?.pop().and_then(|document| document.root))
 }
 
-/// The first document, whole or with some keys of its mapping only, where [`parse_first`] would read
-/// it and [`crate::check_json`] would take it; nothing where they must be asked.
+/// The first document, whole or with some keys of its mapping only, where [`parse_first`] would
+/// read it and [`crate::check_json`] would take it; nothing where they must be asked.
 pub fn parse_for_json(text: &str, keys: Option<&[&str]>) -> Option<Node> {
     check_size(text).ok()?;
     crate::block::first_for_json(text, keys)
