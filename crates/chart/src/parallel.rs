@@ -4,8 +4,9 @@
 //! stands alone.
 
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::convert::Infallible;
 use std::num::NonZero;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
 
@@ -31,68 +32,39 @@ pub(crate) fn map<'i, T: Sync, R: Send>(
     bytes: impl Fn(&T) -> usize,
     work: impl Fn(&'i T) -> R + Sync,
 ) -> Vec<R> {
-    let sizes: Vec<usize> = items.iter().map(bytes).collect();
-    let total: usize = sizes.iter().sum();
+    let total: usize = items.iter().map(&bytes).sum();
     let is_worth = total >= WORTH_BYTES && items.len() > 1;
-    let threads = if is_worth { threads_max() } else { 1 };
-    let threads = threads.min(items.len());
-    if threads < 2 {
-        return items.iter().map(work).collect();
-    }
-    // The largest first, so that no thread is left with it when the others are done.
-    let mut order: Vec<usize> = (0..items.len()).collect();
-    order.sort_by_key(|index| Reverse(sizes[*index]));
-    let next = AtomicUsize::new(0);
-    let take_all = || {
-        let mut done = Vec::new();
-        while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-            done.push((*index, work(&items[*index])));
-        }
-        done
-    };
-    std::thread::scope(|scope| {
-        let helpers = help(scope, threads - 1, &take_all);
-        in_order(take_all(), helpers)
-    })
+    let Ok(((), results)) = along(is_worth, work, |line| {
+        items.iter().for_each(|item| line.push(bytes(item), item));
+        Ok::<(), Infallible>(())
+    });
+    results
 }
 
 /// Results and the places of what they were made of.
 type Done<R> = Vec<(usize, R)>;
 
-/// Threads that do something too. Where none can be had there are none.
+/// A thread that does something too.
 fn help<'s, R: Send + 's>(
     scope: &'s Scope<'s, '_>,
-    threads: usize,
-    work: &'s (impl Fn() -> R + Sync),
-) -> Vec<ScopedJoinHandle<'s, R>> {
-    let start = |_| {
-        let thread = std::thread::Builder::new().name("chart-help".into());
-        thread
-            .stack_size(STACK_BYTES)
-            .spawn_scoped(scope, work)
-            .ok()
-    };
-    (0..threads).filter_map(start).collect()
+    work: impl FnOnce() -> R + Send + 's,
+) -> std::io::Result<ScopedJoinHandle<'s, R>> {
+    let thread = std::thread::Builder::new().name("chart-help".into());
+    thread.stack_size(STACK_BYTES).spawn_scoped(scope, work)
 }
 
-/// All results, by place.
-fn in_order<R>(mut done: Done<R>, helpers: Vec<ScopedJoinHandle<'_, Done<R>>>) -> Vec<R> {
-    for helper in helpers {
-        match helper.join() {
-            Ok(more) => done.extend(more),
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    }
-    done.sort_unstable_by_key(|(index, _)| *index);
-    done.into_iter().map(|(_, result)| result).collect()
+/// What a thread gives in the end.
+fn joined<R>(helper: ScopedJoinHandle<'_, R>) -> R {
+    let ended = helper.join();
+    ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Things that are being made here and worked on by other threads, the largest first.
+/// Things that are being made here and worked on by other threads, the largest first, so that no
+/// thread is left with it when the others are done.
 pub(crate) struct Line<'l, T> {
     shared: Option<&'l Waiting<T>>,
-    made: usize,
     /// What is kept until everything is made, where there are no other threads.
-    kept: Vec<(usize, T)>,
+    kept: Vec<T>,
 }
 
 struct Waiting<T> {
@@ -101,8 +73,11 @@ struct Waiting<T> {
 }
 
 struct Queue<T> {
-    /// Sizes, places in the order they were made, and what is waiting.
-    items: Vec<(usize, usize, T)>,
+    /// Everything that was made, in order, until it is taken.
+    items: Vec<Option<T>>,
+    /// Sizes and places of what waits.
+    sizes: BinaryHeap<(usize, Reverse<usize>)>,
+    /// Bytes of what waits.
     bytes: usize,
     sleepers: usize,
     is_closed: bool,
@@ -114,14 +89,14 @@ const WAKE_BYTES: usize = 32 * 1024;
 impl<T> Line<'_, T> {
     /// Hands over something of a size in bytes.
     pub(crate) fn push(&mut self, bytes: usize, item: T) {
-        let index = self.made;
-        self.made += 1;
         let Some(waiting) = self.shared else {
-            self.kept.push((index, item));
+            self.kept.push(item);
             return;
         };
         let mut queue = waiting.lock();
-        queue.items.push((bytes, index, item));
+        let place = queue.items.len();
+        queue.items.push(Some(item));
+        queue.sizes.push((bytes, Reverse(place)));
         queue.bytes += bytes;
         if queue.sleepers > 0 && queue.bytes >= WAKE_BYTES {
             drop(queue);
@@ -131,6 +106,20 @@ impl<T> Line<'_, T> {
 }
 
 impl<T> Waiting<T> {
+    fn new() -> Self {
+        let queue = Queue {
+            items: Vec::new(),
+            sizes: BinaryHeap::new(),
+            bytes: 0,
+            sleepers: 0,
+            is_closed: false,
+        };
+        Self {
+            queue: Mutex::new(queue),
+            changed: Condvar::new(),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue<T>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -138,23 +127,23 @@ impl<T> Waiting<T> {
     /// The largest that waits; none when nothing waits and nothing more comes.
     fn take(&self) -> Option<(usize, T)> {
         let mut queue = self.lock();
-        while queue.items.is_empty() && !queue.is_closed {
+        while queue.sizes.is_empty() && !queue.is_closed {
             queue.sleepers += 1;
             let woken = self.changed.wait(queue);
             queue = woken.unwrap_or_else(PoisonError::into_inner);
             queue.sleepers -= 1;
         }
-        let largest = (0..queue.items.len()).max_by_key(|at| queue.items[*at].0);
-        let (bytes, index, item) = queue.items.swap_remove(largest?);
+        let (bytes, Reverse(place)) = queue.sizes.pop()?;
         queue.bytes -= bytes;
-        Some((index, item))
+        let item = queue.items.get_mut(place)?.take()?;
+        Some((place, item))
     }
 
     fn close(&self, drops: bool) {
         let mut queue = self.lock();
         queue.is_closed = true;
         if drops {
-            queue.items.clear();
+            queue.sizes.clear();
         }
         self.changed.notify_all();
     }
@@ -180,44 +169,34 @@ pub(crate) fn along<T: Send, R: Send, M, E>(
     work: impl Fn(T) -> R + Sync,
     make: impl FnOnce(&mut Line<'_, T>) -> Result<M, E>,
 ) -> Result<(M, Vec<R>), E> {
+    let mut line = Line {
+        shared: None,
+        kept: Vec::new(),
+    };
     let threads = if is_worth { threads_max() } else { 1 };
     if threads < 2 {
-        let mut line = Line {
-            shared: None,
-            made: 0,
-            kept: Vec::new(),
-        };
         let made = make(&mut line)?;
-        let results = line.kept.into_iter().map(|(_, item)| work(item));
-        return Ok((made, results.collect()));
+        return Ok((made, line.kept.into_iter().map(work).collect()));
     }
-    let waiting = Waiting {
-        queue: Mutex::new(Queue {
-            items: Vec::new(),
-            bytes: 0,
-            sleepers: 0,
-            is_closed: false,
-        }),
-        changed: Condvar::new(),
-    };
-    let take_all = || {
+    let waiting = Waiting::new();
+    let take_all = || -> Done<R> {
         let taken = std::iter::from_fn(|| waiting.take());
-        let done = taken.map(|(index, item)| (index, work(item)));
-        done.collect::<Vec<_>>()
+        taken.map(|(place, item)| (place, work(item))).collect()
     };
     std::thread::scope(|scope| {
-        let helpers = help(scope, threads - 1, &take_all);
+        // Where no thread can be had this one does everything.
+        let helpers = (1..threads).filter_map(|_| help(scope, take_all).ok());
+        let helpers: Vec<_> = helpers.collect();
         let made = {
             let _closing = Closing(&waiting);
-            let mut line = Line {
-                shared: Some(&waiting),
-                made: 0,
-                kept: Vec::new(),
-            };
+            line.shared = Some(&waiting);
             make(&mut line).inspect_err(|_| waiting.close(true))?
         };
-        let done = take_all();
-        Ok((made, in_order(done, helpers)))
+        let mut done = take_all();
+        done.extend(helpers.into_iter().flat_map(joined));
+        done.sort_unstable_by_key(|(place, _)| *place);
+        let results = done.into_iter().map(|(_, result)| result);
+        Ok((made, results.collect()))
     })
 }
 
@@ -230,13 +209,9 @@ pub(crate) fn both<A: Send, B>(
     here: impl FnOnce() -> B,
 ) -> std::io::Result<(A, B)> {
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("chart-help".into());
-        let helper = thread.stack_size(STACK_BYTES).spawn_scoped(scope, aside)?;
+        let helper = help(scope, aside)?;
         let here = here();
-        match helper.join() {
-            Ok(aside) => Ok((aside, here)),
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
+        Ok((joined(helper), here))
     })
 }
 

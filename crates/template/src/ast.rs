@@ -181,7 +181,8 @@ impl Trees {
     }
 }
 
-fn narrow(count: usize) -> u32 {
+/// An offset or a count in a text, none of which is longer than 4 GiB.
+pub(crate) fn narrow(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 

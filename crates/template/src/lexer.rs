@@ -5,6 +5,8 @@
 
 use memchr::memmem;
 
+use crate::ast::narrow;
+
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -497,10 +499,6 @@ impl<'a> Lexer<'a> {
     fn accept_run(&mut self, set: &str) {
         while self.accept(set) {}
     }
-}
-
-fn narrow(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 fn show(c: Option<char>) -> String {
