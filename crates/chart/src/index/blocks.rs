@@ -5,6 +5,8 @@
 //! caller parses the whole. A text cut wrongly, because a quoted scalar goes on at a smaller
 //! indentation, does not parse; the caller falls back then too.
 
+use pilotis_yaml::{Resolved, resolve_plain};
+
 /// The text below one key of `entries`, key included.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Block<'a> {
@@ -123,13 +125,16 @@ impl<'a> Cutter<'a> {
     }
 }
 
-/// The key of a line that has nothing else on it.
+/// The key of a line that has nothing else on it; nothing when it may read otherwise than it is
+/// written, as `y` and `0x10` do.
 fn key(content: &str) -> Option<&str> {
-    let name = content.strip_suffix(':')?;
-    let inner = |quote: char| name.strip_prefix(quote)?.strip_suffix(quote);
-    let name = inner('"').or_else(|| inner('\'')).unwrap_or(name);
+    let written = content.strip_suffix(':')?;
+    let inner = |quote: char| written.strip_prefix(quote)?.strip_suffix(quote);
+    let quoted = inner('"').or_else(|| inner('\''));
+    let is_itself = quoted.is_some() || resolve_plain(written) == Resolved::String;
+    let name = quoted.unwrap_or(written);
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+".contains(c);
-    (!name.is_empty() && name.chars().all(plain)).then_some(name)
+    (is_itself && !name.is_empty() && name.chars().all(plain)).then_some(name)
 }
 
 #[cfg(test)]

@@ -433,6 +433,16 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_is_no_text_is_the_text_it_becomes() {
+        for (key, name) in [("y", "true"), ("0x10", "16"), ("'y'", "y"), ("\"0x10\"", "0x10")] {
+            let text =
+                format!("apiVersion: v1\nentries:\n  {key}:\n  - {{name: a, version: 1.0.0}}\n");
+            let one = Index::read_chart(text.as_bytes(), "x", name).unwrap();
+            assert_eq!(one.versions(name).unwrap().len(), 1, "{key}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_used_is_said() {
         let error = |text: &str| Index::read(text.as_bytes(), "x").unwrap_err().message;
         assert_eq!(error(""), "empty index.yaml file");
