@@ -1,14 +1,13 @@
 //! Which subcharts take part, under which names, and which of their values the parent imports.
 
-use serde_json::{Map, Value as Json};
+use pilotis_template::{Table, Tree};
+use serde_json::Value as Json;
 
 use crate::coalesce::{Coalescer, tables};
 use crate::errors::Error;
 use crate::load::Chart;
 use crate::metadata::Dependency;
 use crate::warnings::Warning;
-
-type Table = Map<String, Json>;
 
 /// Refuses a chart whose declared dependencies are not all under `charts/`.
 pub(crate) fn check_present(chart: &Chart) -> Result<(), Error> {
@@ -118,14 +117,14 @@ fn provides(found: &Chart, wanted: &Dependency) -> bool {
 }
 
 fn apply_tags(wanted: &mut Dependency, values: &Table, warnings: &mut Vec<Warning>) {
-    let Some(Json::Object(tags)) = values.get("tags") else {
+    let Some(Tree::Table(tags)) = values.get("tags") else {
         return;
     };
     let mut set = Vec::new();
     for tag in &wanted.tags {
         match tags.get(tag) {
             None => {}
-            Some(Json::Bool(value)) => set.push(*value),
+            Some(Tree::Bool(value)) => set.push(*value),
             Some(_) => {
                 let chart = &wanted.name;
                 let text =
@@ -154,8 +153,8 @@ fn apply_condition(
         .filter(|part| !part.is_empty())
     {
         match lookup(values, &format!("{path}{condition}")) {
-            None | Some(Json::Object(_)) => {}
-            Some(Json::Bool(value)) => {
+            None | Some(Tree::Table(_)) => {}
+            Some(Tree::Bool(value)) => {
                 wanted.enabled = *value;
                 return;
             }
@@ -175,10 +174,13 @@ fn apply_condition(
 }
 
 /// The value at a dotted path.
-fn lookup<'a>(values: &'a Table, path: &str) -> Option<&'a Json> {
+fn lookup<'a>(values: &'a Table, path: &str) -> Option<&'a Tree> {
     let mut steps = path.split('.');
     let first = values.get(steps.next()?)?;
-    steps.try_fold(first, |value, step| value.get(step))
+    steps.try_fold(first, |value, step| match value {
+        Tree::Table(below) => below.get(step),
+        _ => None,
+    })
 }
 
 fn import(chart: &mut Chart, coalescer: &mut Coalescer<'_>) -> Result<(), Error> {
@@ -188,9 +190,9 @@ fn import(chart: &mut Chart, coalescer: &mut Coalescer<'_>) -> Result<(), Error>
     if chart.metadata.dependencies.is_empty() {
         return Ok(());
     }
-    let mut own = coalescer.chart(chart, &Table::new())?;
+    let mut own = coalescer.chart(chart, &Table::default())?;
     let warnings = &mut *coalescer.warnings;
-    let mut imported = Table::new();
+    let mut imported = Table::default();
     for wanted in &chart.metadata.dependencies {
         for rule in &wanted.import_values {
             let (child, parent) = match rule {
@@ -200,15 +202,15 @@ fn import(chart: &mut Chart, coalescer: &mut Coalescer<'_>) -> Result<(), Error>
             };
             match table(&own, &format!("{}.{child}", wanted.name)) {
                 Ok(source) => {
-                    let mut nested = nest(&parent, source.clone());
-                    tables(&mut imported, &mut nested, (true, ""), warnings);
+                    let nested = nest(&parent, source.clone());
+                    tables(&mut imported, &nested, (true, ""), warnings);
                 }
                 Err(key) => warnings.push(missing_table(rule, &wanted.name, &key)),
             }
         }
     }
-    tables(&mut own, &mut imported, (true, ""), warnings);
-    chart.values = own.into();
+    tables(&mut own, &imported, (true, ""), warnings);
+    chart.values = own;
     Ok(())
 }
 
@@ -216,7 +218,7 @@ fn import(chart: &mut Chart, coalescer: &mut Coalescer<'_>) -> Result<(), Error>
 fn table<'a>(values: &'a Table, path: &str) -> Result<&'a Table, String> {
     path.split('.')
         .try_fold(values, |table, step| match table.get(step) {
-            Some(Json::Object(below)) => Ok(below),
+            Some(Tree::Table(below)) => Ok(below),
             _ => Err(step.to_string()),
         })
 }
@@ -243,7 +245,7 @@ fn missing_table(rule: &Json, chart: &str, key: &str) -> Warning {
 fn text(value: Option<&Json>) -> String {
     match value {
         Some(Json::String(text)) => text.clone(),
-        Some(other) => crate::warnings::shown(other),
+        Some(other) => crate::warnings::shown(&other.into()),
         None => "<nil>".to_string(),
     }
 }
@@ -253,8 +255,8 @@ fn nest(path: &str, table: Table) -> Table {
         return table;
     }
     path.split('.').rev().fold(table, |inner, step| {
-        let mut outer = Table::new();
-        outer.insert(step.to_string(), Json::Object(inner));
+        let mut outer = Table::default();
+        outer.insert(step, Tree::Table(inner));
         outer
     })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::{Map, Value as Json};
+use pilotis_template::Table;
 
 use crate::compat::Compat;
 use crate::errors::Error;
@@ -20,7 +20,7 @@ pub struct Chart {
     /// `Chart.yaml`.
     pub metadata: Metadata,
     /// `values.yaml`; every number is a float.
-    pub values: Arc<Map<String, Json>>,
+    pub values: Table,
     /// `values.yaml` with its positions.
     pub(crate) values_nodes: Arc<Nodes>,
     /// `values.yaml` as it was written.
@@ -164,9 +164,8 @@ impl Chart {
             "Chart.lock" => self.lock = Some(file.data().clone()),
             "values.yaml" => {
                 let first_only = !compat.merges_value_documents;
-                let (values, _) = values::read(file.data(), first_only)
+                self.values = values::read_defaults(file.data(), first_only)
                     .map_err(|e| Error::new(format!("cannot load values.yaml: {}", e.message)))?;
-                self.values = values.into();
                 self.values_nodes = Nodes::of(file.data(), first_only).into();
                 self.values_text = Some(file.data().clone());
             }

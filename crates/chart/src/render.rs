@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use pilotis_report::Position;
 use pilotis_template::{
-    Environment, Limits, Machine, Map, MapKind, Note, Output, Set, Value, Watched,
+    Environment, Limits, Machine, Map, MapKind, Note, Output, Set, Table, Value, Watched,
 };
-use serde_json::{Map as Table, Value as Json};
+use serde_json::Value as Json;
 
 use crate::capabilities::Capabilities;
 use crate::coalesce::Coalescer;
@@ -151,23 +151,19 @@ pub fn merged_values(
     chart: &Chart,
     values: &Values,
     compat: &Compat,
-) -> Result<(Table<String, Json>, Origins), Error> {
+) -> Result<(serde_json::Map<String, Json>, Origins), Error> {
     let drops_null_defaults = compat.drops_null_defaults;
     let mut warnings = Vec::new();
     let mut chart = chart.clone();
-    dependencies::process(
-        &mut chart,
-        &values.merged,
-        drops_null_defaults,
-        &mut warnings,
-    )?;
+    let given = Table::from(&values.merged);
+    dependencies::process(&mut chart, &given, drops_null_defaults, &mut warnings)?;
     let mut coalescer = Coalescer {
         merge: false,
         drops_null_defaults,
         warnings: &mut warnings,
     };
-    let merged = coalescer.chart(&chart, &values.merged)?;
-    Ok((merged, Origins::new(values, &chart)))
+    let merged = coalescer.chart(&chart, &given)?;
+    Ok((merged.to_json(), Origins::new(values, &chart)))
 }
 
 /// The texts of a chart's templates, as linting wants them.
@@ -297,7 +293,7 @@ impl Job<'_> {
         let mut warnings = Vec::new();
         let drops_null_defaults = self.options.compat.drops_null_defaults;
         let mut chart = chart.clone();
-        let values = &self.values.merged;
+        let values = &Table::from(&self.values.merged);
         let prepared =
             dependencies::process(&mut chart, values, drops_null_defaults, &mut warnings).and_then(
                 |()| {
@@ -307,7 +303,7 @@ impl Job<'_> {
                         warnings: &mut warnings,
                     };
                     let once = coalescer.chart(&chart, values)?;
-                    coalescer.chart(&chart, &once).map(Json::Object)
+                    coalescer.chart(&chart, &once)
                 },
             );
         let result = match prepared {
@@ -331,14 +327,14 @@ impl Job<'_> {
     }
 
     /// The chart with the subcharts that take part, and the merged values.
-    fn prepare(&self, chart: &Chart, warnings: &mut Vec<Warning>) -> Result<(Chart, Json), Error> {
+    fn prepare(&self, chart: &Chart, warnings: &mut Vec<Warning>) -> Result<(Chart, Table), Error> {
         if chart.metadata.deprecated {
             warnings.push(deprecated());
         }
         dependencies::check_present(chart)?;
         let drops_null_defaults = self.options.compat.drops_null_defaults;
         let mut chart = chart.clone();
-        let values = &self.values.merged;
+        let values = &Table::from(&self.values.merged);
         dependencies::process(&mut chart, values, drops_null_defaults, warnings)?;
         let mut coalescer = Coalescer {
             merge: false,
@@ -346,7 +342,7 @@ impl Job<'_> {
             warnings,
         };
         let merged = coalescer.chart(&chart, values)?;
-        Ok((chart, Json::Object(merged)))
+        Ok((chart, merged))
     }
 
     /// Where origins are for errors alone they are kept when it is known that there is one. A
@@ -354,7 +350,7 @@ impl Job<'_> {
     fn make_and_explain(
         &self,
         chart: &Chart,
-        merged: &Json,
+        merged: &Table,
         warnings: &mut Vec<Warning>,
     ) -> Result<Rendered, Error> {
         let options = self.options;
@@ -373,7 +369,7 @@ impl Job<'_> {
     fn make(
         &self,
         chart: &Chart,
-        merged: &Json,
+        merged: &Table,
         (warnings, origin): (&mut Vec<Warning>, Origin),
     ) -> Result<Rendered, Error> {
         self.check_kube_version(chart)?;
@@ -390,7 +386,7 @@ impl Job<'_> {
             manifest::sort(read, order, warnings).map_err(|mut error| {
                 let given = explain::Given {
                     chart,
-                    values: merged,
+                    values: &Json::Object(merged.to_json()),
                     origins: &rendered.origins,
                 };
                 error.explanation = explain::text(&error, given).map(Box::new);
@@ -404,7 +400,7 @@ impl Job<'_> {
     fn execute_and_read(
         &self,
         chart: &Chart,
-        merged: &Json,
+        merged: &Table,
         run: (&mut Vec<Warning>, Origin),
     ) -> Result<(Option<String>, Vec<ReadFile>), Error> {
         let options = self.options;
@@ -454,7 +450,7 @@ impl Job<'_> {
     fn executed(
         &self,
         chart: &Chart,
-        merged: &Json,
+        merged: &Table,
         run: (&mut Vec<Warning>, Origin),
     ) -> Result<Vec<RenderedFile>, Error> {
         let mut files = Vec::new();
@@ -466,7 +462,7 @@ impl Job<'_> {
     fn execute(
         &self,
         chart: &Chart,
-        merged: &Json,
+        merged: &Table,
         (warnings, origin): (&mut Vec<Warning>, Origin),
         made: &mut dyn FnMut(RenderedFile),
     ) -> Result<(), Error> {
@@ -477,15 +473,9 @@ impl Job<'_> {
             values_kind: self.values_kind(),
             chart_object: self.options.compat.chart_object,
         };
-        let values = match origin {
-            Origin::Kept => Value::from_values(merged),
-            Origin::Forgotten => Value::from_values_alone(merged),
-        };
-        let values = match values {
-            Value::Map(map) => Value::Map(map.with_kind(self.values_kind())),
-            other => other,
-        };
-        collect(chart, values, true, &shared, &mut templates);
+        let path = (origin == Origin::Kept).then(|| "".into());
+        let values = Map::of_table(self.values_kind(), merged.clone(), path);
+        collect(chart, Value::Map(values), true, &shared, &mut templates);
         let mut names: Vec<&String> = templates.keys().collect();
         names.sort_by_cached_key(|name| {
             let depth = name.bytes().filter(|byte| *byte == b'/').count();
@@ -539,12 +529,17 @@ impl Job<'_> {
     }
 
     /// An error in Helm's words, with our explanation.
-    fn failed(&self, name: &str, error: &pilotis_template::Error, about: (&Chart, &Json)) -> Error {
-        let (chart, values) = about;
+    fn failed(
+        &self,
+        name: &str,
+        error: &pilotis_template::Error,
+        about: (&Chart, &Table),
+    ) -> Error {
+        let (chart, merged) = about;
         let origins = &Origins::new(self.values, chart);
         let given = explain::Given {
             chart,
-            values,
+            values: &Json::Object(merged.to_json()),
             origins,
         };
         Error {

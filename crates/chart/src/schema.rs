@@ -7,13 +7,14 @@ mod plain;
 mod quick;
 
 use boon::{Compiler, ErrorKind, Schemas, UrlLoader, ValidationError};
+use pilotis_template::{Table, Tree};
 use serde_json::Value as Json;
 
 use crate::errors::Error;
 use crate::load::Chart;
 
 /// Checks a chart and its subcharts.
-pub(crate) fn check(chart: &Chart, values: &Json) -> Result<(), Error> {
+pub(crate) fn check(chart: &Chart, values: &Table) -> Result<(), Error> {
     let mut text = String::new();
     collect(chart, values, &mut text);
     if text.is_empty() {
@@ -30,21 +31,21 @@ pub(crate) fn bytes(chart: &Chart) -> usize {
     chart.schema.as_ref().map_or(0, String::len) + below
 }
 
-fn collect(chart: &Chart, values: &Json, out: &mut String) {
+fn collect(chart: &Chart, values: &Table, out: &mut String) {
     if let Some(schema) = &chart.schema
-        && let Err(message) = validate(schema, values)
+        && let Err(message) = validate(schema, &Json::Object(values.to_json()))
     {
         out.push_str(&format!("{}:\n{message}", chart.name()));
     }
     for child in &chart.dependencies {
         match values.get(child.name()) {
-            None | Some(Json::Null) => {}
-            Some(own @ Json::Object(_)) => collect(child, own, out),
+            None | Some(Tree::Null) => {}
+            Some(Tree::Table(own)) => collect(child, own, out),
             Some(other) => {
                 let kind = match other {
-                    Json::Bool(_) => "bool",
-                    Json::Number(_) => "float64",
-                    Json::String(_) => "string",
+                    Tree::Bool(_) => "bool",
+                    Tree::Int(_) | Tree::Float(_) => "float64",
+                    Tree::Text(_) => "string",
                     _ => "[]interface {}",
                 };
                 out.push_str(&format!(

@@ -76,7 +76,8 @@ pub fn odd_values(
     let (defaults, _) = merged_values(chart, &Values::default(), &options.compat)?;
     let mut active = chart.clone();
     let drops = options.compat.drops_null_defaults;
-    dependencies::process(&mut active, &values.merged, drops, &mut Vec::new())?;
+    let given = (&values.merged).into();
+    dependencies::process(&mut active, &given, drops, &mut Vec::new())?;
     let scopes = scopes(&active);
     let look = Look {
         chart,
@@ -273,7 +274,7 @@ impl Known {
     fn new(chart: &Chart, defaults: &Table, watched: &Watched) -> Self {
         let mut written = Vec::new();
         fn collect(chart: &Chart, scope: &[String], out: &mut Vec<(Vec<String>, Table)>) {
-            out.push((scope.to_vec(), (*chart.values).clone()));
+            out.push((scope.to_vec(), chart.values.to_json()));
             for child in &chart.dependencies {
                 collect(child, &[scope, &[child.name().to_string()]].concat(), out);
             }

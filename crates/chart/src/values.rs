@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use pilotis_report::Position;
+use pilotis_template::{Table, Tree};
 use pilotis_yaml::Node;
 use serde_json::{Map, Value as Json};
 
@@ -256,6 +257,41 @@ pub(crate) fn steps(path: &str) -> Vec<String> {
 pub(crate) fn read(data: &[u8], first_only: bool) -> Result<(Map<String, Json>, Vec<Node>), Error> {
     let mut values = Map::new();
     let mut nodes = Vec::new();
+    documents(data, first_only, &mut |node| {
+        let json = pilotis_yaml::to_json(&node).map_err(|error| unreadable(&error, 0))?;
+        match floats(json) {
+            Json::Object(map) => {
+                merge_maps(&mut values, map);
+                nodes.push(node);
+                Ok(())
+            }
+            Json::Null => Ok(()),
+            other => Err(no_map(&other)),
+        }
+    })?;
+    Ok((values, nodes))
+}
+
+/// The documents of the values file of a chart, merged in order.
+pub(crate) fn read_defaults(data: &[u8], first_only: bool) -> Result<Table, Error> {
+    let mut values = Table::default();
+    documents(data, first_only, &mut |node| {
+        match pilotis_yaml::build(&node).map_err(|error| unreadable(&error, 0))? {
+            Tree::Table(table) => values.lay(&table),
+            Tree::Null => {}
+            other => return Err(no_map(&other.to_json())),
+        }
+        Ok(())
+    })?;
+    Ok(values)
+}
+
+/// Hands over the tree of each document of a values file, its marks counted from the start.
+fn documents(
+    data: &[u8],
+    first_only: bool,
+    take: &mut dyn FnMut(Node) -> Result<(), Error>,
+) -> Result<(), Error> {
     let pieces: Vec<Result<(u32, &[u8]), String>> = match first_only {
         true => vec![Ok((0, data))],
         false => pieces(data).collect(),
@@ -273,25 +309,15 @@ pub(crate) fn read(data: &[u8], first_only: bool) -> Result<(Map<String, Json>, 
         if line > 0 {
             node.move_down(line);
         }
-        let json = pilotis_yaml::to_json(&node).map_err(|error| unreadable(&error, 0))?;
-        match floats(json) {
-            Json::Object(map) => {
-                match values.is_empty() {
-                    true => values = map,
-                    false => merge_maps(&mut values, map),
-                }
-                nodes.push(node);
-            }
-            Json::Null => {}
-            other => {
-                let reason = not_a_map(&other);
-                return Err(Error::new(format!(
-                    "cannot unmarshal yaml document: {reason}"
-                )));
-            }
-        }
+        take(node)?;
     }
-    Ok((values, nodes))
+    Ok(())
+}
+
+/// A document that is no map of values.
+fn no_map(document: &Json) -> Error {
+    let reason = not_a_map(document);
+    Error::new(format!("cannot unmarshal yaml document: {reason}"))
 }
 
 /// What cannot be read of a piece with some lines above it; Helm's text counts from the piece.
@@ -353,6 +379,10 @@ fn make_floats(value: &mut Json) {
 
 /// Merges `from` over `into`: maps deeply, everything else replaced.
 pub(crate) fn merge_maps(into: &mut Map<String, Json>, from: Map<String, Json>) {
+    if into.is_empty() {
+        *into = from;
+        return;
+    }
     for (key, value) in from {
         match (into.get_mut(&key), value) {
             (Some(Json::Object(old)), Json::Object(new)) => merge_maps(old, new),

@@ -1,7 +1,6 @@
 //! What Helm logs about a chart that renders all the same, told as each of its versions does.
 
-use pilotis_template::{Value, go_text, quote};
-use serde_json::Value as Json;
+use pilotis_template::{Tree, Value, go_text, quote};
 
 use crate::compat::{Compat, LogStyle};
 
@@ -70,6 +69,6 @@ fn value(text: &str) -> String {
 }
 
 /// A value as Go's `%v` prints it.
-pub(crate) fn shown(value: &Json) -> String {
-    go_text(&Value::from_values(value))
+pub(crate) fn shown(value: &Tree) -> String {
+    go_text(&Value::from_tree(value))
 }

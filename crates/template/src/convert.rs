@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 
 use crate::text::Text;
+use crate::tree::{Table, Tree};
 use crate::value::{ListKind, Map, MapKind, Value};
 use pilotis_yaml::number;
 
@@ -20,23 +21,17 @@ const DEPTH_MAX: u32 = 1000;
 impl Value {
     /// A value as Go decodes JSON: every number is a float64.
     pub fn from_json(json: &Json) -> Self {
-        from_json(json, None, MapKind::Any, false)
-    }
-
-    /// The same for the values of a chart: maps remember their path, integers stay `int64` (they
-    /// come from `--set`), and the root is a `common.Values`.
-    pub fn from_values(json: &Json) -> Self {
-        from_json(json, Some("".into()), MapKind::Values, true)
-    }
-
-    /// The same of values whose maps forget their path, for [`crate::Machine::forget_origins`].
-    pub fn from_values_alone(json: &Json) -> Self {
-        from_json(json, None, MapKind::Values, true)
+        from_json(json, false)
     }
 
     /// The same for objects of a cluster: integers are `int64`.
     pub(crate) fn from_object(json: &Json) -> Self {
-        from_json(json, None, MapKind::Any, true)
+        from_json(json, true)
+    }
+
+    /// A value of a chart: maps remember their path, integers are `int64` (they come from `--set`).
+    pub fn from_tree(tree: &Tree) -> Self {
+        from_tree(tree, Some(&"".into()))
     }
 
     /// The value as `encoding/json` would write it.
@@ -60,7 +55,7 @@ impl Value {
     }
 }
 
-fn from_json(json: &Json, path: Option<Arc<str>>, kind: MapKind, ints: bool) -> Value {
+fn from_json(json: &Json, ints: bool) -> Value {
     match json {
         Json::Null => Value::Nil,
         Json::Bool(value) => Value::Bool(*value),
@@ -70,31 +65,50 @@ fn from_json(json: &Json, path: Option<Arc<str>>, kind: MapKind, ints: bool) -> 
         },
         Json::String(text) => Value::text(text),
         Json::Array(items) => {
-            let items = items.iter().enumerate().map(|(index, item)| {
-                let path = path.as_ref().filter(|_| holds_more(item));
-                let path = path.map(|path| Arc::from(format!("{path}[{index}]")));
-                from_json(item, path, MapKind::Any, ints)
-            });
+            let items = items.iter().map(|item| from_json(item, ints));
             Value::list(items.collect())
         }
         Json::Object(entries) => {
-            let map = Map::with_path(kind, path.clone());
+            let map = Map::new();
             for (key, item) in entries {
-                let path = path.as_ref().filter(|_| holds_more(item));
-                let path = path.map(|path| match &**path {
-                    "" => Arc::from(key.as_str()),
-                    path => Arc::from(format!("{path}.{key}")),
-                });
-                map.insert(key, from_json(item, path, MapKind::Any, ints));
+                map.insert(key, from_json(item, ints));
             }
             Value::Map(map)
         }
     }
 }
 
-/// Whether there is something below a value whose path could matter.
-fn holds_more(json: &Json) -> bool {
-    json.is_object() || json.is_array()
+/// The value of a tree that stands at a path, if paths matter.
+pub(crate) fn from_tree(tree: &Tree, path: Option<&Arc<str>>) -> Value {
+    match tree {
+        Tree::Null => Value::Nil,
+        Tree::Bool(value) => Value::Bool(*value),
+        Tree::Int(value) => Value::Int64(*value),
+        Tree::Float(value) => Value::Float(*value),
+        Tree::Text(text) => Value::String(Text::sharing(text)),
+        Tree::List(items) => {
+            let items = items.iter().enumerate().map(|(index, item)| {
+                let path = path.filter(|_| item.holds_more());
+                let path = path.map(|path| Arc::from(format!("{path}[{index}]")));
+                from_tree(item, path.as_ref())
+            });
+            Value::list(items.collect())
+        }
+        Tree::Table(table) => Value::Map(Map::of_table(MapKind::Any, table.clone(), path.cloned())),
+    }
+}
+
+/// What a table holds, each value at its own path.
+pub(crate) fn entries(table: &Table, path: Option<&Arc<str>>) -> BTreeMap<Arc<[u8]>, Value> {
+    let pair = |(key, item): (&Arc<str>, &Tree)| {
+        let path = path.filter(|_| item.holds_more());
+        let path = path.map(|path| match &**path {
+            "" => Arc::clone(key),
+            path => Arc::from(format!("{path}.{key}")),
+        });
+        (Arc::from(Arc::clone(key)), from_tree(item, path.as_ref()))
+    };
+    table.iter().map(pair).collect()
 }
 
 /// A text, or something that stands for bytes that are none: no two of them share it.

@@ -38,6 +38,7 @@ mod output;
 mod parser;
 mod set;
 mod text;
+mod tree;
 mod value;
 mod watch;
 
@@ -49,6 +50,7 @@ pub use go_semver::{Constraint, Version};
 pub use output::{Output, Piece, Place, lossy, shared_lossy};
 pub use set::{Parsed, Set, Source};
 pub use text::Text;
+pub use tree::{Table, Tree};
 pub use value::{Call, List, ListKind, Map, MapKind, Method, Object, Value, VersionCall};
 pub use watch::{Point, PointKind, Watched};
 

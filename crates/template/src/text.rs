@@ -33,6 +33,14 @@ impl Text {
         }
     }
 
+    /// The same of a text that is known to be one.
+    pub(crate) fn sharing(text: &Arc<str>) -> Self {
+        Self {
+            bytes: Arc::from(Arc::clone(text)),
+            spans: None,
+        }
+    }
+
     pub(crate) fn with_spans(bytes: &[u8], spans: Vec<Span>) -> Self {
         Self {
             bytes: Arc::from(bytes),

@@ -2,7 +2,7 @@
 //!
 //! Maps are handles: cloning one aliases it, and `set` or `merge` on one alias is seen by all. A
 //! map read from values remembers its path there, so that output can be traced to the value behind
-//! it.
+//! it, and is made when somebody looks into it: most of what a chart offers nobody asks for.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -11,8 +11,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::convert;
 use crate::error::Error;
 use crate::text::Text;
+use crate::tree::Table;
 
 /// A value.
 #[derive(Clone)]
@@ -193,10 +195,23 @@ pub enum MapKind {
     NilStrings,
 }
 
+type Entries = BTreeMap<Arc<[u8]>, Value>;
+
 struct MapData {
     kind: MapKind,
     path: Option<Arc<str>>,
-    entries: RefCell<BTreeMap<Arc<[u8]>, Value>>,
+    /// What the entries are made of when somebody looks at one.
+    table: Option<Table>,
+    entries: OnceCell<RefCell<Entries>>,
+}
+
+impl MapData {
+    fn entries(&self) -> &RefCell<Entries> {
+        self.entries.get_or_init(|| match &self.table {
+            Some(table) => RefCell::new(convert::entries(table, self.path.as_ref())),
+            None => RefCell::default(),
+        })
+    }
 }
 
 /// A map handle.
@@ -214,21 +229,24 @@ impl Map {
         Self::with_path(kind, None)
     }
 
-    /// An empty map that stands at a path of the values; the empty path is their root.
-    pub fn with_path(kind: MapKind, path: Option<Arc<str>>) -> Self {
+    /// An empty map that stands at a path of the values.
+    pub(crate) fn with_path(kind: MapKind, path: Option<Arc<str>>) -> Self {
         Self(Rc::new(MapData {
             kind,
             path,
-            entries: RefCell::default(),
+            table: None,
+            entries: OnceCell::new(),
         }))
     }
 
-    /// The same entries under another type; later changes of one are not seen in the other.
-    pub fn with_kind(&self, kind: MapKind) -> Self {
+    /// A map of the values of a chart, at a path there; the empty path is their root. Without a
+    /// path the maps below have none either, as [`crate::Machine::forget_origins`] wants it.
+    pub fn of_table(kind: MapKind, table: Table, path: Option<Arc<str>>) -> Self {
         Self(Rc::new(MapData {
             kind,
-            path: self.0.path.clone(),
-            entries: RefCell::new(self.0.entries.borrow().clone()),
+            path,
+            table: Some(table),
+            entries: OnceCell::new(),
         }))
     }
 
@@ -244,28 +262,31 @@ impl Map {
 
     /// The value of a key.
     pub fn get(&self, key: &[u8]) -> Option<Value> {
-        self.0.entries.borrow().get(key).cloned()
+        self.0.entries().borrow().get(key).cloned()
     }
 
     /// Whether a key exists.
     pub fn contains(&self, key: &[u8]) -> bool {
-        self.0.entries.borrow().contains_key(key)
+        self.0.entries().borrow().contains_key(key)
     }
 
     /// Sets a key, seen through every alias.
     pub fn insert(&self, key: impl AsRef<[u8]>, value: Value) {
         let key: Arc<[u8]> = Arc::from(key.as_ref());
-        self.0.entries.borrow_mut().insert(key, value);
+        self.0.entries().borrow_mut().insert(key, value);
     }
 
     /// Removes a key, seen through every alias.
     pub fn remove(&self, key: &[u8]) {
-        self.0.entries.borrow_mut().remove(key);
+        self.0.entries().borrow_mut().remove(key);
     }
 
     /// Number of keys.
     pub fn len(&self) -> usize {
-        self.0.entries.borrow().len()
+        match self.0.entries.get() {
+            Some(entries) => entries.borrow().len(),
+            None => self.0.table.as_ref().map_or(0, Table::len),
+        }
     }
 
     /// Whether it has no key.
@@ -275,7 +296,7 @@ impl Map {
 
     /// Keys and values now, by key bytes; later changes are not seen.
     pub fn entries(&self) -> Vec<(Text, Value)> {
-        let entries = self.0.entries.borrow();
+        let entries = self.0.entries().borrow();
         let pairs = entries
             .iter()
             .map(|(k, v)| (Text::shared_from(k), v.clone()));

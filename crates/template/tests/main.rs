@@ -1,6 +1,6 @@
 //! What templates print and how they fail, as data: template, then output or message.
 
-use pilotis_template::{Machine, NoEnvironment, Set, Value, function_names};
+use pilotis_template::{Machine, NoEnvironment, Set, Tree, Value, function_names};
 use serde_json::json;
 
 fn run(text: &str) -> Result<String, String> {
@@ -289,7 +289,7 @@ fn every_piece_knows_its_place_and_its_values() {
     .unwrap();
     set.add("d.yaml", "kind: D\n{{ include \"labels\" . | nindent 2 }}")
         .unwrap();
-    let values = Value::from_values(&json!({"image": {"tag": "v1"}}));
+    let values = Value::from_tree(&Tree::from(&json!({"image": {"tag": "v1"}})));
     let root = pilotis_template::Map::new();
     root.insert("Values", values);
     let output = Machine::new(set, &NoEnvironment)

@@ -4,15 +4,94 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use crate::{Content, Error, Node, Resolved, number};
+
+/// What a tree can become: JSON, or the form somebody else keeps values in.
+pub trait Build: Sized {
+    /// Pairs being collected.
+    type Pairs: Default;
+    /// `null`, or no value.
+    fn null() -> Self;
+    /// A truth.
+    fn boolean(value: bool) -> Self;
+    /// A whole number.
+    fn integer(value: i64) -> Self;
+    /// One that needs all 64 bits.
+    fn unsigned(value: u64) -> Self;
+    /// A finite number.
+    fn float(value: f64) -> Self;
+    /// A text.
+    fn text(text: Cow<'_, str>) -> Self;
+    /// A list.
+    fn list(items: Vec<Self>) -> Self;
+    /// What the pairs are together.
+    fn table(pairs: Self::Pairs) -> Self;
+    /// Adds a pair, over one of the same key; whether there was one.
+    fn put(pairs: &mut Self::Pairs, key: &str, value: Self) -> bool;
+}
+
+impl Build for Value {
+    type Pairs = Map<String, Value>;
+
+    fn null() -> Self {
+        Value::Null
+    }
+
+    fn boolean(value: bool) -> Self {
+        Value::Bool(value)
+    }
+
+    fn integer(value: i64) -> Self {
+        value.into()
+    }
+
+    fn unsigned(value: u64) -> Self {
+        value.into()
+    }
+
+    fn float(value: f64) -> Self {
+        let text = number::format_json(value);
+        let whole = || text.parse::<i64>().map(Value::from);
+        match text.as_str() {
+            "-0" => Value::from(value),
+            _ => whole()
+                .or_else(|_| text.parse::<u64>().map(Value::from))
+                .unwrap_or_else(|_| value.into()),
+        }
+    }
+
+    fn text(text: Cow<'_, str>) -> Self {
+        Value::String(text.into_owned())
+    }
+
+    fn list(items: Vec<Self>) -> Self {
+        Value::Array(items)
+    }
+
+    fn table(pairs: Self::Pairs) -> Self {
+        Value::Object(pairs)
+    }
+
+    fn put(pairs: &mut Self::Pairs, key: &str, value: Self) -> bool {
+        pairs.insert(key.to_owned(), value).is_some()
+    }
+}
 
 /// The JSON value of a node; of duplicate keys the last one wins.
 ///
 /// # Errors
 /// A key that JSON cannot carry, a value that is not a number, or a tag that contradicts its text.
 pub fn to_json(node: &Node) -> Result<Value, Error> {
+    build(node)
+}
+
+/// The same in another form.
+///
+/// # Errors
+/// As [`to_json`].
+pub fn build<T: Build>(node: &Node) -> Result<T, Error> {
     Converter::default().value(node)
 }
 
@@ -44,7 +123,7 @@ pub fn to_json_strict(node: &Node) -> Result<Value, Error> {
 pub fn check_json(node: &Node) -> Result<(), Error> {
     match &node.content {
         Content::Scalar(text, _) => match node.resolve()? {
-            Resolved::Float(value) => float_at(value, node).map(|_| ()),
+            Resolved::Float(value) => finite(value, node).map(|_| ()),
             _ => string(node, text).map(|_| ()),
         },
         Content::Sequence(items) => items.iter().try_for_each(check_json),
@@ -70,52 +149,55 @@ struct Converter {
 }
 
 impl Converter {
-    fn value(&mut self, node: &Node) -> Result<Value, Error> {
+    fn value<T: Build>(&mut self, node: &Node) -> Result<T, Error> {
         match &node.content {
             Content::Scalar(text, _) => scalar(node, text),
             Content::Sequence(items) => {
-                let items: Result<Vec<Value>, Error> =
+                let items: Result<Vec<T>, Error> =
                     items.iter().map(|item| self.value(item)).collect();
-                Ok(Value::Array(items?))
+                Ok(T::list(items?))
             }
             Content::Mapping(pairs) => {
-                let mut map = Map::new();
-                self.fill(&mut map, pairs)?;
-                Ok(Value::Object(map))
+                let mut table = T::Pairs::default();
+                self.fill::<T>(&mut table, pairs)?;
+                Ok(T::table(table))
             }
         }
     }
 
-    fn fill(&mut self, map: &mut Map<String, Value>, pairs: &[(Node, Node)]) -> Result<(), Error> {
+    fn fill<T: Build>(
+        &mut self,
+        table: &mut T::Pairs,
+        pairs: &[(Node, Node)],
+    ) -> Result<(), Error> {
         for (name, node) in pairs {
             if name.is_merge() {
                 let sources: Vec<&Node> = node.merge_sources().collect();
                 for source in sources.into_iter().rev() {
-                    self.fill(map, source.pairs())?;
+                    self.fill::<T>(table, source.pairs())?;
                 }
                 continue;
             }
-            let name = key(name, node)?.into_owned();
-            let value = self.value(node)?;
-            if map.contains_key(&name) {
+            let name = key(name, node)?;
+            let value: T = self.value(node)?;
+            if T::put(table, &name, value) {
                 let line = node.start.line;
                 let text = format!("line {line}: key {name:?} already set in map");
                 self.duplicates.push((node.start, text));
             }
-            map.insert(name, value);
         }
         Ok(())
     }
 }
 
-fn scalar(node: &Node, text: &str) -> Result<Value, Error> {
+fn scalar<T: Build>(node: &Node, text: &str) -> Result<T, Error> {
     Ok(match node.resolve()? {
-        Resolved::Null => Value::Null,
-        Resolved::Bool(value) => Value::Bool(value),
-        Resolved::Int(value) => value.into(),
-        Resolved::Uint(value) => value.into(),
-        Resolved::Float(value) => float_at(value, node)?,
-        Resolved::Timestamp | Resolved::String => Value::String(string(node, text)?.into_owned()),
+        Resolved::Null => T::null(),
+        Resolved::Bool(value) => T::boolean(value),
+        Resolved::Int(value) => T::integer(value),
+        Resolved::Uint(value) => T::unsigned(value),
+        Resolved::Float(value) => T::float(finite(value, node)?),
+        Resolved::Timestamp | Resolved::String => T::text(string(node, text)?),
     })
 }
 
@@ -129,29 +211,18 @@ fn string<'t>(node: &Node, text: &'t str) -> Result<Cow<'t, str>, Error> {
     decoded.ok_or_else(|| Error::at(node.start, message))
 }
 
-fn float_at(value: f64, node: &Node) -> Result<Value, Error> {
-    float(value).ok_or_else(|| {
-        let message = format!("json: unsupported value: {}", number::format_g(value));
-        Error {
-            message,
-            line: node.start.line,
-            column: node.start.column,
+fn finite(value: f64, node: &Node) -> Result<f64, Error> {
+    match value.is_finite() {
+        true => Ok(value),
+        false => {
+            let message = format!("json: unsupported value: {}", number::format_g(value));
+            Err(Error {
+                message,
+                line: node.start.line,
+                column: node.start.column,
+            })
         }
-    })
-}
-
-fn float(value: f64) -> Option<Value> {
-    let text = number::format_json(value);
-    if text == "-0" {
-        return Number::from_f64(value).map(Value::Number);
     }
-    if let Ok(whole) = text.parse::<i64>() {
-        return Some(whole.into());
-    }
-    if let Ok(whole) = text.parse::<u64>() {
-        return Some(whole.into());
-    }
-    Number::from_f64(value).map(Value::Number)
 }
 
 fn key<'n>(node: &'n Node, value: &Node) -> Result<Cow<'n, str>, Error> {

@@ -32,7 +32,7 @@ mod scalar;
 pub use bytes::{parse_first_bytes, text_of};
 pub use emit::{Flavour, emit, emit_with_binary};
 pub use error::Error;
-pub use json::{check_json, to_json, to_json_strict};
+pub use json::{Build, build, check_json, to_json, to_json_strict};
 pub use node::{Content, Document, Mark, Node, Style};
 pub use parse::{
     ALIAS_NODES_MAX, DEPTH_MAX, SIZE_MAX, parse, parse_first, parse_for_json, parse_with_libyaml,

@@ -434,7 +434,12 @@ mod tests {
 
     #[test]
     fn a_key_that_is_no_text_is_the_text_it_becomes() {
-        for (key, name) in [("y", "true"), ("0x10", "16"), ("'y'", "y"), ("\"0x10\"", "0x10")] {
+        for (key, name) in [
+            ("y", "true"),
+            ("0x10", "16"),
+            ("'y'", "y"),
+            ("\"0x10\"", "0x10"),
+        ] {
             let text =
                 format!("apiVersion: v1\nentries:\n  {key}:\n  - {{name: a, version: 1.0.0}}\n");
             let one = Index::read_chart(text.as_bytes(), "x", name).unwrap();

@@ -8,9 +8,9 @@ mod deprecated;
 mod metadata;
 mod names;
 
-use pilotis_template::Environment;
+use pilotis_template::{Environment, Table};
 use pilotis_yaml::Node;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use crate::capabilities::Capabilities;
 use crate::compat::Compat;
@@ -149,12 +149,12 @@ fn single_values(
     given: &mut Values,
     warnings: &mut Vec<Warning>,
 ) -> Result<(), String> {
-    let (mut own, _) =
+    let (own, _) =
         values::read_plain(data).map_err(|error| format!("unable to parse YAML: {error}"))?;
-    let mut merged = Map::new();
-    let mut source = given.merged.clone();
-    coalesce::tables(&mut merged, &mut source, (false, ""), warnings);
-    coalesce::tables(&mut merged, &mut own, (false, ""), warnings);
+    let mut merged = Table::default();
+    coalesce::tables(&mut merged, &(&given.merged).into(), (false, ""), warnings);
+    coalesce::tables(&mut merged, &(&own).into(), (false, ""), warnings);
+    let merged = merged.to_json();
     for (key, value) in &mut given.merged {
         if let (true, Some(filled)) = (value.is_object(), merged.get(key)) {
             value.clone_from(filled);

@@ -96,7 +96,7 @@ pub struct Notes {
 /// run with its parent's.
 pub fn takes_part(chart: &Chart, route: &[String]) -> bool {
     let mut chart = chart.clone();
-    let empty = serde_json::Map::new();
+    let empty = pilotis_template::Table::default();
     if crate::dependencies::process(&mut chart, &empty, true, &mut Vec::new()).is_err() {
         return false;
     }
