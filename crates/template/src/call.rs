@@ -204,7 +204,17 @@ impl<'t> Frame<'_, '_, 't> {
         };
         let mut receiver = receiver;
         let start = Start::of(&receiver);
-        for name in before {
+        let mut left = before;
+        if let Value::Map(map) = &receiver.value
+            && self.machine.watch.is_none()
+        {
+            let (map, names) = map.descend(before);
+            if names.len() < before.len() {
+                receiver = Operand::boxed(Value::Map(map), true);
+                left = names;
+            }
+        }
+        for name in left {
             let next = self.field(receiver, name, At::Expr(node), Given::nothing(given.dot));
             receiver = next.map_err(|error| start.blame(error, names))?;
         }

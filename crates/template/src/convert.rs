@@ -99,8 +99,11 @@ pub(crate) fn from_tree(tree: &Tree, path: Option<&Arc<str>>) -> Value {
 }
 
 /// What a table holds, each value at its own path.
-pub(crate) fn entries(table: &Table, path: Option<&Arc<str>>) -> BTreeMap<Arc<[u8]>, Value> {
-    let pair = |(key, item): (&Arc<str>, &Tree)| {
+pub(crate) fn entries(
+    table: &Table,
+    path: Option<&Arc<str>>,
+) -> impl Iterator<Item = (Arc<[u8]>, Value)> {
+    let pair = move |(key, item): (&Arc<str>, &Tree)| {
         let path = path.filter(|_| item.holds_more());
         let path = path.map(|path| match &**path {
             "" => Arc::clone(key),
@@ -108,7 +111,7 @@ pub(crate) fn entries(table: &Table, path: Option<&Arc<str>>) -> BTreeMap<Arc<[u
         });
         (Arc::from(Arc::clone(key)), from_tree(item, path.as_ref()))
     };
-    table.iter().map(pair).collect()
+    table.iter().map(pair)
 }
 
 /// A text, or something that stands for bytes that are none: no two of them share it.

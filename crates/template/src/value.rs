@@ -5,11 +5,13 @@
 //! it, and is made when somebody looks into it: most of what a chart offers nobody asks for.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use ahash::{AHasher, RandomState};
 use bytes::Bytes;
+use indexmap::IndexMap;
 
 use crate::convert;
 use crate::error::Error;
@@ -195,7 +197,43 @@ pub enum MapKind {
     NilStrings,
 }
 
-type Entries = BTreeMap<Arc<[u8]>, Value>;
+/// Entries of a map, put in the order of their keys when somebody asks for all of them.
+#[derive(Default)]
+struct Entries {
+    by_key: IndexMap<Arc<[u8]>, Value, Seeded>,
+    is_mixed: bool,
+}
+
+impl Entries {
+    fn put(&mut self, key: Arc<[u8]>, value: Value) {
+        let is_last = self.by_key.last().is_none_or(|(last, _)| *last < key);
+        let (_, old) = self.by_key.insert_full(key, value);
+        self.is_mixed |= !is_last && old.is_none();
+    }
+
+    fn remove(&mut self, key: &[u8]) {
+        self.is_mixed |= self.by_key.swap_remove(key).is_some();
+    }
+
+    fn sort(&mut self) {
+        if std::mem::take(&mut self.is_mixed) {
+            self.by_key.sort_unstable_keys();
+        }
+    }
+}
+
+/// Hashes with one seed for all maps of the process.
+#[derive(Clone, Copy, Default)]
+struct Seeded;
+
+impl BuildHasher for Seeded {
+    type Hasher = AHasher;
+
+    fn build_hasher(&self) -> AHasher {
+        static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        SEED.build_hasher()
+    }
+}
 
 struct MapData {
     kind: MapKind,
@@ -208,7 +246,10 @@ struct MapData {
 impl MapData {
     fn entries(&self) -> &RefCell<Entries> {
         self.entries.get_or_init(|| match &self.table {
-            Some(table) => RefCell::new(convert::entries(table, self.path.as_ref())),
+            Some(table) => RefCell::new(Entries {
+                by_key: convert::entries(table, self.path.as_ref()).collect(),
+                is_mixed: false,
+            }),
             None => RefCell::default(),
         })
     }
@@ -262,18 +303,28 @@ impl Map {
 
     /// The value of a key.
     pub fn get(&self, key: &[u8]) -> Option<Value> {
-        self.0.entries().borrow().get(key).cloned()
+        self.0.entries().borrow().by_key.get(key).cloned()
     }
 
     /// Whether a key exists.
     pub fn contains(&self, key: &[u8]) -> bool {
-        self.0.entries().borrow().contains_key(key)
+        self.0.entries().borrow().by_key.contains_key(key)
+    }
+
+    /// The map behind as many names as lead to maps, and the names that are left.
+    pub(crate) fn descend<'n>(&self, names: &'n [Arc<str>]) -> (Self, &'n [Arc<str>]) {
+        if let [name, rest @ ..] = names
+            && let Some(Value::Map(next)) = self.0.entries().borrow().by_key.get(name.as_bytes())
+        {
+            return next.descend(rest);
+        }
+        (self.clone(), names)
     }
 
     /// Sets a key, seen through every alias.
     pub fn insert(&self, key: impl AsRef<[u8]>, value: Value) {
         let key: Arc<[u8]> = Arc::from(key.as_ref());
-        self.0.entries().borrow_mut().insert(key, value);
+        self.0.entries().borrow_mut().put(key, value);
     }
 
     /// Removes a key, seen through every alias.
@@ -284,7 +335,7 @@ impl Map {
     /// Number of keys.
     pub fn len(&self) -> usize {
         match self.0.entries.get() {
-            Some(entries) => entries.borrow().len(),
+            Some(entries) => entries.borrow().by_key.len(),
             None => self.0.table.as_ref().map_or(0, Table::len),
         }
     }
@@ -296,10 +347,10 @@ impl Map {
 
     /// Keys and values now, by key bytes; later changes are not seen.
     pub fn entries(&self) -> Vec<(Text, Value)> {
-        let entries = self.0.entries().borrow();
-        let pairs = entries
-            .iter()
-            .map(|(k, v)| (Text::shared_from(k), v.clone()));
+        let mut entries = self.0.entries().borrow_mut();
+        entries.sort();
+        let pairs = entries.by_key.iter();
+        let pairs = pairs.map(|(k, v)| (Text::shared_from(k), v.clone()));
         pairs.collect()
     }
 
