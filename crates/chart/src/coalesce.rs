@@ -176,7 +176,7 @@ pub(crate) fn tables(
     }
     for (key, value) in source {
         match (target.get(key), value) {
-            (Some(Tree::Null), value) if merge || *value == Tree::Null => {}
+            (Some(Tree::Null), value) if merge || value.is_null() => {}
             (Some(Tree::Null), _) => target.remove(key),
             (None, value) => target.insert(Arc::clone(key), value.clone()),
             (Some(Tree::Table(own)), Tree::Table(other)) if own.same(other) => {}
@@ -191,7 +191,7 @@ pub(crate) fn tables(
                     format!("warning: cannot overwrite table with non table for {path} ({shown})");
                 warnings.push(Warning::plain("coalesce.go:316", text));
             }
-            (Some(Tree::Table(_)), other) if *other != Tree::Null => {
+            (Some(Tree::Table(_)), other) if !other.is_null() => {
                 let (path, shown) = (joined(prefix, key), shown(other));
                 let text = format!(
                     "warning: destination for {path} is a table. Ignoring non-table value ({shown})"

@@ -186,8 +186,8 @@ pub(crate) fn sort(
             }
         }
     }
-    manifests.sort_by_key(|manifest| rank(&manifest.kind, order));
-    hooks.sort_by_key(|hook| rank(&hook.manifest.kind, order));
+    manifests.sort_by_cached_key(|manifest| rank(&manifest.kind, order));
+    hooks.sort_by_cached_key(|hook| rank(&hook.manifest.kind, order));
     Ok((manifests, hooks))
 }
 

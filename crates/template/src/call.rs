@@ -8,7 +8,7 @@ use crate::exec::{At, Frame, Operand};
 use crate::functions::{Args, Arguments, Function, Type};
 use crate::output::{Read, path_of};
 use crate::text::Text;
-use crate::value::{Map, MapKind, Value};
+use crate::value::{Found, Map, MapKind, Value};
 
 type Evaluated = Result<Operand, Error>;
 
@@ -107,7 +107,11 @@ impl<'t> Frame<'_, '_, 't> {
         match &first.kind {
             ExprKind::Field(names) => {
                 self.at = At::Expr(first);
-                return self.field_chain(dot.clone(), first, trees.list(*names), given);
+                let names = trees.list(*names);
+                return match self.find(&dot.value, names, &given) {
+                    Some(found) => Ok(self.found(found, names)),
+                    None => self.field_chain(dot.clone(), first, names, given),
+                };
             }
             ExprKind::Chain(inner, names) => {
                 self.at = At::Expr(first);
@@ -183,13 +187,34 @@ impl<'t> Frame<'_, '_, 't> {
         given: Given<'_, 't>,
     ) -> Evaluated {
         self.at = At::Expr(expr);
-        let value = self.variable(&names[0])?;
-        if names.len() == 1 {
+        let (name, fields) = (&names[0], &names[1..]);
+        let value = self.variable(name)?;
+        if let Some(found) = self.find(&value.value, fields, &given) {
+            return Ok(self.found(found, fields));
+        }
+        let value = value.clone();
+        if fields.is_empty() {
             self.not_a_function(expr, &given)?;
             self.machine.read_again(&value);
             return Ok(value);
         }
-        self.field_chain(value, expr, &names[1..], given)
+        self.field_chain(value, expr, fields, given)
+    }
+
+    /// What a chain of fields of maps leads to, without holding what is on the way; nothing where
+    /// there is more to look at than maps.
+    fn find(&self, value: &Value, names: &[Arc<str>], given: &Given<'_, '_>) -> Option<Found> {
+        match value {
+            Value::Map(map) if self.machine.watch.is_none() && given.is_empty() => map.find(names),
+            _ => None,
+        }
+    }
+
+    fn found(&mut self, found: Found, names: &[Arc<str>]) -> Operand {
+        if let (Some(path), Some(name)) = (found.path, names.last()) {
+            self.machine.read(&path, name);
+        }
+        Operand::boxed(found.value, !found.kind.holds_strings())
     }
 
     fn field_chain(
@@ -204,17 +229,7 @@ impl<'t> Frame<'_, '_, 't> {
         };
         let mut receiver = receiver;
         let start = Start::of(&receiver);
-        let mut left = before;
-        if let Value::Map(map) = &receiver.value
-            && self.machine.watch.is_none()
-        {
-            let (map, names) = map.descend(before);
-            if names.len() < before.len() {
-                receiver = Operand::boxed(Value::Map(map), true);
-                left = names;
-            }
-        }
-        for name in left {
+        for name in before {
             let next = self.field(receiver, name, At::Expr(node), Given::nothing(given.dot));
             receiver = next.map_err(|error| start.blame(error, names))?;
         }
@@ -390,7 +405,11 @@ impl<'t> Frame<'_, '_, 't> {
                 Ok(dot.clone())
             }
             ExprKind::Field(names) => {
-                self.field_chain(dot.clone(), expr, trees.list(*names), nothing)
+                let names = trees.list(*names);
+                match self.find(&dot.value, names, &nothing) {
+                    Some(found) => Ok(self.found(found, names)),
+                    None => self.field_chain(dot.clone(), expr, names, nothing),
+                }
             }
             ExprKind::Variable(names) => self.eval_variable(expr, trees.list(*names), nothing),
             ExprKind::Pipe(pipe) => self.eval_pipeline(dot, trees.one(*pipe)),
@@ -507,9 +526,6 @@ fn string(literal: &Literal) -> Value {
 
 pub(crate) fn map_entry(map: &Map, key: &[u8]) -> Operand {
     let boxed = !map.kind().holds_strings();
-    match map.get(key) {
-        Some(value) => Operand::boxed(value, boxed),
-        None if boxed => Operand::boxed(Value::Nil, true),
-        None => Operand::of(Value::text("")),
-    }
+    let value = map.get(key).unwrap_or_else(|| map.kind().absent());
+    Operand::boxed(value, boxed)
 }

@@ -857,10 +857,10 @@ impl<'t> Frame<'_, '_, 't> {
         }
     }
 
-    pub(crate) fn variable(&self, name: &str) -> Result<Operand, Error> {
+    pub(crate) fn variable(&self, name: &str) -> Result<&Operand, Error> {
         let mut found = self.variables.iter().rev();
         match found.find(|(other, _)| **other == *name) {
-            Some((_, value)) => Ok(value.clone()),
+            Some((_, value)) => Ok(value),
             None => Err(self.fail(&format!("undefined variable: {name}"))),
         }
     }

@@ -12,7 +12,7 @@ use pilotis_yaml::Build;
 use serde_json::Value as Json;
 
 /// A value that is copied without copying what is below.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Tree {
     /// `null`.
     Null,
@@ -31,28 +31,44 @@ pub enum Tree {
 }
 
 /// Values by key.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Table(Arc<BTreeMap<Arc<str>, Tree>>);
+#[derive(Debug, Clone, Default)]
+pub struct Table(Arc<Pairs>);
+
+#[derive(Debug, Clone, Default)]
+struct Pairs {
+    by_key: BTreeMap<Arc<str>, Tree>,
+    /// Whether there may be a null at or below some key.
+    has_nulls: bool,
+}
 
 impl Table {
+    fn of(by_key: BTreeMap<Arc<str>, Tree>) -> Self {
+        let has_nulls = by_key.values().any(Tree::has_nulls);
+        Self(Arc::new(Pairs { by_key, has_nulls }))
+    }
+
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&Tree> {
-        self.0.get(key)
+        self.0.by_key.get(key)
     }
 
     /// The value of a key, to be changed.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Tree> {
-        Arc::make_mut(&mut self.0).get_mut(key)
+        let pairs = Arc::make_mut(&mut self.0);
+        pairs.has_nulls = true;
+        pairs.by_key.get_mut(key)
     }
 
     /// Sets a key.
     pub fn insert(&mut self, key: impl Into<Arc<str>>, value: Tree) {
-        Arc::make_mut(&mut self.0).insert(key.into(), value);
+        let pairs = Arc::make_mut(&mut self.0);
+        pairs.has_nulls |= value.has_nulls();
+        pairs.by_key.insert(key.into(), value);
     }
 
     /// Removes a key.
     pub fn remove(&mut self, key: &str) {
-        Arc::make_mut(&mut self.0).remove(key);
+        Arc::make_mut(&mut self.0).by_key.remove(key);
     }
 
     /// Lays another table over this one: tables deeply, everything else replaced.
@@ -75,17 +91,17 @@ impl Table {
 
     /// Pairs in the order of their keys.
     pub fn iter(&self) -> btree_map::Iter<'_, Arc<str>, Tree> {
-        self.0.iter()
+        self.0.by_key.iter()
     }
 
     /// Whether there is no key.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.by_key.is_empty()
     }
 
     /// Number of keys.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.by_key.len()
     }
 
     /// Whether both are copies of one, neither changed since.
@@ -97,6 +113,9 @@ impl Table {
     #[must_use]
     pub fn without_nulls(&self) -> Self {
         let mut cleaned = self.clone();
+        if !self.0.has_nulls {
+            return cleaned;
+        }
         for (key, value) in self.iter() {
             match value {
                 Tree::Null => cleaned.remove(key),
@@ -144,6 +163,19 @@ impl Tree {
         }
     }
 
+    /// Whether it is `null`.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Tree::Null)
+    }
+
+    fn has_nulls(&self) -> bool {
+        match self {
+            Tree::Null => true,
+            Tree::Table(table) => table.0.has_nulls,
+            _ => false,
+        }
+    }
+
     /// Whether there is something below.
     pub(crate) fn holds_more(&self) -> bool {
         matches!(self, Tree::List(_) | Tree::Table(_))
@@ -170,7 +202,7 @@ impl From<&serde_json::Map<String, Json>> for Table {
     fn from(entries: &serde_json::Map<String, Json>) -> Self {
         let pairs = entries.iter();
         let pairs = pairs.map(|(key, value)| (Arc::from(key.as_str()), Tree::from(value)));
-        Self(Arc::new(pairs.collect()))
+        Self::of(pairs.collect())
     }
 }
 
@@ -209,7 +241,7 @@ impl Build for Tree {
     }
 
     fn table(pairs: Self::Pairs) -> Self {
-        Tree::Table(Table(Arc::new(pairs)))
+        Tree::Table(Table::of(pairs))
     }
 
     fn put(pairs: &mut Self::Pairs, key: &str, value: Self) -> bool {

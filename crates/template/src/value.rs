@@ -311,14 +311,22 @@ impl Map {
         self.0.entries().borrow().by_key.contains_key(key)
     }
 
-    /// The map behind as many names as lead to maps, and the names that are left.
-    pub(crate) fn descend<'n>(&self, names: &'n [Arc<str>]) -> (Self, &'n [Arc<str>]) {
-        if let [name, rest @ ..] = names
-            && let Some(Value::Map(next)) = self.0.entries().borrow().by_key.get(name.as_bytes())
-        {
-            return next.descend(rest);
+    /// What a chain of names leads to; nothing when one before the last is no map.
+    pub(crate) fn find(&self, names: &[Arc<str>]) -> Option<Found> {
+        let (name, rest) = names.split_first()?;
+        let entries = self.0.entries().borrow();
+        let found = entries.by_key.get(name.as_bytes());
+        if rest.is_empty() {
+            return Some(Found {
+                value: found.cloned().unwrap_or_else(|| self.kind().absent()),
+                kind: self.kind(),
+                path: self.0.path.clone(),
+            });
         }
-        (self.clone(), names)
+        match found {
+            Some(Value::Map(next)) => next.find(rest),
+            _ => None,
+        }
     }
 
     /// Sets a key, seen through every alias.
@@ -358,6 +366,13 @@ impl Map {
     pub fn same(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.0, &other.0)
     }
+}
+
+/// What a chain of names leads to, and of what map.
+pub(crate) struct Found {
+    pub(crate) value: Value,
+    pub(crate) kind: MapKind,
+    pub(crate) path: Option<Arc<str>>,
 }
 
 impl Default for Map {
@@ -457,6 +472,14 @@ impl ListKind {
 }
 
 impl MapKind {
+    /// What a key gives that is not there.
+    pub(crate) fn absent(self) -> Value {
+        match self.holds_strings() {
+            true => Value::text(""),
+            false => Value::Nil,
+        }
+    }
+
     /// Whether values are strings, not interfaces.
     pub(crate) fn holds_strings(self) -> bool {
         matches!(self, MapKind::Strings | MapKind::NilStrings)
