@@ -45,28 +45,46 @@ pub(crate) fn first_for_json(text: &str, keys: Option<&[&str]>) -> Option<Node> 
     reader.document()?.root
 }
 
-/// Whether libyaml reads every character as an ordinary one: no line breaks but `\n`, no byte order
-/// marks, nothing it does not print. Looks at many bytes at a time where all are ASCII.
-fn is_usual(text: &str) -> bool {
+/// What there is among the characters of a text.
+struct Usual {
+    is_ascii: bool,
+    has_tabs: bool,
+}
+
+/// Nothing unless libyaml reads every character as an ordinary one: no line breaks but `\n`, no
+/// byte order marks, nothing it does not print. Looks at many bytes at a time where all are ASCII.
+fn usual(text: &str) -> Option<Usual> {
+    let mut found = Usual {
+        is_ascii: true,
+        has_tabs: false,
+    };
     let mut at = 0;
     while let Some(chunk) = text.as_bytes()[at..].first_chunk::<64>() {
-        if !chunk.iter().fold(true, |all, byte| all & usual(*byte)) {
-            // To the end of the character that ends after the chunk.
-            let length = (64..68).find(|length| text.is_char_boundary(at + length));
-            let length = length.unwrap_or(64);
-            if !text[at..at + length].chars().all(usual_character) {
-                return false;
-            }
-            at += length;
+        found.has_tabs |= chunk.iter().fold(false, |any, byte| any | (*byte == b'\t'));
+        if chunk.iter().fold(true, |all, byte| all & usual_byte(*byte)) {
+            at += 64;
             continue;
         }
-        at += 64;
+        // To the end of the character that ends after the chunk.
+        let length = (64..68).find(|length| text.is_char_boundary(at + length));
+        let length = length.unwrap_or(64);
+        found.look(&text[at..at + length])?;
+        at += length;
     }
-    text[at..].chars().all(usual_character)
+    found.look(&text[at..])?;
+    Some(found)
+}
+
+impl Usual {
+    fn look(&mut self, text: &str) -> Option<()> {
+        self.is_ascii &= text.is_ascii();
+        self.has_tabs |= text.contains('\t');
+        text.chars().all(usual_character).then_some(())
+    }
 }
 
 /// Without branches, so that it is asked of many bytes at once.
-fn usual(byte: u8) -> bool {
+fn usual_byte(byte: u8) -> bool {
     (byte.wrapping_sub(b' ') <= b'~' - b' ') | (byte == b'\n') | (byte == b'\t')
 }
 
@@ -74,7 +92,7 @@ fn usual_character(c: char) -> bool {
     match c {
         '\u{a0}'..='\u{2027}' | '\u{202a}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' => true,
         '\u{ff00}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}' => true,
-        c => u8::try_from(c).is_ok_and(usual),
+        c => u8::try_from(c).is_ok_and(usual_byte),
     }
 }
 
@@ -88,6 +106,8 @@ struct Line {
     end: usize,
     /// The next byte to read.
     at: usize,
+    /// Whether its bytes are its characters.
+    is_ascii: bool,
 }
 
 impl Line {
@@ -127,9 +147,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A reader that has not begun, or nothing for a text that is not of the usual shape.
     fn new(text: &'a str) -> Option<Self> {
-        if !is_usual(text) {
-            return None;
-        }
+        let Usual { is_ascii, has_tabs } = usual(text)?;
         let last = text.rsplit('\n').next().unwrap_or_default();
         let is_blank = !last.is_empty() && last.trim().is_empty();
         if is_blank || text.starts_with("...") || text.contains("\n...") {
@@ -137,11 +155,11 @@ impl<'a> Reader<'a> {
         }
         Some(Self {
             text,
-            is_ascii: text.is_ascii(),
+            is_ascii,
             next: 0,
             number: 0,
             line: None,
-            has_tabs: memchr::memchr(b'\t', text.as_bytes()).is_some(),
+            has_tabs,
             for_json: false,
             kept: None,
             drops: false,
@@ -184,8 +202,9 @@ impl<'a> Reader<'a> {
             break Some(Line {
                 number: self.number,
                 start,
-                end: start + text.trim_end_matches(' ').len(),
+                end: start + without_trailing_spaces(text),
                 at: start + spaces,
+                is_ascii: self.is_ascii || text.is_ascii(),
             });
         };
     }
@@ -196,10 +215,9 @@ impl<'a> Reader<'a> {
     }
 
     fn mark(&self, line: Line, at: usize) -> Option<Mark> {
-        let before = &self.text[line.start..at];
-        let columns = match self.is_ascii || self.drops || before.is_ascii() {
-            true => before.len(),
-            false => before.chars().count(),
+        let columns = match line.is_ascii || self.drops {
+            true => at - line.start,
+            false => self.text[line.start..at].chars().count(),
         };
         Some(Mark {
             line: line.number,
@@ -242,9 +260,11 @@ impl<'a> Reader<'a> {
 
     /// Whether the current line separates documents, or might.
     fn at_separator(&self) -> bool {
-        let rest = self.rest();
-        let is_marked = rest == "---" || rest.starts_with("--- ");
-        is_marked && self.line.is_some_and(|line| line.column() == 0)
+        let rest = match self.line {
+            Some(line) if line.column() == 0 => self.rest(),
+            _ => return false,
+        };
+        rest == "---" || rest.starts_with("--- ")
     }
 
     /// The node that begins here, inside a collection at column `parent`.
@@ -450,8 +470,25 @@ fn empty(at: Mark) -> Node {
     }
 }
 
+/// Spaces a text begins with, looked at eight at a time: manifests are indented deeply.
 fn leading_spaces(text: &str) -> usize {
-    text.bytes().take_while(|byte| *byte == b' ').count()
+    const SPACES: u64 = u64::from_le_bytes([b' '; 8]);
+    let mut rest = text.as_bytes();
+    while let Some((eight, after)) = rest.split_first_chunk() {
+        let others = u64::from_le_bytes(*eight) ^ SPACES;
+        if others != 0 {
+            return text.len() - rest.len() + others.trailing_zeros() as usize / 8;
+        }
+        rest = after;
+    }
+    let left = rest.iter().take_while(|byte| **byte == b' ').count();
+    text.len() - rest.len() + left
+}
+
+/// Length of a text without the spaces it ends with.
+fn without_trailing_spaces(text: &str) -> usize {
+    let last = text.bytes().rposition(|byte| byte != b' ');
+    last.map_or(0, |last| last + 1)
 }
 
 /// Whether nothing but a comment follows.

@@ -31,6 +31,7 @@ struct Timed {
     ours: f64,
     helm: f64,
     output_bytes: usize,
+    template_bytes: u64,
     /// Whether it makes RSA keys, which take what luck gives: such charts count apart.
     makes_keys: bool,
 }
@@ -66,8 +67,14 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
                 .noted(&what, times_faster(&charts), "× faster", wanted);
         }
     }
-    let largest = all.iter().max_by_key(|one| one.output_bytes);
-    in_process(bench, largest.context("no chart rendered")?, &helm)
+    let by_output = all.iter().max_by_key(|one| one.output_bytes);
+    let by_templates = all.iter().max_by_key(|one| one.template_bytes);
+    let by_output = by_output.context("no chart rendered")?;
+    in_process(bench, by_output, &helm)?;
+    match by_templates.filter(|other| other.path != by_output.path) {
+        Some(other) => in_process(bench, other, &helm),
+        None => Ok(()),
+    }
 }
 
 /// The geometric mean of how many times faster ours is.
@@ -84,7 +91,7 @@ fn makes_keys(once: &[u8], again: &[u8]) -> bool {
     once != again && (text.contains("PRIVATE KEY") || text.contains("LS0tLS1CRUdJTiB"))
 }
 
-/// The largest chart again: its memory, and what it costs in a process that has it parsed.
+/// A large chart again: its memory, and what it costs in a process that has it parsed.
 fn in_process(bench: &mut Bench, chart: &Timed, helm: &Path) -> Result<()> {
     let table = &mut bench.table;
     let peaks = (
@@ -98,8 +105,9 @@ fn in_process(bench: &mut Bench, chart: &Timed, helm: &Path) -> Result<()> {
     let [load, first, warm] = numbers[..] else {
         bail!("the example printed {text:?}");
     };
-    table.noted("in process: load and parse", load + first, "ms", "");
-    table.noted("in process: parsed before", warm, "ms", "");
+    let what = |how: &str| format!("{} in process: {how}", chart.name);
+    table.noted(&what("load and parse"), load + first, "ms", "");
+    table.noted(&what("parsed before"), warm, "ms", "");
     Ok(())
 }
 
@@ -134,6 +142,7 @@ fn time(name: String, path: PathBuf, helm: &Path) -> Result<Option<Timed>> {
         peer.push(seconds(&mut render(helm, &[], &path)?)?);
     }
     Ok(Some(Timed {
+        template_bytes: template_bytes(&path, false)?,
         name,
         path,
         ours: median(ours),
@@ -141,6 +150,22 @@ fn time(name: String, path: PathBuf, helm: &Path) -> Result<Option<Timed>> {
         output_bytes: wanted.stdout.len(),
         makes_keys: makes_keys(&wanted.stdout, &again.stdout),
     }))
+}
+
+/// Bytes of the files in folders called `templates`.
+fn template_bytes(folder: &Path, inside: bool) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let about = entry.metadata()?;
+        let inside = inside || entry.file_name() == "templates";
+        if about.is_dir() {
+            bytes += template_bytes(&entry.path(), inside)?;
+        } else if inside {
+            bytes += about.len();
+        }
+    }
+    Ok(bytes)
 }
 
 fn render(program: &Path, before: &[&str], chart: &Path) -> Result<Command> {

@@ -201,6 +201,7 @@ impl<'a> Reader<'a> {
                 start: begin,
                 end: begin + self.text[begin..end].trim_end_matches(' ').len(),
                 at: begin,
+                is_ascii: self.is_ascii || self.text[begin..end].is_ascii(),
             };
             from = begin;
         }
@@ -282,19 +283,19 @@ impl<'a> Reader<'a> {
     fn continuation(&mut self, parent: usize) -> Option<Option<(Line, usize)>> {
         let (mut from, mut blank) = (self.next, 0);
         loop {
-            let Some((start, end)) = self.raw(from) else {
-                return Some(None);
-            };
-            let text = &self.text[start..end];
-            let spaces = leading_spaces(text);
-            if spaces == text.len() {
-                (from, blank) = (end + 1, blank + 1);
-                continue;
+            // Most lines are seen to be none by their indentation, without looking for their end.
+            let spaces = leading_spaces(self.text.get(from..).unwrap_or_default());
+            match self.text.as_bytes().get(from + spaces) {
+                None => return Some(None),
+                Some(b'\n') => {
+                    (from, blank) = (from + spaces + 1, blank + 1);
+                    continue;
+                }
+                Some(byte) if spaces <= parent || *byte == b'#' => return Some(None),
+                Some(_) => {}
             }
-            if spaces <= parent || text.as_bytes()[spaces] == b'#' {
-                return Some(None);
-            }
-            let content = text[spaces..].trim_end_matches(' ');
+            let (start, end) = self.raw(from)?;
+            let content = self.text[start + spaces..end].trim_end_matches(' ');
             if !matches!(self.plain_end(content)?, End::Line) {
                 return None;
             }
@@ -305,6 +306,7 @@ impl<'a> Reader<'a> {
                 start,
                 end: start + spaces + content.len(),
                 at: start + spaces,
+                is_ascii: self.is_ascii || content.is_ascii(),
             };
             return Some(Some((line, blank)));
         }
@@ -344,7 +346,7 @@ impl<'a> Reader<'a> {
                     break;
                 }
                 if !self.drops {
-                    text.extend(std::iter::repeat_n('\n', blank));
+                    (0..blank).for_each(|_| text.push('\n'));
                     text.push_str(&line[indent..]);
                 }
                 blank = 0;
