@@ -7,13 +7,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 
+use crate::go_time::Time;
 use crate::text::Text;
 use crate::tree::{Table, Tree};
 use crate::value::{ListKind, Map, MapKind, Value};
-use pilotis_yaml::number;
+use pilotis_yaml::{StandIn, number};
 
-/// Stands for a byte that is no UTF-8; a character that no text may hold.
-pub(crate) const BROKEN: char = '\u{10ffff}';
+/// Marks what JSON does not have.
+const MARK: char = '\u{10ffff}';
+/// What is marked in JSON text: a byte that is no UTF-8, and the mark itself.
+const MARKED_BYTE: &str = "\u{10ffff}b";
+const MARKED_MARK: &str = "\u{10ffff}m";
 
 /// Deepest nesting converted; a template can put a map into itself.
 const DEPTH_MAX: u32 = 1000;
@@ -39,19 +43,33 @@ impl Value {
     /// # Errors
     /// A float JSON cannot hold, or nesting that does not end, in Go's words.
     pub fn to_json(&self) -> Result<Json, String> {
-        to_json(self, &mut |text| text.lossy().into_owned(), 0)
+        to_json(self, &mut Replaced, 0)
     }
 
-    /// The same with [`BROKEN`] in the place of each byte that is no UTF-8.
+    /// The same with each byte that is no UTF-8 marked, for [`unmarked`].
     pub(crate) fn to_json_marked(&self) -> Result<Json, String> {
-        to_json(self, &mut |text| text.with_broken(BROKEN).into_owned(), 0)
+        to_json(self, &mut Marked, 0)
     }
 
-    /// The same, and the base64 of every text that is no UTF-8, by what stands for it.
-    pub(crate) fn to_json_and_base64(&self) -> Result<(Json, BTreeMap<String, String>), String> {
-        let mut base64 = BTreeMap::new();
-        let json = to_json(self, &mut |text| marked(text, &mut base64), 0)?;
-        Ok((json, base64))
+    /// The same, and what stands for what JSON does not have: bytes that are no text, times, numbers
+    /// that are infinite or none.
+    pub(crate) fn to_json_and_stand_ins(
+        &self,
+    ) -> Result<(Json, BTreeMap<String, StandIn>), String> {
+        let mut stand_ins = StandIns::default();
+        let json = to_json(self, &mut stand_ins, 0)?;
+        Ok((json, stand_ins.0))
+    }
+}
+
+/// JSON text that was marked, as Go writes it: a byte that is no UTF-8 as an escape, and a
+/// replacement character as itself.
+pub(crate) fn unmarked(text: String) -> String {
+    match text.contains(MARK) {
+        true => text
+            .replace(MARKED_BYTE, "\\ufffd")
+            .replace(MARKED_MARK, &MARK.to_string()),
+        false => text,
     }
 }
 
@@ -114,21 +132,86 @@ pub(crate) fn entries(
     table.iter().map(pair)
 }
 
-/// A text, or something that stands for bytes that are none: no two of them share it.
-fn marked(text: &Text, base64: &mut BTreeMap<String, String>) -> String {
-    if let Ok(text) = std::str::from_utf8(text.bytes()) {
-        return text.to_string();
+/// What becomes of what JSON has no form for.
+trait Forms {
+    /// A text, which may hold any bytes.
+    fn text(&mut self, text: &Text) -> String;
+
+    /// A number that is infinite or none.
+    fn float(&mut self, value: f64) -> Result<Json, String> {
+        let shown = number::format_g(value);
+        Err(format!("json: unsupported value: {shown}"))
     }
-    let digits = STANDARD.encode(text.bytes());
-    let mark = format!("{BROKEN}{digits}");
-    base64.insert(mark.clone(), digits);
-    mark
+
+    /// A time, by its text.
+    fn time(&mut self, text: String) -> Json {
+        Json::String(text)
+    }
 }
 
-/// What becomes of each text.
-type OfText<'t> = dyn FnMut(&Text) -> String + 't;
+/// A replacement character for each byte that is no UTF-8.
+struct Replaced;
 
-fn to_json(value: &Value, of_text: &mut OfText<'_>, depth: u32) -> Result<Json, String> {
+impl Forms for Replaced {
+    fn text(&mut self, text: &Text) -> String {
+        text.lossy().into_owned()
+    }
+}
+
+/// Marks for bytes that are no UTF-8.
+struct Marked;
+
+impl Forms for Marked {
+    fn text(&mut self, text: &Text) -> String {
+        let mut out = String::with_capacity(text.bytes().len());
+        for chunk in text.bytes().utf8_chunks() {
+            match chunk.valid().contains(MARK) {
+                true => out.push_str(&chunk.valid().replace(MARK, MARKED_MARK)),
+                false => out.push_str(chunk.valid()),
+            }
+            (0..chunk.invalid().len()).for_each(|_| out.push_str(MARKED_BYTE));
+        }
+        out
+    }
+}
+
+/// Texts that stand for something else, which no two things share.
+#[derive(Default)]
+struct StandIns(BTreeMap<String, StandIn>);
+
+impl StandIns {
+    fn plain(&mut self, text: &str) -> Json {
+        let mark = format!("{MARK} {text}");
+        self.0.insert(mark.clone(), StandIn::Plain(text.to_owned()));
+        Json::String(mark)
+    }
+}
+
+impl Forms for StandIns {
+    fn text(&mut self, text: &Text) -> String {
+        if let Ok(text) = std::str::from_utf8(text.bytes()) {
+            return text.to_string();
+        }
+        let digits = STANDARD.encode(text.bytes());
+        let mark = format!("{MARK}{digits}");
+        self.0.insert(mark.clone(), StandIn::Binary(digits));
+        mark
+    }
+
+    fn float(&mut self, value: f64) -> Result<Json, String> {
+        Ok(self.plain(match value {
+            f64::INFINITY => ".inf",
+            f64::NEG_INFINITY => "-.inf",
+            _ => ".nan",
+        }))
+    }
+
+    fn time(&mut self, text: String) -> Json {
+        self.plain(&text)
+    }
+}
+
+fn to_json(value: &Value, forms: &mut dyn Forms, depth: u32) -> Result<Json, String> {
     if depth > DEPTH_MAX {
         return Err("json: unsupported value: encountered a cycle".to_string());
     }
@@ -138,9 +221,9 @@ fn to_json(value: &Value, of_text: &mut OfText<'_>, depth: u32) -> Result<Json, 
         Value::Int(n) | Value::Int64(n) => Json::from(*n),
         Value::Float(n) => match serde_json::Number::from_f64(*n) {
             Some(number) => Json::Number(number),
-            None => return Err(format!("json: unsupported value: {}", number::format_g(*n))),
+            None => forms.float(*n)?,
         },
-        Value::String(text) => Json::String(of_text(text)),
+        Value::String(text) => Json::String(forms.text(text)),
         Value::List(list) if list.kind == ListKind::Bytes => {
             Json::String(STANDARD.encode(list.bytes()))
         }
@@ -148,7 +231,7 @@ fn to_json(value: &Value, of_text: &mut OfText<'_>, depth: u32) -> Result<Json, 
             let items: Result<Vec<Json>, String> = list
                 .items()
                 .iter()
-                .map(|item| to_json(item, of_text, depth + 1))
+                .map(|item| to_json(item, forms, depth + 1))
                 .collect();
             Json::Array(items?)
         }
@@ -158,12 +241,15 @@ fn to_json(value: &Value, of_text: &mut OfText<'_>, depth: u32) -> Result<Json, 
         Value::Map(map) => {
             let mut entries = serde_json::Map::new();
             for (key, item) in map.entries() {
-                let key = of_text(&key);
-                entries.insert(key, to_json(&item, of_text, depth + 1)?);
+                let key = forms.text(&key);
+                entries.insert(key, to_json(&item, forms, depth + 1)?);
             }
             Json::Object(entries)
         }
-        Value::Object(object) => to_json(&object.data(), of_text, depth + 1)?,
+        Value::Object(object) => match object.as_any().downcast_ref::<Time>() {
+            Some(time) => forms.time(time.json_text()),
+            None => to_json(&object.data(), forms, depth + 1)?,
+        },
     })
 }
 

@@ -21,6 +21,11 @@ pub(crate) struct Time {
 }
 
 impl Time {
+    /// As Go writes it in JSON and YAML.
+    pub(crate) fn json_text(&self) -> String {
+        self.format("2006-01-02T15:04:05.999999999Z07:00")
+    }
+
     pub(crate) fn from_unix(seconds: i64, nanos: u32) -> Option<Self> {
         let nanos = i32::try_from(nanos).ok()?;
         let at = |seconds| Timestamp::new(seconds, nanos).ok();
@@ -519,7 +524,7 @@ impl Object for Time {
     }
 
     fn data(&self) -> Value {
-        Value::text(self.format("2006-01-02T15:04:05.999999999Z07:00"))
+        Value::text(self.json_text())
     }
 
     fn as_any(&self) -> &dyn std::any::Any {

@@ -59,18 +59,13 @@ impl Text {
 
     /// The text, each byte that is no UTF-8 replaced, as Go does.
     pub fn lossy(&self) -> Cow<'_, str> {
-        self.with_broken('\u{fffd}')
-    }
-
-    /// The text with a character in the place of each byte that is no UTF-8.
-    pub(crate) fn with_broken(&self, broken: char) -> Cow<'_, str> {
         if let Ok(text) = std::str::from_utf8(&self.bytes) {
             return Cow::Borrowed(text);
         }
         let mut text = String::with_capacity(self.bytes.len());
         for chunk in self.bytes.utf8_chunks() {
             text.push_str(chunk.valid());
-            text.extend(chunk.invalid().iter().map(|_| broken));
+            text.extend(chunk.invalid().iter().map(|_| '\u{fffd}'));
         }
         Cow::Owned(text)
     }

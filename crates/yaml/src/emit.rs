@@ -24,20 +24,24 @@ pub enum Flavour {
 
 /// The text of one document, ending in a line feed.
 pub fn emit(value: &Value, flavour: Flavour) -> String {
-    emit_with_binary(value, flavour, &BTreeMap::new())
+    emit_with(value, flavour, &BTreeMap::new())
 }
 
-/// The same of a value some of whose texts stand for bytes that are no text: what is written for
-/// them is `!!binary` and their base64.
-pub fn emit_with_binary(
-    value: &Value,
-    flavour: Flavour,
-    base64: &BTreeMap<String, String>,
-) -> String {
+/// What is written in the place of a text that stands for something JSON does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StandIn {
+    /// The base64 of bytes that are no text, as `!!binary`.
+    Binary(String),
+    /// This, without quotes: a time, or a number that is infinite or none.
+    Plain(String),
+}
+
+/// The same of a value some of whose texts stand for something else.
+pub fn emit_with(value: &Value, flavour: Flavour, stand_ins: &BTreeMap<String, StandIn>) -> String {
     let mut emitter = Emitter {
         out: String::new(),
         flavour,
-        base64: (!base64.is_empty()).then_some(base64),
+        stand_ins: (!stand_ins.is_empty()).then_some(stand_ins),
         indent: -1,
         column: 0,
         whitespace: true,
@@ -53,7 +57,7 @@ pub(crate) fn quoted(text: &str) -> String {
     let mut emitter = Emitter {
         out: String::new(),
         flavour: Flavour::GoV3,
-        base64: None,
+        stand_ins: None,
         indent: 0,
         column: 0,
         whitespace: true,
@@ -81,7 +85,7 @@ struct Emitter<'a> {
     out: String,
     flavour: Flavour,
     /// What is written for texts that stand for bytes, if there are any.
-    base64: Option<&'a BTreeMap<String, String>>,
+    stand_ins: Option<&'a BTreeMap<String, StandIn>>,
     indent: i32,
     column: i32,
     /// The last character was a space or the start of a line.
@@ -162,8 +166,10 @@ impl Emitter<'_> {
     }
 
     fn string(&mut self, text: &str, is_key: bool) {
-        if let Some(base64) = self.base64.and_then(|known| known.get(text)) {
-            return self.binary(base64, is_key);
+        match self.stand_ins.and_then(|known| known.get(text)) {
+            Some(StandIn::Binary(base64)) => return self.binary(base64, is_key),
+            Some(StandIn::Plain(plain)) => return self.scalar(plain, Style::Plain, !is_key),
+            None => {}
         }
         let style = choose(text, is_key, self.flavour);
         self.scalar(text, style, !is_key);
@@ -529,17 +535,20 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_stands_for_bytes_is_written_as_their_base64() {
+    fn what_a_text_stands_for_is_written() {
         let long = "gIGC".repeat(17) + "gIE=";
-        let base64 = [("m", "gIGC"), ("n", &long)].map(|(m, b)| (m.to_string(), b.to_string()));
-        let base64 = BTreeMap::from(base64);
+        let stand_ins = BTreeMap::from([
+            ("m".to_string(), StandIn::Binary("gIGC".to_string())),
+            ("n".to_string(), StandIn::Binary(long)),
+            ("x".to_string(), StandIn::Plain(".inf".to_string())),
+        ]);
         let value = json!({"a": ["m", ["n"], "x"], "m": "n"});
         let line = "gIGC".repeat(17) + "gI";
         let expected = format!(
             "!!binary gIGC: !!binary |\n  {line}\n  E=\na:\n  - !!binary gIGC\n  - - !!binary |\n      \
-             {line}\n      E=\n  - x\n"
+             {line}\n      E=\n  - .inf\n"
         );
-        let found = emit_with_binary(&value, Flavour::GoV3, &base64);
+        let found = emit_with(&value, Flavour::GoV3, &stand_ins);
         // Keys are sorted by what stands for them.
         let (first, second) = expected.split_once("a:").unwrap();
         assert_eq!(found, format!("a:{second}{first}"));

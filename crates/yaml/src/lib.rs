@@ -30,7 +30,7 @@ mod rewrite;
 mod scalar;
 
 pub use bytes::{parse_first_bytes, text_of};
-pub use emit::{Flavour, emit, emit_with_binary};
+pub use emit::{Flavour, StandIn, emit, emit_with};
 pub use error::Error;
 pub use json::{Build, build, check_json, to_json, to_json_strict};
 pub use node::{Content, Document, Mark, Node, Style};

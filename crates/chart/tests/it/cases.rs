@@ -283,5 +283,23 @@ fn functions_give_what_helm_gives() {
             ],
             args: &["--set", "whole=5,zero=0,text=05"],
         },
+        Case {
+            name: "what JSON has no form for",
+            files: &[(
+                "templates/a.yaml",
+                r#"{{- $day := toDate "2006-01-02" "2020-05-06" }}
+day: {{ toYamlPretty $day }}
+within:
+{{ toYamlPretty (dict "t" $day "l" (list $day (list $day) "2020-05-06T00:00:00Z")) | indent 2 }}
+numbers:
+{{ toYamlPretty (list (float64 "inf") (float64 "-inf") (float64 "nan") ".inf" 1.5) | indent 2 }}
+alone: {{ toYamlPretty (float64 "inf") }}
+empty: {{ toYamlPretty (toDate "2006-01-02" "x") }}
+last: {{ toJson (list "\U0010ffff" "x\U0010ffffb" "\xff\U0010ffff\xfe") | squote }}
+pretty: {{ toPrettyJson (dict "\U0010ffff" "\xff") | squote }}
+"#,
+            )],
+            args: &[],
+        },
     ]);
 }

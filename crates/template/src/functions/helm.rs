@@ -2,10 +2,10 @@
 
 use serde_json::Value as Json;
 
-use pilotis_yaml::{Flavour, emit, emit_with_binary};
+use pilotis_yaml::{Flavour, emit, emit_with};
 
 use super::{Args, Function, Outcome, Type, fixed};
-use crate::convert::{BROKEN, json_text, json_text_pretty};
+use crate::convert::{json_text, json_text_pretty, unmarked};
 use crate::error::Error;
 use crate::exec::{Machine, Note};
 use crate::go_json;
@@ -41,8 +41,8 @@ pub(super) const TABLE: &[Function] = &[
         yaml(m, a)?.map_err(Error::plain)
     }),
     fixed("toYamlPretty", &[Type::Any], |_, a| {
-        let read = a.value(0).to_json_and_base64();
-        let written = |(json, base64)| emit_with_binary(&json, Flavour::GoV3, &base64);
+        let read = a.value(0).to_json_and_stand_ins();
+        let written = |(json, stand_ins)| emit_with(&json, Flavour::GoV3, &stand_ins);
         let text = read.map(written).unwrap_or_default();
         Ok(Value::text(text.strip_suffix('\n').unwrap_or(&text)))
     }),
@@ -178,14 +178,6 @@ fn json(args: &Args, escape_html: bool) -> Result<String, String> {
 fn pretty(args: &Args) -> Result<String, String> {
     let text = json_text_pretty(&args.value(0).to_json_marked()?);
     Ok(unmarked(text))
-}
-
-/// Go's JSON writes a byte that is no UTF-8 as an escape, and a replacement character as itself.
-fn unmarked(text: String) -> String {
-    match text.contains(BROKEN) {
-        true => text.replace(BROKEN, "\\ufffd"),
-        false => text,
-    }
 }
 
 /// What Go calls a JSON value it cannot decode into the wanted type.
