@@ -51,8 +51,8 @@ impl Value {
         to_json(self, &mut Marked, 0)
     }
 
-    /// The same, and what stands for what JSON does not have: bytes that are no text, times, numbers
-    /// that are infinite or none.
+    /// The same, and what stands for what JSON does not have: bytes that are no text, times,
+    /// numbers that are infinite or none.
     pub(crate) fn to_json_and_stand_ins(
         &self,
     ) -> Result<(Json, BTreeMap<String, StandIn>), String> {
