@@ -107,11 +107,7 @@ impl<'t> Frame<'_, '_, 't> {
         match &first.kind {
             ExprKind::Field(names) => {
                 self.at = At::Expr(first);
-                let names = trees.list(*names);
-                return match self.find(&dot.value, names, &given) {
-                    Some(found) => Ok(self.found(found, names)),
-                    None => self.field_chain(dot.clone(), first, names, given),
-                };
+                return self.fields_of_dot(first, trees.list(*names), given);
             }
             ExprKind::Chain(inner, names) => {
                 self.at = At::Expr(first);
@@ -199,6 +195,18 @@ impl<'t> Frame<'_, '_, 't> {
             return Ok(value);
         }
         self.field_chain(value, expr, fields, given)
+    }
+
+    fn fields_of_dot(
+        &mut self,
+        node: &'t Expr,
+        names: &'t [Arc<str>],
+        given: Given<'_, 't>,
+    ) -> Evaluated {
+        match self.find(&given.dot.value, names, &given) {
+            Some(found) => Ok(self.found(found, names)),
+            None => self.field_chain(given.dot.clone(), node, names, given),
+        }
     }
 
     /// What a chain of fields of maps leads to, without holding what is on the way; nothing where
@@ -404,13 +412,7 @@ impl<'t> Frame<'_, '_, 't> {
                 self.machine.read_again(dot);
                 Ok(dot.clone())
             }
-            ExprKind::Field(names) => {
-                let names = trees.list(*names);
-                match self.find(&dot.value, names, &nothing) {
-                    Some(found) => Ok(self.found(found, names)),
-                    None => self.field_chain(dot.clone(), expr, names, nothing),
-                }
-            }
+            ExprKind::Field(names) => self.fields_of_dot(expr, trees.list(*names), nothing),
             ExprKind::Variable(names) => self.eval_variable(expr, trees.list(*names), nothing),
             ExprKind::Pipe(pipe) => self.eval_pipeline(dot, trees.one(*pipe)),
             ExprKind::Function(function) => {

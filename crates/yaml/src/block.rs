@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
             break Some(Line {
                 number: self.number,
                 start,
-                end: start + without_trailing_spaces(text),
+                end: start + text.trim_end_matches(' ').len(),
                 at: start + spaces,
                 is_ascii: self.is_ascii || text.is_ascii(),
             });
@@ -483,12 +483,6 @@ fn leading_spaces(text: &str) -> usize {
     }
     let left = rest.iter().take_while(|byte| **byte == b' ').count();
     text.len() - rest.len() + left
-}
-
-/// Length of a text without the spaces it ends with.
-fn without_trailing_spaces(text: &str) -> usize {
-    let last = text.bytes().rposition(|byte| byte != b' ');
-    last.map_or(0, |last| last + 1)
 }
 
 /// Whether nothing but a comment follows.

@@ -84,7 +84,7 @@ enum Place {
 struct Emitter<'a> {
     out: String,
     flavour: Flavour,
-    /// What is written for texts that stand for bytes, if there are any.
+    /// What is written for texts that stand for something else, if there are any.
     stand_ins: Option<&'a BTreeMap<String, StandIn>>,
     indent: i32,
     column: i32,

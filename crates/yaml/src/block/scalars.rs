@@ -346,7 +346,7 @@ impl<'a> Reader<'a> {
                     break;
                 }
                 if !self.drops {
-                    (0..blank).for_each(|_| text.push('\n'));
+                    text.extend(std::iter::repeat_n('\n', blank));
                     text.push_str(&line[indent..]);
                 }
                 blank = 0;
