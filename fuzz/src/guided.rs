@@ -4,6 +4,7 @@
 #![no_main]
 #![expect(dead_code, reason = "seeds are written by the other program")]
 
+mod engine;
 mod seeds;
 mod targets;
 mod verdict;

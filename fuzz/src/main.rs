@@ -6,6 +6,7 @@
 //! fixed seed, so that they say the same each time. `cargo xtask fuzz` runs the same targets under
 //! libFuzzer, from the seeds that `pilotis-fuzz seeds FOLDER` writes.
 
+mod engine;
 mod seeds;
 mod targets;
 mod verdict;

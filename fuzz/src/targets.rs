@@ -7,7 +7,7 @@ use pilotis_provenance::{Keyring, Statement};
 use pilotis_template::{Limits, Machine, NoEnvironment, Set, Value};
 use pilotis_yaml::Flavour;
 
-use crate::{seeds, verdict};
+use crate::{engine, seeds, verdict};
 
 /// One engine that takes bytes nobody checked.
 pub struct Target {
@@ -20,7 +20,7 @@ pub struct Target {
 }
 
 /// The targets.
-pub static TARGETS: [Target; 11] = [
+pub static TARGETS: [Target; 13] = [
     Target {
         name: "template",
         seeds: seeds::templates,
@@ -30,6 +30,16 @@ pub static TARGETS: [Target; 11] = [
         name: "yaml",
         seeds: seeds::yaml,
         run: yaml,
+    },
+    Target {
+        name: "toml",
+        seeds: engine::tomls,
+        run: engine::toml,
+    },
+    Target {
+        name: "render",
+        seeds: engine::charts,
+        run: engine::whole,
     },
     Target {
         name: "set",
