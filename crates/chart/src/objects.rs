@@ -211,13 +211,17 @@ fn in_class(class: &[char], c: char) -> bool {
     found != negated
 }
 
+/// Makes what a method gives.
+type Made = Rc<dyn Fn() -> Value>;
+
 /// A Go struct with plain fields.
 struct Struct {
     type_name: String,
     kind: &'static str,
     fields: Vec<(&'static str, Value)>,
     text: Option<String>,
-    methods: Vec<(&'static str, Value)>,
+    /// Methods without parameters.
+    methods: Vec<(&'static str, Made)>,
     /// Names of the fields in JSON, where they are others and empty ones are left out.
     json: &'static [&'static str],
 }
@@ -237,11 +241,11 @@ impl Object for Struct {
     }
 
     fn method(&self, name: &str) -> Option<Method> {
-        let (_, value) = self.methods.iter().find(|(method, _)| *method == name)?;
-        let value = value.clone();
+        let (_, made) = self.methods.iter().find(|(method, _)| *method == name)?;
+        let made = Rc::clone(made);
         Some(Method {
             parameters: 0,
-            call: Box::new(move |_| Ok(value.clone())),
+            call: Box::new(move |_| Ok(made())),
         })
     }
 
@@ -415,8 +419,8 @@ pub(crate) fn capabilities(capabilities: &Capabilities, compat: &Compat) -> Valu
         text: Some(capabilities.normalized.clone()),
         json: &[],
         methods: vec![
-            ("GitVersion", Value::text(&capabilities.kube_version)),
-            ("String", Value::text(&capabilities.normalized)),
+            ("GitVersion", text_method(&capabilities.kube_version)),
+            ("String", text_method(&capabilities.normalized)),
         ],
     };
     let helm = Struct {
@@ -451,7 +455,17 @@ pub(crate) fn capabilities(capabilities: &Capabilities, compat: &Compat) -> Valu
             ("HelmVersion", Value::Object(Rc::new(helm))),
         ],
         text: None,
-        methods: Vec::new(),
+        methods: vec![("Copy", copy_method(capabilities, compat))],
         json: &[],
     }))
+}
+
+fn text_method(text: &str) -> Made {
+    let value = Value::text(text);
+    Rc::new(move || value.clone())
+}
+
+fn copy_method(about: &Capabilities, compat: &Compat) -> Made {
+    let (about, compat) = (about.clone(), compat.clone());
+    Rc::new(move || capabilities(&about, &compat))
 }

@@ -243,6 +243,7 @@ impl<'t> Frame<'_, '_, 't> {
         }
         if let Value::Map(map) = &receiver.value
             && let Some(path) = map.path()
+            && map.kind().method(name).is_none()
         {
             self.machine.read(path, name);
         }
@@ -265,6 +266,15 @@ impl<'t> Frame<'_, '_, 't> {
                 return Err(self.fail(&message));
             }
             Value::Map(map) => {
+                if let Some(method) = map.kind().method(name) {
+                    let mut values = Arguments::new();
+                    self.arguments(name, (method.parameters, None), given, &mut values)?;
+                    let text = values.first().map(crate::format::text_of);
+                    let text = text.as_ref().map(Text::lossy).unwrap_or_default();
+                    return (method.run)(self.machine, map, &text)
+                        .map(|value| Operand::boxed(value, false))
+                        .map_err(|error| self.call_failed(node, name, error));
+                }
                 if has_args {
                     return Err(self.fail(&format!("{name} is not a method but has arguments")));
                 }
@@ -438,7 +448,7 @@ impl<'t> Frame<'_, '_, 't> {
         self.at = At::Expr(expr);
         match &expr.kind {
             ExprKind::Nil => match wanted {
-                Type::Any => Ok(Value::Nil),
+                Type::Any | Type::Writer => Ok(Value::Nil),
                 Type::Reflect => Ok(Value::Missing),
                 Type::Map => Ok(Value::Map(Map::of_kind(MapKind::NilAny))),
                 Type::List => Ok(Value::list(Vec::new())),
@@ -503,9 +513,13 @@ impl<'t> Frame<'_, '_, 't> {
             (Value::Missing | Value::Nil, Type::Any) => Ok(Value::Nil),
             (Value::Missing, Type::Map) => Ok(Value::Map(Map::of_kind(MapKind::NilAny))),
             (Value::Missing, Type::List) => Ok(Value::list(Vec::new())),
+            (Value::Missing, Type::Writer) => Ok(Value::Nil),
             (Value::Missing, _) => {
                 let name = wanted.go_name();
                 Err(self.fail(&format!("invalid value; expected {name}")))
+            }
+            (Value::Map(map), Type::Map) if map.kind().has_methods() => {
+                Ok(Value::Map(map.clone().of_type(MapKind::Any)))
             }
             (value, _) if wanted.accepts(value) => Ok(operand.value),
             (value, _) => {

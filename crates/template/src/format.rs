@@ -9,8 +9,11 @@ use pilotis_yaml::number;
 
 /// Deepest nesting printed.
 const DEPTH_MAX: u32 = 100;
-/// Largest width or precision, as in Go.
+/// Largest width or precision an argument gives, as in Go; one in the format may have a digit more.
 const WIDTH_MAX: usize = 1_000_000;
+/// No `float64` has more digits: the smallest has 1,074 after the point. What a larger precision
+/// asks for are zeros, and Rust's `format!` takes no precision beyond 65,535.
+const DIGITS_MAX: usize = 1_100;
 
 /// `fmt.Fprint` of one value.
 pub(crate) fn print_value(value: &Value) -> Vec<u8> {
@@ -229,13 +232,19 @@ fn star(values: &[Value], next: &mut usize) -> Option<i64> {
     }
 }
 
+/// A width or precision; of one that goes on beyond the largest, Go reads no more of the format.
 fn digits(format: &[u8], at: &mut usize) -> Option<usize> {
-    let start = *at;
-    while format.get(*at).is_some_and(u8::is_ascii_digit) {
+    let mut number = None;
+    while let Some(digit) = format.get(*at).filter(|byte| byte.is_ascii_digit()) {
+        let before = number.unwrap_or(0);
+        if before > WIDTH_MAX {
+            *at = format.len();
+            return None;
+        }
+        number = Some(before * 10 + usize::from(digit - b'0'));
         *at += 1;
     }
-    let text = std::str::from_utf8(&format[start..*at]).ok()?;
-    text.parse().ok().filter(|n| *n <= WIDTH_MAX)
+    number
 }
 
 /// What Go prints for a verb a value does not know; the flags still shape the value.
@@ -519,10 +528,13 @@ fn float_text(n: f64, verb: char, flags: Flags) -> String {
         return "Inf".to_string();
     }
     let text = match (verb.to_ascii_lowercase(), flags.precision) {
-        ('x', None) => hexadecimal(n),
+        ('x', precision) => hexadecimal(n, precision),
         ('b', _) => binary_exponent(n),
-        ('f', precision) => format!("{n:.*}", precision.unwrap_or(6)),
-        ('e', precision) => exponent(&format!("{n:.*e}", precision.unwrap_or(6))),
+        ('f', precision) => {
+            let precision = precision.unwrap_or(6);
+            format!("{}{}", decimals(n, precision), zeros_beyond(precision))
+        }
+        ('e', precision) => scientific(n, precision.unwrap_or(6)),
         (_, None) => number::format_g(n),
         (_, Some(precision)) => general(n, precision.max(1)),
     };
@@ -551,25 +563,59 @@ fn with_point(text: &str, verb: char, flags: Flags) -> String {
     format!("{number}{point}{}{tail}", "0".repeat(digits))
 }
 
-/// `%x`: hexadecimal mantissa and binary exponent.
-fn hexadecimal(n: f64) -> String {
-    if n == 0.0 {
-        return "0x0p+00".to_string();
-    }
+/// `%.*f`, without the zeros that follow the last digit a number can have.
+fn decimals(n: f64, precision: usize) -> String {
+    let precision = precision.min(DIGITS_MAX);
+    format!("{n:.precision$}")
+}
+
+fn zeros_beyond(precision: usize) -> String {
+    "0".repeat(precision.saturating_sub(DIGITS_MAX))
+}
+
+/// `%.*e`.
+fn scientific(n: f64, precision: usize) -> String {
+    let text = format!("{n:.*e}", precision.min(DIGITS_MAX));
+    let (mantissa, rest) = text.split_once('e').unwrap_or((&text, "0"));
+    exponent(&format!("{mantissa}{}e{rest}", zeros_beyond(precision)))
+}
+
+/// `%x`: hexadecimal mantissa and binary exponent; a precision rounds half to even.
+fn hexadecimal(n: f64, precision: Option<usize>) -> String {
+    const POINT: u32 = 60;
     let bits = n.to_bits();
-    let mut fraction = bits & ((1 << 52) - 1);
+    let mut mantissa = (bits & ((1 << 52) - 1)) << (POINT - 52);
     let mut exponent = i32::try_from((bits >> 52) & 0x7ff).unwrap_or(0) - 1023;
-    if exponent == -1023 {
-        // Subnormal numbers are written as normal ones.
-        let shift = fraction.leading_zeros() - 11;
-        exponent -= i32::try_from(shift).unwrap_or(0) - 1;
-        fraction = (fraction << shift) & ((1 << 52) - 1);
+    match (mantissa, exponent) {
+        (0, -1023) => exponent = 0,
+        (_, -1023) => {
+            // Subnormal numbers are written as normal ones.
+            let shift = mantissa.leading_zeros() - (63 - POINT);
+            exponent = -1022 - i32::try_from(shift).unwrap_or(0);
+            mantissa <<= shift;
+        }
+        _ => mantissa |= 1 << POINT,
     }
-    let digits = format!("{fraction:013x}");
-    let digits = digits.trim_end_matches('0');
+    if let Some(digits @ 0..=14) = precision {
+        let shift = POINT - 4 * u32::try_from(digits).unwrap_or(0);
+        let (kept, rest) = (mantissa >> shift, mantissa & ((1 << shift) - 1));
+        let half = 1 << (shift - 1);
+        let is_up = rest > half || (rest == half && kept & 1 == 1);
+        mantissa = (kept + u64::from(is_up)) << shift;
+        if mantissa >> (POINT + 1) == 1 {
+            (mantissa, exponent) = (mantissa >> 1, exponent + 1);
+        }
+    }
+    let (whole, fraction) = (mantissa >> POINT, mantissa & ((1 << POINT) - 1));
+    let digits = format!("{fraction:015x}");
+    let digits = match precision {
+        None => digits.trim_end_matches('0').to_owned(),
+        Some(precision) if precision <= digits.len() => digits[..precision].to_owned(),
+        Some(precision) => digits.clone() + &"0".repeat(precision - digits.len()),
+    };
     let point = if digits.is_empty() { "" } else { "." };
     let sign = if exponent < 0 { '-' } else { '+' };
-    format!("0x1{point}{digits}p{sign}{:02}", exponent.abs())
+    format!("0x{whole}{point}{digits}p{sign}{:02}", exponent.abs())
 }
 
 /// `%b`: an integer mantissa and a binary exponent.
@@ -594,7 +640,7 @@ fn exponent(text: &str) -> String {
 
 /// `%.*g`: at most `precision` digits, trailing zeros dropped.
 fn general(n: f64, precision: usize) -> String {
-    let text = format!("{n:.*e}", precision - 1);
+    let text = format!("{n:.*e}", (precision - 1).min(DIGITS_MAX));
     let value: i32 = text
         .split_once('e')
         .and_then(|(_, e)| e.parse().ok())
@@ -604,8 +650,8 @@ fn general(n: f64, precision: usize) -> String {
         let (mantissa, rest) = text.split_once('e').unwrap_or((&text, "0"));
         return exponent(&format!("{}e{rest}", trim_fraction(mantissa)));
     }
-    let decimals = usize::try_from(limit - 1 - value).unwrap_or(0);
-    trim_fraction(&format!("{n:.decimals$}")).to_string()
+    let count = usize::try_from(limit - 1 - value).unwrap_or(0);
+    trim_fraction(&decimals(n, count)).to_string()
 }
 
 fn trim_fraction(text: &str) -> &str {

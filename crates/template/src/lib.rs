@@ -34,6 +34,7 @@ mod go_unicode;
 mod keys;
 mod lexer;
 mod literal;
+mod methods;
 mod output;
 mod parser;
 mod set;

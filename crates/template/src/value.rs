@@ -236,7 +236,6 @@ impl BuildHasher for Seeded {
 }
 
 struct MapData {
-    kind: MapKind,
     path: Option<Arc<str>>,
     /// What the entries are made of when somebody looks at one.
     table: Option<Table>,
@@ -255,9 +254,13 @@ impl MapData {
     }
 }
 
-/// A map handle.
+/// A map handle. The type belongs to the handle: a function that takes a `map[string]interface {}`
+/// sees `.Values` as one, and what it sets there is set in `.Values`.
 #[derive(Clone)]
-pub struct Map(Rc<MapData>);
+pub struct Map {
+    kind: MapKind,
+    data: Rc<MapData>,
+}
 
 impl Map {
     /// An empty `map[string]interface {}`.
@@ -272,55 +275,64 @@ impl Map {
 
     /// An empty map that stands at a path of the values.
     pub(crate) fn with_path(kind: MapKind, path: Option<Arc<str>>) -> Self {
-        Self(Rc::new(MapData {
-            kind,
-            path,
-            table: None,
-            entries: OnceCell::new(),
-        }))
+        Self::of_data(kind, path, None)
     }
 
     /// A map of the values of a chart, at a path there; the empty path is their root. Without a
     /// path the maps below have none either, as [`crate::Machine::forget_origins`] wants it.
     pub fn of_table(kind: MapKind, table: Table, path: Option<Arc<str>>) -> Self {
-        Self(Rc::new(MapData {
-            kind,
+        Self::of_data(kind, path, Some(table))
+    }
+
+    fn of_data(kind: MapKind, path: Option<Arc<str>>, table: Option<Table>) -> Self {
+        let entries = OnceCell::new();
+        let data = Rc::new(MapData {
             path,
-            table: Some(table),
-            entries: OnceCell::new(),
-        }))
+            table,
+            entries,
+        });
+        Self { kind, data }
+    }
+
+    /// The same map as another type.
+    pub(crate) fn of_type(mut self, kind: MapKind) -> Self {
+        self.kind = kind;
+        self
     }
 
     /// Its type.
     pub fn kind(&self) -> MapKind {
-        self.0.kind
+        self.kind
     }
 
     /// Its path in the values, if it comes from there.
     pub fn path(&self) -> Option<&Arc<str>> {
-        self.0.path.as_ref()
+        self.data.path.as_ref()
     }
 
     /// The value of a key.
     pub fn get(&self, key: &[u8]) -> Option<Value> {
-        self.0.entries().borrow().by_key.get(key).cloned()
+        self.data.entries().borrow().by_key.get(key).cloned()
     }
 
     /// Whether a key exists.
     pub fn contains(&self, key: &[u8]) -> bool {
-        self.0.entries().borrow().by_key.contains_key(key)
+        self.data.entries().borrow().by_key.contains_key(key)
     }
 
-    /// What a chain of names leads to; nothing when one before the last is no map.
+    /// What a chain of names leads to; nothing when one before the last is no map, or a method.
     pub(crate) fn find(&self, names: &[Arc<str>]) -> Option<Found> {
         let (name, rest) = names.split_first()?;
-        let entries = self.0.entries().borrow();
+        if self.kind.method(name).is_some() {
+            return None;
+        }
+        let entries = self.data.entries().borrow();
         let found = entries.by_key.get(name.as_bytes());
         if rest.is_empty() {
             return Some(Found {
                 value: found.cloned().unwrap_or_else(|| self.kind().absent()),
                 kind: self.kind(),
-                path: self.0.path.clone(),
+                path: self.data.path.clone(),
             });
         }
         match found {
@@ -332,19 +344,19 @@ impl Map {
     /// Sets a key, seen through every alias.
     pub fn insert(&self, key: impl AsRef<[u8]>, value: Value) {
         let key: Arc<[u8]> = Arc::from(key.as_ref());
-        self.0.entries().borrow_mut().put(key, value);
+        self.data.entries().borrow_mut().put(key, value);
     }
 
     /// Removes a key, seen through every alias.
     pub fn remove(&self, key: &[u8]) {
-        self.0.entries().borrow_mut().remove(key);
+        self.data.entries().borrow_mut().remove(key);
     }
 
     /// Number of keys.
     pub fn len(&self) -> usize {
-        match self.0.entries.get() {
+        match self.data.entries.get() {
             Some(entries) => entries.borrow().by_key.len(),
-            None => self.0.table.as_ref().map_or(0, Table::len),
+            None => self.data.table.as_ref().map_or(0, Table::len),
         }
     }
 
@@ -355,7 +367,7 @@ impl Map {
 
     /// Keys and values now, by key bytes; later changes are not seen.
     pub fn entries(&self) -> Vec<(Text, Value)> {
-        let mut entries = self.0.entries().borrow_mut();
+        let mut entries = self.data.entries().borrow_mut();
         entries.sort();
         let pairs = entries.by_key.iter();
         let pairs = pairs.map(|(k, v)| (Text::shared_from(k), v.clone()));
@@ -364,7 +376,7 @@ impl Map {
 
     /// Whether two handles are the same map.
     pub fn same(&self, other: &Self) -> bool {
-        Rc::ptr_eq(&self.0, &other.0)
+        Rc::ptr_eq(&self.data, &other.data)
     }
 }
 

@@ -376,7 +376,7 @@ impl Folder {
         self.write("templates/all.yaml", &lines)?;
         let ran = program.run(&self.0, &["template", "rel", "."])?;
         if !ran.ok() {
-            return Ok(Err(culprit(&ran.stderr).with_context(|| {
+            return Ok(Err(culprit(&ran.stderr, which).with_context(|| {
                 format!("no input is named in: {}", ran.stderr)
             })?));
         }
@@ -423,10 +423,11 @@ fn escaped(bytes: &[u8]) -> String {
 }
 
 /// The number of the input an error names: its own file, or its line of `all.yaml`.
-fn culprit(stderr: &str) -> Option<usize> {
-    if let Some((_, rest)) = stderr.split_once("/templates/v/_") {
+fn culprit(stderr: &str, which: &[usize]) -> Option<usize> {
+    if let Some((_, rest)) = stderr.split_once("templates/v/_") {
         return rest.split('.').next()?.parse().ok();
     }
-    let (_, rest) = stderr.split_once("templates/v/_")?;
-    rest.split('.').next()?.parse().ok()
+    let (_, rest) = stderr.split_once("templates/all.yaml:")?;
+    let line: usize = rest.split(':').next()?.parse().ok()?;
+    which.get(line.checked_sub(1)?).copied()
 }

@@ -35,10 +35,12 @@ pub(super) const TABLE: &[Function] = &[
     ),
     fixed("getHostByName", &[Type::String], |_, _| Ok(Value::text(""))),
     fixed("toYaml", &[Type::Any], |m, a| {
-        Ok(yaml(m, a)?.unwrap_or_else(|_| Value::text("")))
+        let text = yaml(m, a.value(0))?.unwrap_or_default();
+        Ok(Value::text(text.strip_suffix('\n').unwrap_or(&text)))
     }),
     fixed("mustToYaml", &[Type::Any], |m, a| {
-        yaml(m, a)?.map_err(Error::plain)
+        let text = yaml(m, a.value(0))?.map_err(Error::plain)?;
+        Ok(Value::text(text.strip_suffix('\n').unwrap_or(&text)))
     }),
     fixed("toYamlPretty", &[Type::Any], |_, a| {
         let read = a.value(0).to_json_and_stand_ins();
@@ -120,8 +122,12 @@ fn lookup(machine: &mut Machine<'_>, args: &Args) -> Outcome {
     Ok(Value::from_object(&found))
 }
 
-fn yaml(machine: &mut Machine<'_>, args: &Args) -> Result<Result<Value, String>, Error> {
-    let json = match args.value(0).to_json() {
+/// A value as YAML with its last line end, or why there is none.
+pub(crate) fn yaml(
+    machine: &mut Machine<'_>,
+    value: &Value,
+) -> Result<Result<String, String>, Error> {
+    let json = match value.to_json() {
         Ok(json) => json,
         Err(error) => return Ok(Err(format!("error marshaling into JSON: {error}"))),
     };
@@ -135,7 +141,7 @@ fn yaml(machine: &mut Machine<'_>, args: &Args) -> Result<Result<Value, String>,
     }
     let text = emit(&json, Flavour::GoV2);
     machine.check_size(text.len())?;
-    Ok(Ok(Value::text(text.strip_suffix('\n').unwrap_or(&text))))
+    Ok(Ok(text))
 }
 
 /// Whether a text holds a character that JSON writes as it is and the YAML reader refuses.

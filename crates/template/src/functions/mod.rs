@@ -22,6 +22,7 @@ mod toml_out;
 mod versions;
 
 pub(crate) use builtin::not_callable;
+pub(crate) use helm::yaml;
 pub(crate) use patterns::Alphabet;
 pub use patterns::Pattern;
 
@@ -54,6 +55,8 @@ pub(crate) enum Type {
     Uint32,
     Certificate,
     Version,
+    /// `io.Writer`, which no value of a template is; `nil` arrives as nil.
+    Writer,
 }
 
 impl Type {
@@ -71,6 +74,7 @@ impl Type {
             Type::Uint32 => "uint32",
             Type::Certificate => secrets::CERTIFICATE,
             Type::Version => versions::VERSION,
+            Type::Writer => "io.Writer",
         }
     }
 

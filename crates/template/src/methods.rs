@@ -1,0 +1,101 @@
+//! The methods of Helm's type `Values`, which `.Values` and the root have; a key of the same name
+//! is not seen. Read in Helm's `pkg/chart/common/values.go`.
+
+use crate::error::Error;
+use crate::exec::Machine;
+use crate::functions::{self, Type};
+use crate::literal::quote;
+use crate::value::{Map, MapKind, Value};
+
+/// What a method makes of a map and its argument.
+type Run = fn(&mut Machine<'_>, &Map, &str) -> Result<Value, Error>;
+
+/// A method of `Values`: the types it takes and what it does.
+pub(crate) struct MapMethod {
+    pub(crate) parameters: &'static [Type],
+    pub(crate) run: Run,
+}
+
+impl MapKind {
+    /// Whether it is Helm's `Values`.
+    pub(crate) fn has_methods(self) -> bool {
+        matches!(self, MapKind::Values | MapKind::Values3)
+    }
+
+    /// The method of this name, if the type has methods.
+    pub(crate) fn method(self, name: &str) -> Option<&'static MapMethod> {
+        if !self.has_methods() {
+            return None;
+        }
+        Some(match name {
+            "AsMap" => &AS_MAP,
+            "Encode" => &ENCODE,
+            "PathValue" => &PATH_VALUE,
+            "Table" => &TABLE,
+            "YAML" => &YAML,
+            _ => return None,
+        })
+    }
+}
+
+static AS_MAP: MapMethod = MapMethod {
+    parameters: &[],
+    run: |_, map, _| {
+        Ok(Value::Map(match map.is_empty() {
+            true => Map::new(),
+            false => map.clone().of_type(MapKind::Any),
+        }))
+    },
+};
+
+/// Nothing a template has can be written to; only `nil` gets as far as this.
+static ENCODE: MapMethod = MapMethod {
+    parameters: &[Type::Writer],
+    run: |_, _, _| Err("runtime error: invalid memory address or nil pointer dereference".into()),
+};
+
+static YAML: MapMethod = MapMethod {
+    parameters: &[],
+    run: |machine, map, _| {
+        let text = functions::yaml(machine, &Value::Map(map.clone()))?.map_err(Error::plain)?;
+        Ok(Value::text(text))
+    },
+};
+
+static TABLE: MapMethod = MapMethod {
+    parameters: &[Type::String],
+    run: |_, map, path| table(map, path).map(Value::Map),
+};
+
+static PATH_VALUE: MapMethod = MapMethod {
+    parameters: &[Type::String],
+    run: |_, map, path| {
+        if path.is_empty() {
+            return Err("YAML path cannot be empty".into());
+        }
+        let (tables, key) = path.rsplit_once('.').unwrap_or(("", path));
+        let missing = || Error::plain(format!("{} is not a value", quote(key.as_bytes())));
+        let holder = match path.contains('.') {
+            true => table(map, tables).map_err(|_| missing())?,
+            false => map.clone(),
+        };
+        match holder.get(key.as_bytes()) {
+            Some(Value::Map(inner)) if matches!(inner.kind(), MapKind::Any | MapKind::NilAny) => {
+                Err(missing())
+            }
+            Some(value) => Ok(value),
+            None => Err(missing()),
+        }
+    },
+};
+
+fn table(map: &Map, path: &str) -> Result<Map, Error> {
+    path.split('.')
+        .try_fold(map.clone(), |map, name| match map.get(name.as_bytes()) {
+            Some(Value::Map(next)) if !next.kind().holds_strings() => Ok(next.of_type(map.kind())),
+            _ => {
+                let name = quote(name.as_bytes());
+                Err(Error::plain(format!("{name} is not a table")))
+            }
+        })
+}
