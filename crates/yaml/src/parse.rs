@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use libyaml_safer::{ErrorKind, Event, EventData, Parser, ScalarStyle};
+use libyaml_safer::{
+    ErrorKind, Event, EventData, MappingStyle, Parser, ScalarStyle, SequenceStyle,
+};
 
 use crate::{Content, Document, Error, Mark, Node, Style};
 
@@ -74,7 +76,7 @@ pub(crate) fn read_any(text: &str, documents_max: usize) -> Result<Vec<Document>
     let read = ended.as_deref().unwrap_or(text).as_bytes();
     // It has a few assertions left, too; hostile text must not reach our callers as a panic.
     catch_unwind(AssertUnwindSafe(|| {
-        let mut reader = Reader::new(read);
+        let mut reader = Reader::new(read, text);
         reader.unended = ended.is_some().then_some(text);
         reader.documents(documents_max)
     }))
@@ -85,19 +87,30 @@ struct Reader<'a> {
     parser: Parser<&'a [u8]>,
     anchors: HashMap<String, Option<Node>>,
     alias_nodes: usize,
+    text: &'a str,
     /// The text as given, when a line feed was added to it.
     unended: Option<&'a str>,
+    /// The block collections around what is read, outermost first.
+    blocks: Vec<Block>,
+}
+
+/// An open collection in block style.
+struct Block {
+    is_mapping: bool,
+    column: u64,
 }
 
 impl<'a> Reader<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
+    fn new(bytes: &'a [u8], text: &'a str) -> Self {
         let mut parser = Parser::new();
         parser.set_input(bytes);
         Self {
             parser,
             anchors: HashMap::new(),
             alias_nodes: 0,
+            text,
             unended: None,
+            blocks: Vec::new(),
         }
     }
 
@@ -124,10 +137,36 @@ impl<'a> Reader<'a> {
     }
 
     fn next(&mut self) -> Result<Event, Error> {
-        let unended = self.unended;
-        self.parser
-            .parse()
-            .map_err(|error| failure(&error, unended))
+        self.parser.parse().map_err(|error| {
+            let forgotten = self.forgotten_key(&error);
+            forgotten.unwrap_or_else(|| failure(&error, self.unended))
+        })
+    }
+
+    /// What go-yaml says of `{}` or `[]` that stands where a key should. Once such a collection is
+    /// closed its scanner no longer knows that it could have been a key, so its parser meets the
+    /// collection before anyone misses the colon.
+    fn forgotten_key(&self, error: &libyaml_safer::Error) -> Option<Error> {
+        if error.problem() != "could not find expected ':'" {
+            return None;
+        }
+        let start = error.context_mark()?;
+        let (before, rest) = self.text.split_at_checked(start.index.try_into().ok()?)?;
+        if !is_empty_flow(rest) || is_pending(before) {
+            return None;
+        }
+        let mut around = self.blocks.iter();
+        let here = around.clone().any(|block| block.column == start.column);
+        let is_mapping = around.any(|block| block.is_mapping && block.column == start.column);
+        let text = match (here, is_mapping) {
+            (false, _) => return None,
+            (true, true) => "did not find expected key",
+            (true, false) => "did not find expected '-' indicator",
+        };
+        Some(Error::at(
+            mark(start),
+            format!("line {}: {text}", start.line),
+        ))
     }
 
     fn node(&mut self, event: Event, depth: usize) -> Result<Node, Error> {
@@ -157,14 +196,22 @@ impl<'a> Reader<'a> {
                 ),
                 end,
             ),
-            EventData::SequenceStart { anchor, tag, .. } => {
+            EventData::SequenceStart {
+                anchor, tag, style, ..
+            } => {
                 self.open(anchor.as_deref());
+                self.enter(style == SequenceStyle::Block, false, event.start_mark);
                 let (items, end) = self.sequence(depth)?;
+                self.leave(style == SequenceStyle::Block);
                 (anchor, tag, Content::Sequence(items), end)
             }
-            EventData::MappingStart { anchor, tag, .. } => {
+            EventData::MappingStart {
+                anchor, tag, style, ..
+            } => {
                 self.open(anchor.as_deref());
+                self.enter(style == MappingStyle::Block, true, event.start_mark);
                 let (pairs, end) = self.mapping(depth)?;
+                self.leave(style == MappingStyle::Block);
                 (anchor, tag, Content::Mapping(pairs), end)
             }
             _ => return Err(Error::at(start, "unknown problem parsing YAML content")),
@@ -205,6 +252,19 @@ impl<'a> Reader<'a> {
     fn open(&mut self, anchor: Option<&str>) {
         if let Some(name) = anchor {
             self.anchors.insert(name.to_string(), None);
+        }
+    }
+
+    fn enter(&mut self, is_block: bool, is_mapping: bool, start: libyaml_safer::Mark) {
+        if is_block {
+            let column = start.column;
+            self.blocks.push(Block { is_mapping, column });
+        }
+    }
+
+    fn leave(&mut self, was_block: bool) {
+        if was_block {
+            self.blocks.pop();
         }
     }
 
@@ -254,6 +314,31 @@ impl<'a> Reader<'a> {
         }
         Ok(node)
     }
+}
+
+/// Whether a text begins with a flow collection that holds nothing.
+fn is_empty_flow(text: &str) -> bool {
+    let close = match text.bytes().next() {
+        Some(b'{') => b'}',
+        Some(b'[') => b']',
+        _ => return false,
+    };
+    let lines = text[1..].split('\n');
+    let mut inside = lines.flat_map(|line| line.split_once('#').map_or(line, |cut| cut.0).bytes());
+    inside.find(|byte| !b" \t\r,".contains(byte)) == Some(close)
+}
+
+/// Whether a text ends with an indicator or property whose node is still to come.
+fn is_pending(text: &str) -> bool {
+    let code = text.lines().map(|line| match line.find(" #") {
+        Some(comment) => &line[..comment],
+        None if line.starts_with('#') => "",
+        None => line,
+    });
+    let last = code.flat_map(str::split_whitespace).next_back();
+    last.is_some_and(|word| {
+        matches!(word, "-" | "?") || word.ends_with(':') || word.starts_with(['&', '!'])
+    })
 }
 
 fn check_merge(value: &Node) -> Result<(), Error> {
@@ -352,6 +437,19 @@ mod tests {
             ),
             ("a: \"b\nc", "yaml: line 2: found unexpected end of stream"),
             ("[1", "yaml: line 1: did not find expected ',' or ']'"),
+            ("a: b\n{}", "yaml: line 1: did not find expected key"),
+            (
+                "a: b\n{ # c\n}\n",
+                "yaml: line 1: did not find expected key",
+            ),
+            ("a:\n- b\n[]\n", "yaml: line 2: did not find expected key"),
+            (
+                "- a\n{}",
+                "yaml: line 1: did not find expected '-' indicator",
+            ),
+            ("- b: c\n  {}\n", "yaml: line 1: did not find expected key"),
+            ("a: b\n[1]", "yaml: line 3: could not find expected ':'"),
+            ("a:\n{}\n", "yaml: line 3: could not find expected ':'"),
             (
                 "<<: 1",
                 "yaml: map merge requires map or sequence of maps as the value",
