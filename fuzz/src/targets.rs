@@ -112,10 +112,8 @@ fn template(bytes: &[u8]) {
 fn yaml(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let read = pilotis_yaml::parse(&text);
-    // libyaml-safer takes every text that begins with the byte 0xEF for a broken byte order mark.
-    if !text.as_bytes().starts_with(&[0xef]) {
-        assert_eq!(read, pilotis_yaml::parse_with_libyaml(&text), "two readers");
-    }
+    assert_eq!(read, pilotis_yaml::parse_by_token(&text), "two readers");
+    let _ = pilotis_yaml::parse_first_bytes(bytes);
     let Ok(documents) = read else {
         return;
     };

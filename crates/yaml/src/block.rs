@@ -1,9 +1,9 @@
-//! The block YAML nearly every manifest is written in, read without libyaml.
+//! The block YAML nearly every manifest is written in, read line by line.
 //!
 //! Block mappings and sequences of plain, quoted and literal scalars, anchors of scalars and
 //! their aliases, comments, `{}` and `[]`. The reader gives up ([`None`]) on everything else and
-//! on everything it is not sure of, wrong texts included: then libyaml decides, and finds the
-//! words for the error. What it gives is exactly the tree libyaml would give, positions included;
+//! on everything it is not sure of, wrong texts included: then [`crate::scan`] decides, and
+//! finds the words for the error. What it gives is exactly that tree, positions included;
 //! a test compares them on generated texts. Here are lines and collections, in [`scalars`] what
 //! they hold.
 
@@ -16,11 +16,11 @@ use scalars::{End, ends_key, json_takes_key, starts_plain, style_of};
 
 use crate::{Content, Document, Mark, Node, Style};
 
-/// Deeper texts are left to libyaml, which knows the limit.
+/// Deeper texts are left to the scanner's reader, which knows the limit.
 const DEPTH_MAX: u32 = 100;
-/// Nodes aliases of one text may add here; libyaml's reader knows the real limit.
+/// Nodes aliases of one text may add here; the other reader knows the real limit.
 const ALIAS_NODES_MAX: usize = 1000;
-/// A key this long is no simple key to libyaml.
+/// A key with more bytes may have too many characters for one.
 const KEY_MAX: usize = 1000;
 
 /// The documents of a text, at most `max` of them, or nothing when it is not of the usual shape.
@@ -51,7 +51,7 @@ struct Usual {
     has_tabs: bool,
 }
 
-/// Nothing unless libyaml reads every character as an ordinary one: no line breaks but `\n`, no
+/// Nothing unless go-yaml reads every character as an ordinary one: no line breaks but `\n`, no
 /// byte order marks, nothing it does not print. Looks at many bytes at a time where all are ASCII.
 fn usual(text: &str) -> Option<Usual> {
     let mut found = Usual {
@@ -600,7 +600,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(20_000))]
 
         #[test]
-        fn what_is_read_here_is_what_libyaml_reads(
+        fn what_is_read_here_is_what_is_read_by_token(
             words in prop::collection::vec(prop::sample::select(&WORDS[..]), 0..24)
         ) {
             let text = words.concat();

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::str::Utf8Error;
 
+use crate::parse::first_before;
+use crate::scan::{Refusal, piece_of};
 use crate::{Error, Mark, Node, parse_first};
 
 /// The text of bytes: UTF-8, or UTF-16 where a byte order mark says so.
@@ -58,19 +60,20 @@ fn mistake(bytes: &[u8]) -> &'static str {
 /// The first document of bytes, as [`crate::parse_first`] reads a text.
 ///
 /// # Errors
-/// As [`text_of`] and [`crate::parse_first`]. A last character that is not whole is met where the
-/// text ends, after whatever is wrong before it.
+/// As [`text_of`] and [`crate::parse_first`]. Bytes that are no UTF-8 are met when go-yaml decodes
+/// them, a piece at a time, and one character that is cut off where it wants more.
 pub fn parse_first_bytes(bytes: &[u8]) -> Result<Option<Node>, Error> {
-    let error = match text_of(bytes) {
-        Ok(text) => return parse_first(&text),
-        Err(error) => error,
-    };
+    let is_wide = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
     let whole = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-    let is_cut = mistake(&bytes[whole.len()..]) == INCOMPLETE;
-    match is_cut.then(|| parse_first(whole)) {
-        Some(Err(earlier)) => Err(earlier),
-        _ => Err(error),
+    if is_wide || whole.len() == bytes.len() {
+        return parse_first(&text_of(bytes)?);
     }
+    let text = mistake(&bytes[whole.len()..]);
+    let from = match text == INCOMPLETE {
+        true => whole.len(),
+        false => piece_of(whole, whole.len()),
+    };
+    first_before(whole, Refusal { from, text })
 }
 
 /// What the text of a `!!binary` scalar stands for, or nothing when it is no base64. Bytes that are

@@ -605,7 +605,8 @@ mod tests {
 
     fn any_value() -> impl Strategy<Value = Value> {
         let text = prop_oneof![
-            "[ -~\n\t:#'\"é]{0,12}",
+            // As a key, `<<` is written as it is and read as a merge; so it is in Helm.
+            "[ -~\n\t:#'\"é]{0,12}".prop_filter("a merge", |text| text != "<<"),
             "[a-z]{1,4}( [a-z]{1,9}){0,30}",
             Just("yes".to_string()),
             Just("0x1f".to_string()),

@@ -92,7 +92,8 @@ pub fn to_json(node: &Node) -> Result<Value, Error> {
 /// # Errors
 /// As [`to_json`].
 pub fn build<T: Build>(node: &Node) -> Result<T, Error> {
-    Converter::default().value(node)
+    let built = Converter::default().value(node);
+    built.map_err(|error| first_mistake(node).unwrap_or(error))
 }
 
 /// The same, refusing duplicate keys.
@@ -101,7 +102,8 @@ pub fn build<T: Build>(node: &Node) -> Result<T, Error> {
 /// As [`to_json`], and the list of duplicates in go-yaml's words.
 pub fn to_json_strict(node: &Node) -> Result<Value, Error> {
     let mut converter = Converter::default();
-    let value = converter.value(node)?;
+    let value = converter.value(node);
+    let value = value.map_err(|error| first_mistake(node).unwrap_or(error))?;
     match converter.duplicates.first() {
         None => Ok(value),
         Some((first, _)) => {
@@ -121,12 +123,16 @@ pub fn to_json_strict(node: &Node) -> Result<Value, Error> {
 /// # Errors
 /// As [`to_json`].
 pub fn check_json(node: &Node) -> Result<(), Error> {
+    check(node).map_err(|error| first_mistake(node).unwrap_or(error))
+}
+
+fn check(node: &Node) -> Result<(), Error> {
     match &node.content {
         Content::Scalar(text, _) => match node.resolve()? {
             Resolved::Float(value) => finite(value, node).map(|_| ()),
             _ => string(node, text).map(|_| ()),
         },
-        Content::Sequence(items) => items.iter().try_for_each(check_json),
+        Content::Sequence(items) => items.iter().try_for_each(check),
         Content::Mapping(pairs) => check_pairs(pairs),
     }
 }
@@ -138,9 +144,34 @@ fn check_pairs(pairs: &[(Node, Node)]) -> Result<(), Error> {
             let mut sources = sources.into_iter().rev();
             return sources.try_for_each(|source| check_pairs(source.pairs()));
         }
-        key(name, node)?;
-        check_json(node)
+        key_among(pairs, name, node)?;
+        check(node)
     })
+}
+
+/// What is wrong before anything becomes JSON: go-yaml reads all values first, a key before it asks
+/// whether a map can hold it.
+fn first_mistake(node: &Node) -> Option<Error> {
+    match &node.content {
+        Content::Scalar(text, _) => match node.resolve() {
+            Ok(Resolved::String) => string(node, text).err(),
+            found => found.err(),
+        },
+        Content::Sequence(items) => items.iter().find_map(first_mistake),
+        Content::Mapping(pairs) => pairs.iter().find_map(|(name, value)| {
+            let in_key = || match &name.content {
+                Content::Scalar(..) => None,
+                _ => Some(no_key(name)),
+            };
+            first_mistake(name)
+                .or_else(in_key)
+                .or_else(|| first_mistake(value))
+        }),
+    }
+}
+
+fn no_key(node: &Node) -> Error {
+    Error::at(node.start, format!("invalid map key: {}", go_syntax(node)))
 }
 
 #[derive(Default)]
@@ -178,7 +209,7 @@ impl Converter {
                 }
                 continue;
             }
-            let name = key(name, node)?;
+            let name = key_among(pairs, name, node)?;
             let value: T = self.value(node)?;
             if T::put(table, &name, value) {
                 let line = node.start.line;
@@ -225,10 +256,25 @@ fn finite(value: f64, node: &Node) -> Result<f64, Error> {
     }
 }
 
+/// The key of a pair of a mapping. Of keys that are nothing, the last one has the value.
+fn key_among<'n>(
+    pairs: &[(Node, Node)],
+    node: &'n Node,
+    value: &Node,
+) -> Result<Cow<'n, str>, Error> {
+    key(node, value).or_else(|error| {
+        let is_nothing = |pair: &&(Node, Node)| matches!(pair.0.resolve(), Ok(Resolved::Null));
+        let is_scalar = matches!(node.content, Content::Scalar(..));
+        match pairs.iter().rev().find(is_nothing) {
+            Some((_, last)) if is_scalar && node.resolve() == Ok(Resolved::Null) => key(node, last),
+            _ => Err(error),
+        }
+    })
+}
+
 fn key<'n>(node: &'n Node, value: &Node) -> Result<Cow<'n, str>, Error> {
     let Content::Scalar(text, _) = &node.content else {
-        let message = format!("invalid map key: {}", go_syntax(node));
-        return Err(Error::at(node.start, message));
+        return Err(no_key(node));
     };
     Ok(match node.resolve()? {
         Resolved::Bool(value) => value.to_string().into(),
@@ -241,7 +287,7 @@ fn key<'n>(node: &'n Node, value: &Node) -> Result<Cow<'n, str>, Error> {
         },
         Resolved::Timestamp | Resolved::String => string(node, text)?,
         Resolved::Null => {
-            let value = go_syntax(value);
+            let value = go_argument(value);
             let message =
                 format!("unsupported map key of type: %!s(<nil>), key: <nil>, value: {value}");
             return Err(Error {
@@ -251,7 +297,7 @@ fn key<'n>(node: &'n Node, value: &Node) -> Result<Cow<'n, str>, Error> {
             });
         }
         Resolved::Uint(number) => {
-            let value = go_syntax(value);
+            let value = go_argument(value);
             let message =
                 format!("unsupported map key of type: uint64, key: {number:#x}, value: {value}");
             return Err(Error {
@@ -261,6 +307,14 @@ fn key<'n>(node: &'n Node, value: &Node) -> Result<Cow<'n, str>, Error> {
             });
         }
     })
+}
+
+/// `%#v` of a value on its own, where nothing is shown otherwise than inside another.
+fn go_argument(node: &Node) -> String {
+    match (&node.content, node.resolve()) {
+        (Content::Scalar(..), Ok(Resolved::Null)) => "<nil>".to_owned(),
+        _ => go_syntax(node),
+    }
 }
 
 /// `%#v` of what go-yaml decodes a node to, as its messages show keys.
@@ -366,6 +420,37 @@ mod tests {
         let error = to_json_strict(&node).unwrap_err();
         let expected = "yaml: unmarshal errors:\n  line 2: key \"a\" already set in map";
         assert_eq!(error.message, expected);
+    }
+
+    #[test]
+    fn mistakes_are_met_in_the_order_of_go() {
+        let cases = [
+            (
+                "? \n: a\nb: {[c]: d}",
+                "yaml: invalid map key: []interface {}{\"c\"}",
+            ),
+            (
+                "? {[a]: b}\n: c",
+                "yaml: invalid map key: []interface {}{\"a\"}",
+            ),
+            (
+                "?\n: a\n?\n: b",
+                "unsupported map key of type: %!s(<nil>), key: <nil>, value: \"b\"",
+            ),
+            (
+                "?",
+                "unsupported map key of type: %!s(<nil>), key: <nil>, value: <nil>",
+            ),
+            (
+                "a: !!timestamp x",
+                "yaml: cannot decode !!str `x` as a !!timestamp",
+            ),
+        ];
+        for (text, expected) in cases {
+            let node = crate::parse_first(text).unwrap().unwrap();
+            assert_eq!(to_json(&node).unwrap_err().message, expected, "{text}");
+            assert_eq!(check_json(&node).unwrap_err().message, expected, "{text}");
+        }
     }
 
     #[test]

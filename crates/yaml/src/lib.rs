@@ -2,8 +2,7 @@
 //!
 //! Everything in this project that Kubernetes or Helm would read is read here, so that `yes`,
 //! `017`, `1e3` and duplicate keys mean what they mean there (go-yaml v2 under sigs.k8s.io/yaml),
-//! with the same error texts. The scanner and parser are libyaml's; typing, limits and the emitter
-//! are ours.
+//! with the same error texts (decision 0011).
 //!
 //! **Invariant:** any text is accepted or refused with one [`Error`]; nothing here panics, and
 //! depth, size and alias expansion are bounded ([`DEPTH_MAX`], [`SIZE_MAX`], [`ALIAS_NODES_MAX`]).
@@ -28,6 +27,7 @@ mod parse;
 mod resolve;
 mod rewrite;
 mod scalar;
+mod scan;
 
 pub use bytes::{parse_first_bytes, text_of};
 pub use emit::{Flavour, StandIn, emit, emit_with};
@@ -35,7 +35,7 @@ pub use error::Error;
 pub use json::{Build, build, check_json, to_json, to_json_strict};
 pub use node::{Content, Document, Mark, Node, Style};
 pub use parse::{
-    ALIAS_NODES_MAX, DEPTH_MAX, SIZE_MAX, parse, parse_first, parse_for_json, parse_with_libyaml,
+    ALIAS_NODES_MAX, DEPTH_MAX, SIZE_MAX, parse, parse_by_token, parse_first, parse_for_json,
 };
 pub use resolve::{Resolved, resolve_plain};
 pub use rewrite::Written;

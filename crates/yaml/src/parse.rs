@@ -1,15 +1,12 @@
-//! Text to tree, on libyaml's events, with our limits.
+//! Text to tree, with our limits.
 //!
-//! Aliases are expanded while reading, as copies, and paid for out of [`ALIAS_NODES_MAX`], so a
-//! "billion laughs" text costs a bounded amount of memory.
+//! What is usual is read by [`crate::block`]; everything else, and everything that is wrong, here,
+//! token by token. Aliases are expanded while reading, as copies, and paid for out of
+//! [`ALIAS_NODES_MAX`], so a "billion laughs" text costs a bounded amount of memory.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use libyaml_safer::{
-    ErrorKind, Event, EventData, MappingStyle, Parser, ScalarStyle, SequenceStyle,
-};
-
+use crate::scan::{Kind, Place, Refusal, Scanner, Token, named};
 use crate::{Content, Document, Error, Mark, Node, Style};
 
 /// Deepest nesting accepted.
@@ -42,11 +39,11 @@ pub fn parse_for_json(text: &str, keys: Option<&[&str]>) -> Option<Node> {
     crate::block::first_for_json(text, keys)
 }
 
-/// What [`parse`] gives, by libyaml alone; slower. For comparing the two readers.
+/// What [`parse`] gives, token by token; slower. For comparing the two readers.
 ///
 /// # Errors
 /// As [`parse`].
-pub fn parse_with_libyaml(text: &str) -> Result<Vec<Document>, Error> {
+pub fn parse_by_token(text: &str) -> Result<Vec<Document>, Error> {
     check_size(text)?;
     read_any(text, usize::MAX)
 }
@@ -68,240 +65,460 @@ fn read(text: &str, documents_max: usize) -> Result<Vec<Document>, Error> {
     }
 }
 
-/// What [`read`] gives, by libyaml alone.
+/// What [`read`] gives, token by token.
 pub(crate) fn read_any(text: &str, documents_max: usize) -> Result<Vec<Document>, Error> {
-    let origin = Mark { line: 1, column: 1 };
-    // libyaml-safer gives up when a block scalar ends with the text and not with a line.
-    let ended = (!text.ends_with('\n')).then(|| format!("{text}\n"));
-    let read = ended.as_deref().unwrap_or(text).as_bytes();
-    // It has a few assertions left, too; hostile text must not reach our callers as a panic.
-    catch_unwind(AssertUnwindSafe(|| {
-        let mut reader = Reader::new(read, text);
-        reader.unended = ended.is_some().then_some(text);
-        reader.documents(documents_max)
-    }))
-    .unwrap_or_else(|_| Err(Error::at(origin, "unknown problem parsing YAML content")))
+    read_with(Scanner::new(text, None), documents_max)
+}
+
+/// The first document of a text behind which bytes stand that are none.
+pub(crate) fn first_before(text: &str, behind: Refusal) -> Result<Option<Node>, Error> {
+    let documents = read_with(Scanner::new(text, Some(behind)), 1);
+    Ok(documents?.pop().and_then(|document| document.root))
+}
+
+fn read_with(tokens: Scanner<'_>, documents_max: usize) -> Result<Vec<Document>, Error> {
+    let mut reader = Reader {
+        tokens,
+        anchors: HashMap::new(),
+        tags: Vec::new(),
+        alias_nodes: 0,
+        late: None,
+    };
+    reader.documents(documents_max)
 }
 
 struct Reader<'a> {
-    parser: Parser<&'a [u8]>,
+    tokens: Scanner<'a>,
+    /// None while the node is being read.
     anchors: HashMap<String, Option<Node>>,
+    /// Handles and what they stand for.
+    tags: Vec<(String, String)>,
     alias_nodes: usize,
-    text: &'a str,
-    /// The text as given, when a line feed was added to it.
-    unended: Option<&'a str>,
-    /// The block collections around what is read, outermost first.
-    blocks: Vec<Block>,
+    /// The first mistake that go-yaml meets when it has read the whole document.
+    late: Option<Error>,
 }
 
-/// An open collection in block style.
-struct Block {
-    is_mapping: bool,
-    column: u64,
+/// What stands before the content of a node.
+#[derive(Default)]
+struct Properties {
+    anchor: Option<String>,
+    tag: Option<String>,
 }
 
-impl<'a> Reader<'a> {
-    fn new(bytes: &'a [u8], text: &'a str) -> Self {
-        let mut parser = Parser::new();
-        parser.set_input(bytes);
-        Self {
-            parser,
-            anchors: HashMap::new(),
-            alias_nodes: 0,
-            text,
-            unended: None,
-            blocks: Vec::new(),
-        }
-    }
+/// What a node may be where it stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Context {
+    Flow,
+    Block,
+    /// The items of a sequence may stand as deep as the key they belong to.
+    Value,
+}
 
-    fn documents(mut self, documents_max: usize) -> Result<Vec<Document>, Error> {
+impl Reader<'_> {
+    fn documents(&mut self, documents_max: usize) -> Result<Vec<Document>, Error> {
         let mut documents = Vec::new();
         while documents.len() < documents_max {
-            let event = self.next()?;
-            match event.data {
-                EventData::StreamStart { .. } => {}
-                EventData::StreamEnd => break,
-                EventData::DocumentStart { .. } => {
-                    self.anchors.clear();
-                    let start = mark(event.start_mark);
-                    let first = self.next()?;
-                    let root = Some(self.node(first, 0)?);
-                    documents.push(Document { start, root });
-                    // Reading the end catches what follows the root without a separator.
-                    self.next()?;
-                }
-                _ => {}
+            let Some((start, is_bare)) = self.document_start(documents.is_empty())? else {
+                break;
+            };
+            self.anchors.clear();
+            let root = Some(match is_bare {
+                true => self.node(Context::Block, 0)?,
+                false => self.root()?,
+            });
+            // Looking at what follows catches a mistake there.
+            if self.kind()? == &Kind::DocumentEnd {
+                self.tokens.take();
             }
+            self.tags.clear();
+            if let Some(error) = self.late.take() {
+                return Err(error);
+            }
+            documents.push(Document {
+                start: start.mark(),
+                root,
+            });
         }
         Ok(documents)
     }
 
-    fn next(&mut self) -> Result<Event, Error> {
-        self.parser.parse().map_err(|error| {
-            let forgotten = self.forgotten_key(&error);
-            forgotten.unwrap_or_else(|| failure(&error, self.unended))
-        })
+    fn kind(&mut self) -> Result<&Kind, Error> {
+        self.tokens.peek().map(|token| &token.kind)
     }
 
-    /// What go-yaml says of `{}` or `[]` that stands where a key should. Once such a collection is
-    /// closed its scanner no longer knows that it could have been a key, so its parser meets the
-    /// collection before anyone misses the colon.
-    fn forgotten_key(&self, error: &libyaml_safer::Error) -> Option<Error> {
-        if error.problem() != "could not find expected ':'" {
-            return None;
+    fn place(&mut self) -> Result<Place, Error> {
+        self.tokens.peek().map(|token| token.start)
+    }
+
+    /// Where the next document begins, and whether without `---`, as only the first may.
+    fn document_start(&mut self, is_first: bool) -> Result<Option<(Place, bool)>, Error> {
+        while !is_first && self.kind()? == &Kind::DocumentEnd {
+            self.tokens.take();
         }
-        let start = error.context_mark()?;
-        let (before, rest) = self.text.split_at_checked(start.index.try_into().ok()?)?;
-        if !is_empty_flow(rest) || is_pending(before) {
-            return None;
-        }
-        let mut around = self.blocks.iter();
-        let here = around.clone().any(|block| block.column == start.column);
-        let is_mapping = around.any(|block| block.is_mapping && block.column == start.column);
-        let text = match (here, is_mapping) {
-            (false, _) => return None,
-            (true, true) => "did not find expected key",
-            (true, false) => "did not find expected '-' indicator",
+        let start = self.place()?;
+        let is_bare = match self.kind()? {
+            Kind::StreamEnd => return Ok(None),
+            Kind::Version(..) | Kind::TagDirective { .. } | Kind::DocumentStart => false,
+            _ => is_first,
         };
-        Some(Error::at(
-            mark(start),
-            format!("line {}: {text}", start.line),
-        ))
+        self.directives()?;
+        if is_bare {
+            return Ok(Some((start, true)));
+        }
+        if self.kind()? != &Kind::DocumentStart {
+            return Err(self.wrong(None, "did not find expected <document start>"));
+        }
+        self.tokens.take();
+        Ok(Some((start, false)))
     }
 
-    fn node(&mut self, event: Event, depth: usize) -> Result<Node, Error> {
-        let start = mark(event.start_mark);
+    fn directives(&mut self) -> Result<(), Error> {
+        let mut has_version = false;
+        loop {
+            match self.kind()?.clone() {
+                Kind::Version(..) if has_version => {
+                    return Err(self.wrong(None, "found duplicate %YAML directive"));
+                }
+                Kind::Version(1, 1) => has_version = true,
+                Kind::Version(..) => {
+                    return Err(self.wrong(None, "found incompatible YAML document"));
+                }
+                Kind::TagDirective { handle, prefix } => {
+                    if self.tags.iter().any(|(known, _)| *known == handle) {
+                        return Err(self.wrong(None, "found duplicate %TAG directive"));
+                    }
+                    self.tags.push((handle, prefix));
+                }
+                _ => break,
+            }
+            self.tokens.take();
+        }
+        for (handle, prefix) in [("!", "!"), ("!!", "tag:yaml.org,2002:")] {
+            self.tags.push((handle.to_owned(), prefix.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn root(&mut self) -> Result<Node, Error> {
+        match self.kind()? {
+            Kind::Version(..)
+            | Kind::TagDirective { .. }
+            | Kind::DocumentStart
+            | Kind::DocumentEnd
+            | Kind::StreamEnd => Ok(empty(self.place()?)),
+            _ => self.node(Context::Block, 0),
+        }
+    }
+
+    /// The mistake that the next token is, in something that began there.
+    fn wrong(&mut self, context: Option<Place>, text: &str) -> Error {
+        let place = match self.place() {
+            Ok(place) => place,
+            Err(error) => return error,
+        };
+        named(line_of(place, context), place, text)
+    }
+
+    fn node(&mut self, context: Context, depth: usize) -> Result<Node, Error> {
+        let start = self.place()?;
         if depth > DEPTH_MAX {
-            return Err(Error::at(
-                start,
-                format!("exceeded max depth of {DEPTH_MAX}"),
-            ));
+            let text = format!("exceeded max depth of {DEPTH_MAX}");
+            return Err(Error::at(start.mark(), text));
         }
-        let end = mark(event.end_mark);
-        let marks = (event.start_mark.index, event.end_mark.index);
-        let (anchor, tag, content, end) = match event.data {
-            EventData::Alias { anchor } => return self.alias(&anchor, start),
-            EventData::Scalar {
-                anchor,
-                tag,
-                value,
-                style,
-                ..
-            } => (
-                anchor,
-                tag,
-                Content::Scalar(
-                    self.ended_as_given(value, style_of(style), marks).into(),
-                    style_of(style),
-                ),
-                end,
-            ),
-            EventData::SequenceStart {
-                anchor, tag, style, ..
-            } => {
-                self.open(anchor.as_deref());
-                self.enter(style == SequenceStyle::Block, false, event.start_mark);
-                let (items, end) = self.sequence(depth)?;
-                self.leave(style == SequenceStyle::Block);
-                (anchor, tag, Content::Sequence(items), end)
-            }
-            EventData::MappingStart {
-                anchor, tag, style, ..
-            } => {
-                self.open(anchor.as_deref());
-                self.enter(style == MappingStyle::Block, true, event.start_mark);
-                let (pairs, end) = self.mapping(depth)?;
-                self.leave(style == MappingStyle::Block);
-                (anchor, tag, Content::Mapping(pairs), end)
-            }
-            _ => return Err(Error::at(start, "unknown problem parsing YAML content")),
-        };
+        if let Kind::Alias(name) = self.kind()? {
+            let name = name.clone();
+            self.tokens.take();
+            return self.alias(&name, start);
+        }
+        let (properties, end) = self.properties(start)?;
+        let (content, end) = self.content(context, (&properties, start, end), depth)?;
         // `!` alone asks for a string, as a tag that is no type.
         let node = Node {
-            start,
-            end,
-            tag: tag.map(Into::into),
+            start: start.mark(),
+            end: end.mark(),
+            tag: properties.tag.map(Into::into),
             content,
         };
-        if let Some(name) = anchor {
+        if let Some(name) = properties.anchor {
             self.anchors.insert(name, Some(node.clone()));
         }
         Ok(node)
     }
 
-    /// The value of a scalar without the line feed that was added to the text.
-    fn ended_as_given(&self, mut value: String, style: Style, marks: (u64, u64)) -> String {
-        let Some(text) = self.unended else {
-            return value;
-        };
-        let is_block = matches!(style, Style::Literal | Style::Folded);
-        if !is_block || marks.1 < text.len() as u64 || !value.ends_with('\n') {
-            return value;
+    /// An anchor and a tag, in either order, and where they end.
+    fn properties(&mut self, start: Place) -> Result<(Properties, Place), Error> {
+        let mut properties = Properties::default();
+        let mut tag = None;
+        let mut end = start;
+        for _ in 0..2 {
+            let token = self.tokens.peek()?;
+            match &token.kind {
+                Kind::Anchor(name) if properties.anchor.is_none() => {
+                    properties.anchor = Some(name.clone());
+                }
+                Kind::Tag { handle, suffix } if tag.is_none() => {
+                    tag = Some((handle.clone(), suffix.clone(), token.start));
+                }
+                _ => break,
+            }
+            end = token.end;
+            self.tokens.take();
         }
-        let start = usize::try_from(marks.0).unwrap_or(usize::MAX);
-        let header = text.get(start..).and_then(|rest| rest.lines().next());
-        let keeps = header.is_some_and(|header| header.contains('+'));
-        let last = text.rsplit('\n').next().unwrap_or_default();
-        if keeps || !last.trim().is_empty() {
-            value.pop();
+        // What follows is looked at before the tag is.
+        self.tokens.peek()?;
+        if let Some((handle, suffix, place)) = tag {
+            let tag = self.tag(&handle, suffix);
+            let text = "found undefined tag handle";
+            let missing = || named(line_of(place, Some(start)), place, text);
+            properties.tag = Some(tag.ok_or_else(missing)?);
         }
-        value
+        Ok((properties, end))
+    }
+
+    fn tag(&self, handle: &str, suffix: String) -> Option<String> {
+        if handle.is_empty() {
+            return Some(suffix);
+        }
+        let (_, prefix) = self.tags.iter().find(|(known, _)| known == handle)?;
+        Some(format!("{prefix}{suffix}"))
+    }
+
+    fn content(
+        &mut self,
+        context: Context,
+        (properties, start, end): (&Properties, Place, Place),
+        depth: usize,
+    ) -> Result<(Content, Place), Error> {
+        let is_block = context != Context::Flow;
+        match self.kind()? {
+            Kind::BlockEntry if context == Context::Value => {
+                self.open(properties);
+                self.items_beside_key(depth)
+            }
+            Kind::Scalar(..) => Ok(self.scalar(end)),
+            Kind::FlowSequence => {
+                self.open(properties);
+                self.flow_sequence(depth)
+            }
+            Kind::FlowMapping => {
+                self.open(properties);
+                self.flow_mapping(depth)
+            }
+            Kind::BlockSequence if is_block => {
+                self.open(properties);
+                self.block_sequence(depth)
+            }
+            Kind::BlockMapping if is_block => {
+                self.open(properties);
+                self.block_mapping(depth)
+            }
+            _ if properties.anchor.is_some() || properties.tag.is_some() => {
+                Ok((Content::Scalar("".into(), Style::Plain), end))
+            }
+            _ => Err(self.wrong(Some(start), "did not find expected node content")),
+        }
+    }
+
+    fn scalar(&mut self, end: Place) -> (Content, Place) {
+        match self.tokens.take() {
+            Some(Token {
+                kind: Kind::Scalar(text, style),
+                end,
+                ..
+            }) => (Content::Scalar(text, style), end),
+            _ => (Content::Scalar("".into(), Style::Plain), end),
+        }
     }
 
     /// Until its node is complete an anchor exists without a value.
-    fn open(&mut self, anchor: Option<&str>) {
-        if let Some(name) = anchor {
-            self.anchors.insert(name.to_string(), None);
+    fn open(&mut self, properties: &Properties) {
+        if let Some(name) = &properties.anchor {
+            self.anchors.insert(name.clone(), None);
         }
     }
 
-    fn enter(&mut self, is_block: bool, is_mapping: bool, start: libyaml_safer::Mark) {
-        if is_block {
-            let column = start.column;
-            self.blocks.push(Block { is_mapping, column });
-        }
+    /// Takes the token that was looked at; where it ended.
+    fn step(&mut self) -> Result<Place, Error> {
+        let end = self.tokens.peek()?.end;
+        self.tokens.take();
+        Ok(end)
     }
 
-    fn leave(&mut self, was_block: bool) {
-        if was_block {
-            self.blocks.pop();
-        }
-    }
-
-    fn sequence(&mut self, depth: usize) -> Result<(Vec<Node>, Mark), Error> {
+    fn block_sequence(&mut self, depth: usize) -> Result<(Content, Place), Error> {
+        let start = self.place()?;
+        self.step()?;
         let mut items = Vec::new();
         loop {
-            let event = self.next()?;
-            if matches!(event.data, EventData::SequenceEnd) {
-                return Ok((items, mark(event.end_mark)));
+            match self.kind()? {
+                Kind::BlockEntry => {
+                    let before = self.step()?;
+                    items.push(match self.kind()? {
+                        Kind::BlockEntry | Kind::BlockEnd => empty(before),
+                        _ => self.node(Context::Block, depth + 1)?,
+                    });
+                }
+                Kind::BlockEnd => return Ok((Content::Sequence(items), self.step()?)),
+                _ => return Err(self.wrong(Some(start), "did not find expected '-' indicator")),
             }
-            items.push(self.node(event, depth + 1)?);
         }
     }
 
-    fn mapping(&mut self, depth: usize) -> Result<(Vec<(Node, Node)>, Mark), Error> {
+    /// A sequence as deep as the key before it: it ends where no item follows.
+    fn items_beside_key(&mut self, depth: usize) -> Result<(Content, Place), Error> {
+        let mut items = Vec::new();
+        while self.kind()? == &Kind::BlockEntry {
+            let before = self.step()?;
+            items.push(match self.kind()? {
+                Kind::BlockEntry | Kind::Key | Kind::Value | Kind::BlockEnd => empty(before),
+                _ => self.node(Context::Block, depth + 1)?,
+            });
+        }
+        Ok((Content::Sequence(items), self.place()?))
+    }
+
+    fn block_mapping(&mut self, depth: usize) -> Result<(Content, Place), Error> {
+        let start = self.place()?;
+        self.step()?;
         let mut pairs = Vec::new();
         loop {
-            let event = self.next()?;
-            if matches!(event.data, EventData::MappingEnd) {
-                return Ok((pairs, mark(event.end_mark)));
-            }
-            let key = self.node(event, depth + 1)?;
-            let event = self.next()?;
-            let value = self.node(event, depth + 1)?;
-            if key.is_merge() {
-                check_merge(&value)?;
-            }
-            pairs.push((key, value));
+            let key = match self.kind()? {
+                Kind::Key => {
+                    let before = self.step()?;
+                    self.part_of_pair(before, depth)?
+                }
+                Kind::BlockEnd => return Ok((Content::Mapping(pairs), self.step()?)),
+                _ => return Err(self.wrong(Some(start), "did not find expected key")),
+            };
+            let value = match self.kind()? {
+                Kind::Value => {
+                    let before = self.step()?;
+                    self.part_of_pair(before, depth)?
+                }
+                _ => empty(self.place()?),
+            };
+            self.pair(&mut pairs, key, value);
         }
     }
 
-    fn alias(&mut self, name: &str, start: Mark) -> Result<Node, Error> {
+    fn part_of_pair(&mut self, before: Place, depth: usize) -> Result<Node, Error> {
+        match self.kind()? {
+            Kind::Key | Kind::Value | Kind::BlockEnd => Ok(empty(before)),
+            _ => self.node(Context::Value, depth + 1),
+        }
+    }
+
+    fn pair(&mut self, pairs: &mut Vec<(Node, Node)>, key: Node, value: Node) {
+        if key.is_merge()
+            && let Err(error) = check_merge(&value)
+        {
+            self.late.get_or_insert(error);
+        }
+        pairs.push((key, value));
+    }
+
+    /// The comma before an item that is not the first.
+    fn comma(&mut self, is_first: bool, (start, text): (Place, &str)) -> Result<(), Error> {
+        if is_first {
+            return Ok(());
+        }
+        if self.kind()? != &Kind::FlowEntry {
+            return Err(self.wrong(Some(start), text));
+        }
+        self.step().map(|_| ())
+    }
+
+    fn flow_sequence(&mut self, depth: usize) -> Result<(Content, Place), Error> {
+        let start = self.place()?;
+        self.step()?;
+        let mut items = Vec::new();
+        while self.kind()? != &Kind::FlowSequenceEnd {
+            let text = "did not find expected ',' or ']'";
+            self.comma(items.is_empty(), (start, text))?;
+            match self.kind()? {
+                Kind::FlowSequenceEnd => break,
+                Kind::Key => items.push(self.pair_in_sequence(depth + 1)?),
+                _ => items.push(self.node(Context::Flow, depth + 1)?),
+            }
+        }
+        Ok((Content::Sequence(items), self.step()?))
+    }
+
+    /// `[a: b]`: a mapping of one pair.
+    fn pair_in_sequence(&mut self, depth: usize) -> Result<Node, Error> {
+        let start = self.place()?;
+        self.step()?;
+        let key = match self.kind()? {
+            Kind::Value | Kind::FlowEntry | Kind::FlowSequenceEnd => empty(self.step()?),
+            _ => self.node(Context::Flow, depth + 1)?,
+        };
+        let value = match self.kind()? {
+            Kind::Value => {
+                self.step()?;
+                match self.kind()? {
+                    Kind::FlowEntry | Kind::FlowSequenceEnd => empty(self.place()?),
+                    _ => self.node(Context::Flow, depth + 1)?,
+                }
+            }
+            _ => empty(self.place()?),
+        };
+        let mut pairs = Vec::new();
+        self.pair(&mut pairs, key, value);
+        Ok(Node {
+            start: start.mark(),
+            end: self.place()?.mark(),
+            tag: None,
+            content: Content::Mapping(pairs),
+        })
+    }
+
+    fn flow_mapping(&mut self, depth: usize) -> Result<(Content, Place), Error> {
+        let start = self.place()?;
+        self.step()?;
+        let mut pairs = Vec::new();
+        while self.kind()? != &Kind::FlowMappingEnd {
+            let text = "did not find expected ',' or '}'";
+            self.comma(pairs.is_empty(), (start, text))?;
+            let (key, has_value) = match self.kind()? {
+                Kind::FlowMappingEnd => break,
+                Kind::Key => {
+                    self.step()?;
+                    (self.part_of_flow(true, depth)?, true)
+                }
+                _ => (self.node(Context::Flow, depth + 1)?, false),
+            };
+            let value = match self.kind()? {
+                Kind::Value if has_value => {
+                    self.step()?;
+                    self.part_of_flow(false, depth)?
+                }
+                _ => empty(self.place()?),
+            };
+            self.pair(&mut pairs, key, value);
+        }
+        Ok((Content::Mapping(pairs), self.step()?))
+    }
+
+    fn part_of_flow(&mut self, is_key: bool, depth: usize) -> Result<Node, Error> {
+        match self.kind()? {
+            Kind::Value if is_key => Ok(empty(self.place()?)),
+            Kind::FlowEntry | Kind::FlowMappingEnd => Ok(empty(self.place()?)),
+            _ => self.node(Context::Flow, depth + 1),
+        }
+    }
+
+    fn alias(&mut self, name: &str, start: Place) -> Result<Node, Error> {
+        let start = start.mark();
         let node = match self.anchors.get(name) {
             Some(Some(node)) => node.clone(),
             Some(None) => {
                 let message = format!("anchor '{name}' value contains itself");
-                return Err(Error::at(start, message));
+                self.late.get_or_insert_with(|| Error::at(start, message));
+                Node {
+                    start,
+                    end: start,
+                    tag: None,
+                    content: Content::Mapping(Vec::new()),
+                }
             }
             None => {
                 let message = format!("unknown anchor '{name}' referenced");
@@ -316,29 +533,22 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether a text begins with a flow collection that holds nothing.
-fn is_empty_flow(text: &str) -> bool {
-    let close = match text.bytes().next() {
-        Some(b'{') => b'}',
-        Some(b'[') => b']',
-        _ => return false,
-    };
-    let lines = text[1..].split('\n');
-    let mut inside = lines.flat_map(|line| line.split_once('#').map_or(line, |cut| cut.0).bytes());
-    inside.find(|byte| !b" \t\r,".contains(byte)) == Some(close)
+/// A node of which nothing is written.
+fn empty(place: Place) -> Node {
+    Node {
+        start: place.mark(),
+        end: place.mark(),
+        tag: None,
+        content: Content::Scalar("".into(), Style::Plain),
+    }
 }
 
-/// Whether a text ends with an indicator or property whose node is still to come.
-fn is_pending(text: &str) -> bool {
-    let code = text.lines().map(|line| match line.find(" #") {
-        Some(comment) => &line[..comment],
-        None if line.starts_with('#') => "",
-        None => line,
-    });
-    let last = code.flat_map(str::split_whitespace).next_back();
-    last.is_some_and(|word| {
-        matches!(word, "-" | "?") || word.ends_with(':') || word.starts_with(['&', '!'])
-    })
+/// The line go-yaml names for what the parser finds, 0 for none.
+fn line_of(place: Place, context: Option<Place>) -> u32 {
+    match place.line {
+        0 => context.map_or(0, |context| context.line),
+        line => line,
+    }
 }
 
 fn check_merge(value: &Node) -> Result<(), Error> {
@@ -361,53 +571,10 @@ pub(crate) fn count(node: &Node) -> usize {
     }
 }
 
-fn style_of(style: ScalarStyle) -> Style {
-    match style {
-        ScalarStyle::SingleQuoted => Style::SingleQuoted,
-        ScalarStyle::DoubleQuoted => Style::DoubleQuoted,
-        ScalarStyle::Literal => Style::Literal,
-        ScalarStyle::Folded => Style::Folded,
-        _ => Style::Plain,
-    }
-}
-
-fn mark(mark: libyaml_safer::Mark) -> Mark {
-    let narrow = |n: u64| u32::try_from(n).unwrap_or(u32::MAX - 1) + 1;
-    Mark {
-        line: narrow(mark.line),
-        column: narrow(mark.column),
-    }
-}
-
-/// The text go-yaml makes of a libyaml error, with its own way of counting lines. A quoted scalar
-/// that has no end ends with the text, without the line feed that was added to it.
-fn failure(error: &libyaml_safer::Error, unended: Option<&str>) -> Error {
-    let zero = libyaml_safer::Mark::default();
-    let mut problem = error.problem_mark().unwrap_or(zero);
-    if let (Some(text), "found unexpected end of stream") = (unended, error.problem()) {
-        problem.line = problem.line.min(text.matches('\n').count() as u64);
-    }
-    let context = error.context_mark().unwrap_or(zero);
-    let line = match (problem.line, error.kind()) {
-        (0, _) => context.line,
-        (line, ErrorKind::Scanner) => line + 1,
-        (line, _) => line,
-    };
-    let text = if error.kind() == ErrorKind::Io {
-        "incomplete UTF-8 octet sequence"
-    } else {
-        error.problem()
-    };
-    let place = mark(if problem == zero { context } else { problem });
-    if line == 0 {
-        Error::at(place, text)
-    } else {
-        Error::at(place, format!("line {line}: {text}"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn message(text: &str) -> String {
@@ -448,6 +615,30 @@ mod tests {
                 "yaml: line 1: did not find expected '-' indicator",
             ),
             ("- b: c\n  {}\n", "yaml: line 1: did not find expected key"),
+            (
+                "a: [http://x/?y=1]",
+                "yaml: did not find expected ',' or ']'",
+            ),
+            ("a: {x?b: c}", "yaml: did not find expected ',' or '}'"),
+            ("a: [b:{}]", "yaml: did not find expected ',' or ']'"),
+            (
+                "a: [!t,x]",
+                "yaml: line 1: did not find expected ',' or ']'",
+            ),
+            ("a: \"\\/\"", "yaml: found unknown escape character"),
+            ("a: \"b\\", "yaml: found unknown escape character"),
+            (
+                "%YAML 1.2\n---\na: b",
+                "yaml: found incompatible YAML document",
+            ),
+            ("...\n", "yaml: did not find expected node content"),
+            (
+                "a: &x {c: *x\n",
+                "yaml: line 1: did not find expected ',' or '}'",
+            ),
+            ("a: b\n{}: c", "yaml: line 1: did not find expected key"),
+            ("a: {[]: b}", "yaml: did not find expected ',' or '}'"),
+            ("a: \u{7f}", "yaml: control characters are not allowed"),
             ("a: b\n[1]", "yaml: line 3: could not find expected ':'"),
             ("a:\n{}\n", "yaml: line 3: could not find expected ':'"),
             (
@@ -457,6 +648,30 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(message(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_mean_what_they_mean_to_go() {
+        let long = "é".repeat(600);
+        let cases = [
+            ("a: {b:}", json!({"a": {"b:": null}})),
+            ("a: [b:, c]", json!({"a": ["b:", "c"]})),
+            ("a: {b::, c: d}", json!({"a": {"b::": null, "c": "d"}})),
+            ("a: [!t, x]", json!({"a": ["x"]})),
+            ("a: !t,x y", json!({"a": "y"})),
+            ("a: \"\\'\"", json!({"a": "'"})),
+            ("{}: x", json!({})),
+            (
+                "a: &x {c: 1}\nb: *x\n...\nd",
+                json!({"a": {"c": 1}, "b": {"c": 1}}),
+            ),
+            (&format!("{long}: x"), json!({ &long: "x" })),
+            (&format!("a: {{{long}: x}}"), json!({"a": { &long: "x" }})),
+        ];
+        for (text, expected) in cases {
+            let node = parse_first(text).expect(text).expect(text);
+            assert_eq!(crate::to_json(&node), Ok(expected), "{text}");
         }
     }
 

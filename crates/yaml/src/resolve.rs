@@ -182,7 +182,8 @@ impl Node {
             | ("null", Resolved::Null) => return Ok(found),
             #[expect(clippy::cast_precision_loss, reason = "the rounding is Go's")]
             ("float", Resolved::Int(value)) => return Ok(Resolved::Float(value as f64)),
-            ("int" | "float" | "bool" | "null", other) => (tag_of(other), false),
+            ("timestamp", Resolved::Timestamp) => return Ok(Resolved::String),
+            ("int" | "float" | "bool" | "null" | "timestamp", other) => (tag_of(other), false),
             _ => ("!!str", true),
         };
         if fits {

@@ -192,7 +192,8 @@ impl<'a> Reader<'a> {
             }
             let (begin, end) = self.take_raw()?;
             breaks += 1;
-            let at_separator = self.text[begin..end].starts_with("---");
+            let next = &self.text[begin..end];
+            let at_separator = next.starts_with("---") || next.starts_with("...");
             if at_separator || (joins && breaks > 1) {
                 return None;
             }
@@ -325,6 +326,7 @@ impl<'a> Reader<'a> {
         let mut indent = None;
         // Line feeds not yet known to stand between lines.
         let mut blank = 0;
+        let mut last = "";
         while let Some((begin, end)) = self.raw(self.next) {
             let line = &self.text[begin..end];
             let spaces = leading_spaces(line);
@@ -352,6 +354,7 @@ impl<'a> Reader<'a> {
                 blank = 0;
             }
             blank += 1;
+            last = line;
             self.take_raw();
         }
         indent?;
@@ -359,9 +362,19 @@ impl<'a> Reader<'a> {
         if !strips && blank > 0 && !(ends_with_text && blank == 1) {
             text.push('\n');
         }
-        let end = Mark {
-            line: self.number.checked_add(1)?,
-            column: 1,
+        let end = match ends_with_text {
+            true if blank > 1 => Mark {
+                line: self.number,
+                column: 1,
+            },
+            true => Mark {
+                line: self.number,
+                column: u32::try_from(last.chars().count()).ok()?.checked_add(1)?,
+            },
+            false => Mark {
+                line: self.number.checked_add(1)?,
+                column: 1,
+            },
         };
         self.advance();
         Some(Node {
@@ -519,7 +532,7 @@ fn unescape(part: &str, quote: u8, text: &mut String) -> Option<()> {
             (b'\'', b'\'') => '\'',
             (b'"', b'"') => '"',
             (b'"', b'\\') => '\\',
-            (b'"', b'/') => '/',
+            (b'"', b'\'') => '\'',
             (b'"', b'n') => '\n',
             (b'"', b't') => '\t',
             (b'"', b' ') => ' ',
