@@ -1,5 +1,8 @@
 //! The `--set` grammars: `a.b=c,d[0].e={x,y}` into values.
 
+use std::num::{IntErrorKind, ParseIntError};
+
+use pilotis_template::quote;
 use serde_json::{Map, Value as Json};
 
 /// How the right-hand side is read.
@@ -23,19 +26,28 @@ const INDEX_MAX: usize = 65_536;
 /// Deepest dotted name.
 const DEPTH_MAX: u32 = 30;
 
-/// Reads one flag's value into `values`; `file` gives the content behind a path for `--set-file`.
+/// How one flag is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    pub(crate) grammar: Grammar,
+    /// Gives the content behind a path, for `--set-file`.
+    pub(crate) file: Option<Contents<'a>>,
+    /// Whether an index that is not closed ends the text; otherwise it is an error.
+    pub(crate) open_index_ends: bool,
+}
+
+/// Reads one flag's value into `values`.
 pub(crate) fn parse_into(
     text: &str,
-    grammar: Grammar,
+    reading: Reading<'_>,
     values: &mut Map<String, Json>,
-    file: Option<Contents<'_>>,
 ) -> Result<(), String> {
     let chars: Vec<char> = text.chars().collect();
     let mut parser = Parser {
         chars,
         at: 0,
-        grammar,
-        file,
+        grammar: reading.grammar,
+        reading,
     };
     while parser.key(values, 0)? {}
     Ok(())
@@ -45,7 +57,7 @@ struct Parser<'a> {
     chars: Vec<char>,
     at: usize,
     grammar: Grammar,
-    file: Option<Contents<'a>>,
+    reading: Reading<'a>,
 }
 
 impl Parser<'_> {
@@ -79,9 +91,11 @@ impl Parser<'_> {
         let (name, stop) = self.until(stops);
         match stop {
             None if name.is_empty() => Ok(false),
-            None => Err(format!("key {name:?} has no value")),
+            None => Err(format!("key {} has no value", quote(name.as_bytes()))),
             Some('[') => {
-                let index = self.index()?;
+                let Some(index) = self.index()? else {
+                    return Ok(false);
+                };
                 let mut list = match values.get(&name) {
                     Some(Json::Array(items)) => items.clone(),
                     None => Vec::new(),
@@ -97,7 +111,8 @@ impl Parser<'_> {
                 Ok(more)
             }
             Some(',') => {
-                let message = format!("key {name:?} has no value (cannot end with ,)");
+                let name_shown = quote(name.as_bytes());
+                let message = format!("key {name_shown} has no value (cannot end with ,)");
                 put(values, name, Json::String(String::new()));
                 Err(message)
             }
@@ -123,7 +138,7 @@ impl Parser<'_> {
         };
         let more = self.key(&mut inner, depth + 1);
         if matches!(more, Ok(true)) && inner.is_empty() {
-            return Err(format!("key map {name:?} has no value"));
+            return Err(format!("key map {} has no value", quote(name.as_bytes())));
         }
         if !inner.is_empty() {
             put(values, name, Json::Object(inner));
@@ -131,37 +146,44 @@ impl Parser<'_> {
         more
     }
 
-    fn index(&mut self) -> Result<usize, String> {
+    /// The number between brackets; none when the text ends within them.
+    fn index(&mut self) -> Result<Option<usize>, String> {
         let (text, stop) = self.until("]");
         if stop.is_none() {
-            return Err("error parsing index: EOF".to_string());
+            return match self.reading.open_index_ends {
+                true => Ok(None),
+                false => Err("error parsing index: EOF".to_string()),
+            };
         }
-        let number: i64 = text.parse().map_err(|_| {
-            format!("error parsing index: strconv.Atoi: parsing {text:?}: invalid syntax")
+        let number: i64 = text.parse().map_err(|error: ParseIntError| {
+            let why = match error.kind() {
+                IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+                _ => "invalid syntax",
+            };
+            let shown = quote(text.as_bytes());
+            format!("error parsing index: strconv.Atoi: parsing {shown}: {why}")
         })?;
-        let index =
-            usize::try_from(number).map_err(|_| format!("negative {number} index not allowed"))?;
-        if index > INDEX_MAX {
-            return Err(format!(
-                "index of {index} is greater than maximum supported index of {INDEX_MAX}"
-            ));
-        }
-        Ok(index)
+        let index = usize::try_from(number);
+        index
+            .map(Some)
+            .map_err(|_| format!("negative {number} index not allowed"))
     }
 
     fn item(&mut self, list: &mut Vec<Json>, index: usize, depth: u32) -> Result<bool, String> {
         let (extra, stop) = self.until("[.=");
         if !extra.is_empty() {
-            let chars: Vec<String> = extra.chars().map(|c| format!("'{c}'")).collect();
+            let chars: Vec<String> = extra.chars().map(quoted_char).collect();
             let chars = chars.join(" ");
             return Err(format!("unexpected data at end of array index: [{chars}]"));
         }
         let existing = list.get(index).cloned();
         let (value, more) = match stop {
             None => return Ok(false),
-            Some('=') => self.value()?,
+            Some('=') => (self.value()?.0, true),
             Some('[') => {
-                let inner_index = self.index()?;
+                let Some(inner_index) = self.index()? else {
+                    return Ok(false);
+                };
                 let mut inner = match existing {
                     Some(Json::Array(items)) => items,
                     Some(Json::Null) | None => Vec::new(),
@@ -170,8 +192,10 @@ impl Parser<'_> {
                 if depth + 1 > DEPTH_MAX {
                     return Err("lists are nested too deeply".to_string());
                 }
-                let more = self.item(&mut inner, inner_index, depth + 1)?;
-                (Json::Array(inner), more)
+                if !self.item(&mut inner, inner_index, depth + 1)? {
+                    return Ok(false);
+                }
+                (Json::Array(inner), true)
             }
             Some(_) => {
                 let mut inner = match existing {
@@ -182,9 +206,18 @@ impl Parser<'_> {
                     return Err("maps are nested too deeply".to_string());
                 }
                 let more = self.key(&mut inner, depth + 1)?;
+                // A text that ends here adds to what there is and makes nothing new.
+                if !more && index >= list.len() {
+                    return Ok(false);
+                }
                 (Json::Object(inner), more)
             }
         };
+        if index > INDEX_MAX {
+            return Err(format!(
+                "index of {index} is greater than maximum supported index of {INDEX_MAX}"
+            ));
+        }
         while list.len() <= index {
             list.push(Json::Null);
         }
@@ -236,7 +269,7 @@ impl Parser<'_> {
     }
 
     fn typed(&self, text: String) -> Result<Json, String> {
-        if let Some(file) = self.file {
+        if let Some(file) = self.reading.file {
             return file(&text).map(Json::String);
         }
         if self.grammar == Grammar::Text {
@@ -258,7 +291,7 @@ impl Parser<'_> {
 
     fn json(&mut self) -> Result<(Json, bool), String> {
         if self.skip_blanks() {
-            return Ok((Json::Null, self.at < self.chars.len()));
+            return Ok((Json::Null, true));
         }
         let rest: String = self.chars[self.at..].iter().collect();
         let mut stream = serde_json::Deserializer::from_str(&rest).into_iter::<Json>();
@@ -303,6 +336,16 @@ fn unexpected(found: &Json, wanted: &str) -> String {
     format!("unable to parse key: interface conversion: interface {{}} is {kind}, not {wanted}")
 }
 
+/// A character as Go's `%q` shows it.
+fn quoted_char(c: char) -> String {
+    let text = quote(c.encode_utf8(&mut [0; 4]).as_bytes());
+    match c {
+        '\'' => "'\\''".to_owned(),
+        '"' => "'\"'".to_owned(),
+        _ => format!("'{}'", &text[1..text.len() - 1]),
+    }
+}
+
 fn put(values: &mut Map<String, Json>, name: String, value: Json) {
     if !name.is_empty() {
         values.insert(name, value);
@@ -316,7 +359,12 @@ mod tests {
 
     fn set(text: &str, grammar: Grammar) -> Result<Json, String> {
         let mut values = Map::new();
-        parse_into(text, grammar, &mut values, None)?;
+        let reading = Reading {
+            grammar,
+            file: None,
+            open_index_ends: true,
+        };
+        parse_into(text, reading, &mut values)?;
         Ok(Json::Object(values))
     }
 
@@ -331,6 +379,10 @@ mod tests {
             ("a={x,1}", json!({"a": ["x", 1]})),
             ("a[1].b=c", json!({"a": [null, {"b": "c"}]})),
             ("a[0][1]=2", json!({"a": [[null, 2]]})),
+            ("a[1][0]", json!({"a": []})),
+            ("a[1].", json!({"a": []})),
+            ("a=1,b[", json!({"a": 1})),
+            ("a[-0]=1", json!({"a": [1]})),
             ("a=1.5,b=0123,c=0", json!({"a": "1.5", "b": "0123", "c": 0})),
             ("a\\.b=c\\,d", json!({"a.b": "c,d"})),
             ("a=", json!({"a": ""})),
@@ -356,6 +408,15 @@ mod tests {
             ("a,b=1", "key \"a\" has no value (cannot end with ,)"),
             ("a={x", "list must terminate with '}'"),
             ("a[-1]=x", "negative -1 index not allowed"),
+            ("\u{b}", "key \"\\v\" has no value"),
+            (
+                "a[0]'\r=x",
+                "unexpected data at end of array index: ['\\'' '\\r']",
+            ),
+            (
+                "a[99999999999999999999]=x",
+                "error parsing index: strconv.Atoi: parsing \"99999999999999999999\": value out of range",
+            ),
             (
                 "a[99999]=x",
                 "index of 99999 is greater than maximum supported index of 65536",

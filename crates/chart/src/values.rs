@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json};
 use crate::compat::Compat;
 use crate::errors::Error;
 use crate::separators::pieces;
-use crate::set::{Contents, Grammar, parse_into};
+use crate::set::{Contents, Grammar, Reading, parse_into};
 
 /// One thing the user gave. The order of kinds is fixed: files first, then as listed here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,7 @@ pub struct Values {
     /// What they were merged from, weakest first.
     pub sources: Vec<Source>,
     first_document_only: bool,
+    open_index_ends: bool,
 }
 
 impl Values {
@@ -65,6 +66,7 @@ impl Values {
     pub fn merge_for(inputs: &[Input], compat: &Compat) -> Result<Self, Error> {
         let mut values = Self {
             first_document_only: !compat.merges_value_documents,
+            open_index_ends: compat.open_index_ends_set,
             ..Self::default()
         };
         let mut ordered: Vec<&Input> = inputs.iter().collect();
@@ -155,10 +157,15 @@ impl Values {
         grammar: Grammar,
         file: Option<Contents<'_>>,
     ) -> Result<Map<String, Json>, String> {
-        parse_into(text, grammar, &mut self.merged, file)?;
+        let reading = Reading {
+            grammar,
+            file,
+            open_index_ends: self.open_index_ends,
+        };
+        parse_into(text, reading, &mut self.merged)?;
         let mut own = Map::new();
         // Alone it can fail where the merged values made it right; then nothing is remembered.
-        let _ = parse_into(text, grammar, &mut own, file);
+        let _ = parse_into(text, reading, &mut own);
         Ok(own)
     }
 
