@@ -65,6 +65,8 @@ pub struct Compat {
     pub drops_null_defaults: bool,
     /// Whether every document of a values file counts, or the first only.
     pub merges_value_documents: bool,
+    /// Whether charts of an `apiVersion` it does not know are refused.
+    pub refuses_api_versions: bool,
     /// Whether a text of `--set` and its kin ends at an index that is not closed, or is refused.
     pub open_index_ends_set: bool,
     /// `lint` misses `templates/` and looks into `crds/`.
@@ -138,6 +140,7 @@ impl Compat {
         trims_ends: false,
         drops_null_defaults: true,
         merges_value_documents: true,
+        refuses_api_versions: true,
         open_index_ends_set: true,
         lints_folders: true,
         kind_order: &KIND_ORDER,
@@ -183,6 +186,7 @@ impl Compat {
         trims_ends: true,
         drops_null_defaults: false,
         merges_value_documents: false,
+        refuses_api_versions: false,
         open_index_ends_set: false,
         lints_folders: false,
         kind_order: &KIND_ORDER_3,

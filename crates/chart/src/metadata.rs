@@ -1,7 +1,7 @@
 //! `Chart.yaml`: what a chart says about itself.
 
 use serde::Deserialize;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use crate::errors::Error;
 
@@ -118,15 +118,20 @@ impl Metadata {
 
     /// The same from JSON somebody read.
     pub(crate) fn from_json(json: Json) -> Result<Self, Error> {
-        let json = texts(json);
-        if json.is_null() {
-            return Ok(Self::default());
-        }
-        serde_json::from_value(json).map_err(|error| {
-            Error::new(format!(
-                "error unmarshaling JSON: while decoding JSON: json: {error}"
-            ))
-        })
+        let fail = |why: String| {
+            let before = "error unmarshaling JSON: while decoding JSON: json: ";
+            Error::new(format!("{before}{why}"))
+        };
+        let fitted = match json {
+            Json::Null => return Ok(Self::default()),
+            Json::Object(map) => METADATA.fit(map, ""),
+            other => Err(format!(
+                "cannot unmarshal {} into Go value of type {}",
+                go_kind(&other),
+                METADATA.item
+            )),
+        };
+        serde_json::from_value(fitted.map_err(fail)?).map_err(|error| fail(error.to_string()))
     }
 
     /// Refuses what Helm refuses.
@@ -340,28 +345,233 @@ fn filled(mut object: Json, kept: &[&str]) -> Json {
     object
 }
 
-/// Numbers and booleans where `Chart.yaml` wants text are taken as text, nulls as absent.
-fn texts(json: Json) -> Json {
-    const KEPT: [&str; 3] = ["deprecated", "enabled", "import-values"];
-    let text = |value: Json| match value {
-        Json::Number(number) => Json::String(number.to_string()),
-        Json::Bool(value) => Json::String(value.to_string()),
-        other => texts(other),
-    };
-    match json {
-        Json::Object(map) => {
-            let pairs = map.into_iter().filter(|(_, value)| !value.is_null());
-            let pairs = pairs.map(|(key, value)| {
-                let value = if KEPT.contains(&key.as_str()) {
-                    value
-                } else {
-                    text(value)
-                };
-                (key, value)
-            });
-            Json::Object(pairs.collect())
+/// What Go's structure has for a field.
+enum Shape {
+    Text,
+    Flag,
+    Texts,
+    TextMap,
+    Anything,
+    Structs(&'static Structure),
+}
+
+/// A structure of Go: its name, the type of a list of it, and its fields in JSON.
+struct Structure {
+    name: &'static str,
+    list: &'static str,
+    item: &'static str,
+    fields: &'static [(&'static str, Shape)],
+}
+
+static METADATA: Structure = Structure {
+    name: "Metadata",
+    list: "",
+    item: "loader.chartBase",
+    fields: &[
+        ("name", Shape::Text),
+        ("home", Shape::Text),
+        ("sources", Shape::Texts),
+        ("version", Shape::Text),
+        ("description", Shape::Text),
+        ("keywords", Shape::Texts),
+        ("maintainers", Shape::Structs(&MAINTAINER)),
+        ("icon", Shape::Text),
+        ("apiVersion", Shape::Text),
+        ("condition", Shape::Text),
+        ("tags", Shape::Text),
+        ("appVersion", Shape::Text),
+        ("deprecated", Shape::Flag),
+        ("annotations", Shape::TextMap),
+        ("kubeVersion", Shape::Text),
+        ("dependencies", Shape::Structs(&DEPENDENCY)),
+        ("type", Shape::Text),
+    ],
+};
+
+static MAINTAINER: Structure = Structure {
+    name: "Maintainer",
+    list: "[]*v2.Maintainer",
+    item: "v2.Maintainer",
+    fields: &[
+        ("name", Shape::Text),
+        ("email", Shape::Text),
+        ("url", Shape::Text),
+    ],
+};
+
+static DEPENDENCY: Structure = Structure {
+    name: "Dependency",
+    list: "[]*v2.Dependency",
+    item: "v2.Dependency",
+    fields: &[
+        ("name", Shape::Text),
+        ("version", Shape::Text),
+        ("repository", Shape::Text),
+        ("condition", Shape::Text),
+        ("tags", Shape::Texts),
+        ("enabled", Shape::Flag),
+        ("import-values", Shape::Anything),
+        ("alias", Shape::Text),
+    ],
+};
+
+impl Structure {
+    /// The field of a key, whose case does not matter.
+    fn field(&self, key: &str) -> Option<&(&'static str, Shape)> {
+        let exact = self.fields.iter().find(|(name, _)| *name == key);
+        let alike = |(name, _): &&(&str, Shape)| name.eq_ignore_ascii_case(key);
+        exact.or_else(|| self.fields.iter().find(alike))
+    }
+
+    /// The fields of an object, as Go's structure takes them: numbers and truths as text where it
+    /// wants text, nulls as absent. The first that does not fit is named; `path` leads here.
+    fn fit(&self, object: Map<String, Json>, path: &str) -> Result<Json, String> {
+        let mut pairs: Vec<(String, Json)> = object.into_iter().collect();
+        pairs.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut fitted = Map::new();
+        for (key, value) in pairs {
+            if let Some((name, shape)) = self.field(&key)
+                && !value.is_null()
+            {
+                let path = format!("{path}{name}");
+                let value = self.fit_field(shape, value, &path)?;
+                fitted.insert((*name).to_owned(), value);
+            }
         }
-        Json::Array(items) => Json::Array(items.into_iter().map(text).collect()),
-        other => other,
+        Ok(Json::Object(fitted))
+    }
+
+    fn fit_field(&self, shape: &Shape, value: Json, path: &str) -> Result<Json, String> {
+        match (shape, value) {
+            (Shape::Text, value) => self.fit_text(value, path),
+            (Shape::Flag, value @ Json::Bool(_)) => Ok(value),
+            (Shape::Anything, value @ Json::Array(_)) => Ok(value),
+            (Shape::Texts, Json::Array(items)) => {
+                let items = items.into_iter().map(|item| self.fit_text(item, path));
+                items.collect::<Result<Vec<_>, _>>().map(Json::Array)
+            }
+            (Shape::TextMap, Json::Object(map)) => {
+                let pairs = map
+                    .into_iter()
+                    .map(|(key, value)| Ok((key, self.fit_text(value, path)?)));
+                pairs
+                    .collect::<Result<Map<_, _>, String>>()
+                    .map(Json::Object)
+            }
+            (Shape::Structs(structure), Json::Array(items)) => {
+                let items = items.into_iter().filter(|item| !item.is_null());
+                let items = items.map(|item| match item {
+                    Json::Object(map) => structure.fit(map, &format!("{path}.")),
+                    other => Err(self.misfit(&other, path, structure.item)),
+                });
+                items.collect::<Result<Vec<_>, _>>().map(Json::Array)
+            }
+            (shape, value) => Err(self.misfit(
+                &value,
+                path,
+                match shape {
+                    Shape::Flag => "bool",
+                    Shape::Texts => "[]string",
+                    Shape::TextMap => "map[string]string",
+                    Shape::Structs(structure) => structure.list,
+                    Shape::Text | Shape::Anything => "[]interface {}",
+                },
+            )),
+        }
+    }
+
+    fn fit_text(&self, value: Json, path: &str) -> Result<Json, String> {
+        match value {
+            Json::Number(number) => Ok(Json::String(number.to_string())),
+            Json::Bool(value) => Ok(Json::String(value.to_string())),
+            Json::Null => Ok(Json::String(String::new())),
+            text @ Json::String(_) => Ok(text),
+            other => Err(self.misfit(&other, path, "string")),
+        }
+    }
+
+    fn misfit(&self, value: &Json, path: &str, wanted: &str) -> String {
+        let (kind, name) = (go_kind(value), self.name);
+        format!("cannot unmarshal {kind} into Go struct field {name}.{path} of type {wanted}")
+    }
+}
+
+/// What Go's JSON calls a value.
+fn go_kind(value: &Json) -> &'static str {
+    match value {
+        Json::Null => "null",
+        Json::Bool(_) => "bool",
+        Json::Number(_) => "number",
+        Json::String(_) => "string",
+        Json::Array(_) => "array",
+        Json::Object(_) => "object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistake(text: &str) -> String {
+        let error = Metadata::parse(text, "Chart.yaml").expect_err(text).message;
+        let before = "cannot load Chart.yaml: error unmarshaling JSON: while decoding JSON: json: ";
+        error.strip_prefix(before).unwrap_or(&error).to_owned()
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_as_go_names_it() {
+        let cases = [
+            ("x", "string into Go value of type loader.chartBase"),
+            ("[1]", "array into Go value of type loader.chartBase"),
+            (
+                "version: {}\ntags: {a: b}",
+                "object into Go struct field Metadata.tags of type string",
+            ),
+            (
+                "keywords: x",
+                "string into Go struct field Metadata.keywords of type []string",
+            ),
+            (
+                "maintainers: [x]",
+                "string into Go struct field Metadata.maintainers of type v2.Maintainer",
+            ),
+            (
+                "maintainers: [{name: {}}]",
+                "object into Go struct field Maintainer.maintainers.name of type string",
+            ),
+            (
+                "dependencies: {a: b}",
+                "object into Go struct field Metadata.dependencies of type []*v2.Dependency",
+            ),
+            (
+                "dependencies: [{import-values: 5}]",
+                "number into Go struct field Dependency.dependencies.import-values of type []interface {}",
+            ),
+            (
+                "deprecated: \"yes\"",
+                "string into Go struct field Metadata.deprecated of type bool",
+            ),
+            (
+                "annotations: [1]",
+                "array into Go struct field Metadata.annotations of type map[string]string",
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(
+                mistake(text),
+                format!("cannot unmarshal {expected}"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn texts_may_be_written_as_numbers_and_keys_in_any_case() {
+        let text =
+            "appVersion: 1.16\nNAME: a\nsources: [1, true, null]\nmaintainers: [null, {Name: b}]\n";
+        let metadata = Metadata::parse(text, "Chart.yaml").expect("fits");
+        assert_eq!((&*metadata.app_version, &*metadata.name), ("1.16", "a"));
+        assert_eq!(metadata.sources, ["1", "true", ""]);
+        assert_eq!(metadata.maintainers[0].name, "b");
     }
 }

@@ -27,6 +27,16 @@ use crate::values::{Values, steps};
 use crate::warnings::Warning;
 use crate::{dependencies, explain, parallel, schema};
 
+/// Helm 4 knows charts of three formats and installs those of two.
+fn check_api_version(chart: &Chart, compat: &Compat) -> Result<(), Error> {
+    match chart.metadata.api_version.as_str() {
+        "v1" | "v2" => Ok(()),
+        _ if !compat.refuses_api_versions => Ok(()),
+        "v3" => Err(Error::new("invalid chart apiVersion")),
+        _ => Err(Error::new("unsupported chart version")),
+    }
+}
+
 /// The release templates believe to be part of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
@@ -132,6 +142,7 @@ pub fn render(
     capabilities: &Capabilities,
     run: (&Options, &(dyn Environment + Sync)),
 ) -> Result<Rendered, Error> {
+    check_api_version(chart, &run.0.compat)?;
     let job = Job {
         values,
         release,

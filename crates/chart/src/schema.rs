@@ -70,7 +70,8 @@ impl UrlLoader for NoLoader {
 
 /// Checks values against one schema; the error is Helm's list of causes.
 pub(crate) fn validate(schema: &str, values: &Json) -> Result<(), String> {
-    let schema: Json = serde_json::from_str(schema).map_err(|error| error.to_string())?;
+    let complaint = |_| pilotis_template::json_complaint(schema.as_bytes());
+    let schema: Json = serde_json::from_str(schema).map_err(complaint)?;
     if plain::is_schema(&schema) && quick::judge(&schema, values) == quick::Verdict::Yes {
         return Ok(());
     }

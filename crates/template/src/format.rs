@@ -266,7 +266,11 @@ fn write_verb(out: &mut Vec<u8>, value: &Value, verb: char, flags: Flags, depth:
         return;
     }
     match (verb, value) {
-        ('T', value) => pad(out, value.type_name().as_bytes(), flags),
+        ('T', value) => {
+            let name = value.type_name();
+            let length = flags.precision.unwrap_or(usize::MAX).min(name.len());
+            pad(out, &name.as_bytes()[..length], flags);
+        }
         ('v', value) => write_v(out, value, flags, depth),
         ('p', value) => bad_verb(out, value, verb, flags),
         (_, Value::Missing | Value::Nil) => {

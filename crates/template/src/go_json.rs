@@ -16,6 +16,21 @@ pub(crate) fn complaint(text: &[u8]) -> String {
     result.err().unwrap_or_else(end)
 }
 
+/// What Go's decoder says of a text that is no JSON, or holds more than one value: unlike the
+/// scanner it reads from a stream, so a text that ends too early is no mistake of its last character.
+pub(crate) fn decoder_complaint(text: &[u8]) -> String {
+    let mut scanner = Scanner { text, at: 0 };
+    let Err(error) = scanner.value(0) else {
+        return "invalid character after top-level value".to_owned();
+    };
+    let is_blank = text.iter().all(|byte| b" \t\r\n".contains(byte));
+    match scanner.at > text.len() || error == end() {
+        true if is_blank => "EOF".to_owned(),
+        true => "unexpected EOF".to_owned(),
+        false => error,
+    }
+}
+
 fn end() -> String {
     "unexpected end of JSON input".to_string()
 }
@@ -48,6 +63,14 @@ impl Scanner<'_> {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
+    }
+
+    /// The next character within a word, a number or an escape. There the end of the text is taken
+    /// for a space, which does not belong there either.
+    fn need_inside(&mut self) -> u8 {
+        let c = self.peek().unwrap_or(b' ');
+        self.at += 1;
+        c
     }
 
     /// The next character, or the complaint that the text ends.
@@ -121,11 +144,11 @@ impl Scanner<'_> {
         loop {
             match self.need()? {
                 b'"' => return Ok(()),
-                b'\\' => match self.need()? {
+                b'\\' => match self.need_inside() {
                     b'b' | b'f' | b'n' | b'r' | b't' | b'\\' | b'/' | b'"' => {}
                     b'u' => {
                         for _ in 0..4 {
-                            let c = self.need()?;
+                            let c = self.need_inside();
                             if !c.is_ascii_hexdigit() {
                                 return Err(invalid(c, "in \\u hexadecimal character escape"));
                             }
@@ -141,7 +164,7 @@ impl Scanner<'_> {
 
     fn word(&mut self, word: &'static [u8]) -> Scanned {
         for expected in &word[1..] {
-            let c = self.need()?;
+            let c = self.need_inside();
             if c != *expected {
                 let (word, expected) = (String::from_utf8_lossy(word), char::from(*expected));
                 return Err(invalid(
@@ -154,7 +177,7 @@ impl Scanner<'_> {
     }
 
     fn digits(&mut self, context: &str) -> Scanned {
-        let c = self.need()?;
+        let c = self.need_inside();
         if !c.is_ascii_digit() {
             return Err(invalid(c, context));
         }
@@ -167,7 +190,7 @@ impl Scanner<'_> {
     fn number(&mut self, first: u8) -> Scanned {
         let first = match first {
             b'-' => {
-                let c = self.need()?;
+                let c = self.need_inside();
                 if !c.is_ascii_digit() {
                     return Err(invalid(c, "in numeric literal"));
                 }
@@ -197,7 +220,21 @@ impl Scanner<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::complaint;
+    use super::{complaint, decoder_complaint};
+
+    #[test]
+    fn a_decoder_tells_the_end_of_its_stream() {
+        let cases = [
+            ("", "EOF"),
+            ("[1,", "unexpected EOF"),
+            ("tru", "unexpected EOF"),
+            ("{} x", "invalid character after top-level value"),
+            ("{\"a\" 1}", "invalid character '1' after object key"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(decoder_complaint(text.as_bytes()), expected, "{text}");
+        }
+    }
 
     #[test]
     fn the_first_mistake_is_named() {
@@ -208,7 +245,12 @@ mod tests {
                 "[1,]",
                 "invalid character ']' looking for beginning of value",
             ),
-            ("tru", "unexpected end of JSON input"),
+            (
+                "tru",
+                "invalid character ' ' in literal true (expecting 'e')",
+            ),
+            ("[2,-", "invalid character ' ' in numeric literal"),
+            ("\"a\\", "invalid character ' ' in string escape code"),
             (
                 "1.x",
                 "invalid character 'x' after decimal point in numeric literal",

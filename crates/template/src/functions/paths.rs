@@ -85,10 +85,12 @@ fn clean(path: &str) -> String {
 }
 
 fn url_parse(text: &str) -> Outcome {
-    let fail = |reason: &str| {
+    let failed = |text: &str, reason: &str| {
         let shown = crate::literal::quote(text.as_bytes());
         Error::plain(format!("unable to parse url: parse {shown}: {reason}"))
     };
+    // What is before the fragment is shown without it.
+    let fail = |reason: &str| failed(text.split('#').next().unwrap_or_default(), reason);
     if text.bytes().any(|b| b < 0x20 || b == 0x7f) {
         return Err(fail("net/url: invalid control character in URL"));
     }
@@ -109,9 +111,8 @@ fn url_parse(text: &str) -> Outcome {
         *path = rest;
     }
     check_host(host).map_err(|reason| fail(&reason))?;
-    for part in [*path, fragment] {
-        check_escapes(part).map_err(|reason| fail(&reason))?;
-    }
+    check_escapes(path).map_err(|reason| fail(&reason))?;
+    check_escapes(fragment).map_err(|reason| failed(text, &reason))?;
     let map = Map::new();
     map.insert("scheme", Value::text(scheme.to_ascii_lowercase()));
     map.insert("host", Value::text(unescape(host)));

@@ -180,7 +180,12 @@ fn render(arguments: &Template) -> Result<Printout, Error> {
     request.check()?;
     // The process ends with the rendering: freeing a chart piece by piece would only delay that.
     let files = locate::files_to_render(&path, &request.options.compat)?;
-    let mut chart = Chart::load_for(files, &request.options.compat)?;
+    let loaded = Chart::load_for(files, &request.options.compat);
+    let mut chart = loaded.or_else(|error| {
+        // Helm reads what the user gives before it reads the chart.
+        let compat = &request.options.compat;
+        pilotis_chart::Values::merge_for(&request.inputs, compat).and(Err(error))
+    })?;
     if arguments.dependency_update.0 && chart.check_complete().is_err() {
         locate::complete(&path, &arguments.source, &arguments.common)?;
         chart = Chart::load_for(locate::files(&path)?, &request.options.compat)?;
