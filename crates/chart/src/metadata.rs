@@ -1,5 +1,6 @@
 //! `Chart.yaml`: what a chart says about itself.
 
+use pilotis_template::quote;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
@@ -45,6 +46,9 @@ pub struct Metadata {
     /// `application` or `library`.
     #[serde(rename = "type")]
     pub chart_type: String,
+    /// The list that holds a null, which Helm refuses.
+    #[serde(skip)]
+    pub null_in: Option<&'static str>,
 }
 
 /// Someone who keeps a chart.
@@ -122,6 +126,11 @@ impl Metadata {
             let before = "error unmarshaling JSON: while decoding JSON: json: ";
             Error::new(format!("{before}{why}"))
         };
+        let has_null = |key: &&str| {
+            let items = json.get(*key).and_then(Json::as_array);
+            items.is_some_and(|items| items.contains(&Json::Null))
+        };
+        let null_in = ["maintainers", "dependencies"].into_iter().find(has_null);
         let fitted = match json {
             Json::Null => return Ok(Self::default()),
             Json::Object(map) => METADATA.fit(map, ""),
@@ -131,11 +140,45 @@ impl Metadata {
                 METADATA.item
             )),
         };
-        serde_json::from_value(fitted.map_err(fail)?).map_err(|error| fail(error.to_string()))
+        let read = serde_json::from_value(fitted.map_err(fail)?);
+        let metadata: Self = read.map_err(|error| fail(error.to_string()))?;
+        Ok(Self {
+            null_in,
+            ..metadata
+        })
     }
 
-    /// Refuses what Helm refuses.
-    pub(crate) fn validate(&self) -> Result<(), Error> {
+    /// Without line breaks and characters nobody sees, as Helm keeps it.
+    fn tidy(&mut self) {
+        let texts = [
+            &mut self.name,
+            &mut self.description,
+            &mut self.home,
+            &mut self.icon,
+            &mut self.condition,
+            &mut self.tags,
+            &mut self.app_version,
+            &mut self.kube_version,
+        ];
+        let lists = self.sources.iter_mut().chain(&mut self.keywords);
+        let maintainers = self.maintainers.iter_mut();
+        let maintainers = maintainers.flat_map(|m| [&mut m.name, &mut m.email, &mut m.url]);
+        let dependencies = self.dependencies.iter_mut().flat_map(|dependency| {
+            let texts = [
+                &mut dependency.name,
+                &mut dependency.version,
+                &mut dependency.repository,
+                &mut dependency.condition,
+            ];
+            texts.into_iter().chain(&mut dependency.tags)
+        });
+        let all = texts.into_iter().chain(lists);
+        all.chain(maintainers).chain(dependencies).for_each(tidy);
+    }
+
+    /// Refuses what Helm refuses, and tidies the texts.
+    pub(crate) fn validate(&mut self) -> Result<(), Error> {
+        self.tidy();
         let fail = |message: String| Err(Error::new(format!("validation: {message}")));
         if self.api_version.is_empty() {
             return fail("chart.metadata.apiVersion is required".into());
@@ -145,27 +188,40 @@ impl Metadata {
         }
         if self.name == "." || self.name == ".." {
             return fail(format!(
-                "chart.metadata.name {:?} is not allowed",
-                self.name
+                "chart.metadata.name {} is not allowed",
+                quote(self.name.as_bytes())
             ));
         }
         if self.name.contains('/') {
-            return fail(format!("chart.metadata.name {:?} is invalid", self.name));
+            return fail(format!(
+                "chart.metadata.name {} is invalid",
+                quote(self.name.as_bytes())
+            ));
         }
         if self.version.is_empty() {
             return fail("chart.metadata.version is required".into());
         }
         if !pilotis_template::is_version(&self.version) {
             return fail(format!(
-                "chart.metadata.version {:?} is invalid",
-                self.version
+                "chart.metadata.version {} is invalid",
+                quote(self.version.as_bytes())
             ));
         }
         if !["", "application", "library"].contains(&self.chart_type.as_str()) {
             return fail("chart.metadata.type must be application or library".into());
         }
+        if let Some(list) = self.null_in {
+            return fail(format!("{list} must not contain empty or null nodes"));
+        }
         let mut seen = std::collections::BTreeSet::new();
         for dependency in &self.dependencies {
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            if !dependency.alias.chars().all(is_plain) {
+                let name = quote(dependency.name.as_bytes());
+                return fail(format!(
+                    "dependency {name} has disallowed characters in the alias"
+                ));
+            }
             let key = dependency.key();
             if !seen.insert(key) {
                 return fail(format!(
@@ -343,6 +399,17 @@ fn filled(mut object: Json, kept: &[&str]) -> Json {
         map.retain(|key, value| kept.contains(&key.as_str()) || !empty(value));
     }
     object
+}
+
+fn tidy(text: &mut String) {
+    let is_usual = |c: char| c == ' ' || c.is_ascii_graphic();
+    if text.chars().all(is_usual) {
+        return;
+    }
+    let spaced = text
+        .chars()
+        .map(|c| if c.is_whitespace() { ' ' } else { c });
+    *text = spaced.filter(|c| pilotis_template::is_print(*c)).collect();
 }
 
 /// What Go's structure has for a field.
@@ -573,5 +640,14 @@ mod tests {
         assert_eq!((&*metadata.app_version, &*metadata.name), ("1.16", "a"));
         assert_eq!(metadata.sources, ["1", "true", ""]);
         assert_eq!(metadata.maintainers[0].name, "b");
+        assert_eq!(metadata.null_in, Some("maintainers"));
+    }
+
+    #[test]
+    fn texts_are_of_one_line() {
+        let text = "apiVersion: v2\nname: a\nversion: 1.0.0\ndescription: \"a\\nb\\t\\x01é\"\n";
+        let mut metadata = Metadata::parse(text, "Chart.yaml").expect("fits");
+        assert_eq!(metadata.validate(), Ok(()));
+        assert_eq!(metadata.description, "a b é");
     }
 }

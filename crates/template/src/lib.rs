@@ -65,6 +65,11 @@ pub fn json_complaint(text: &[u8]) -> String {
     go_json::decoder_complaint(text)
 }
 
+/// Whether Go prints a character as it is, in Unicode 15.
+pub fn is_print(c: char) -> bool {
+    go_unicode::is_print(c)
+}
+
 /// A text quoted as Go quotes it.
 pub fn quote(bytes: &[u8]) -> String {
     literal::quote(bytes)

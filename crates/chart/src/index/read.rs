@@ -227,8 +227,8 @@ impl Reading<'_> {
             if strict {
                 refuse_unknown(&json, &[&ENTRY_FIELDS, &CHART_FIELDS])?;
             }
-            let entry = entry(json)?;
-            match usable(&entry.metadata) {
+            let mut entry = entry(json)?;
+            match usable(&mut entry.metadata) {
                 Ok(()) => kept.push(entry),
                 Err(reason) => {
                     let (version, from) = (&entry.metadata.version, self.source);
@@ -252,7 +252,7 @@ impl Index {
 }
 
 /// Refuses a version nobody could install; two dependencies of one name are no reason.
-fn usable(metadata: &Metadata) -> Result<(), Error> {
+fn usable(metadata: &mut Metadata) -> Result<(), Error> {
     match metadata.validate() {
         Err(error)
             if error

@@ -36,7 +36,7 @@ pub struct Packaged {
 pub fn index_of(archives: &[Packaged], base: &str, now: &str) -> Result<Index, Error> {
     let mut index = Index::default();
     for archive in archives {
-        let Ok(chart) = Chart::load_archive(&archive.bytes) else {
+        let Ok(mut chart) = Chart::load_archive(&archive.bytes) else {
             continue;
         };
         let file = &archive.file;
