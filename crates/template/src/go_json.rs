@@ -17,7 +17,7 @@ pub(crate) fn complaint(text: &[u8]) -> String {
 }
 
 /// What Go's decoder says of a text that is no JSON, or holds more than one value: unlike the
-/// scanner it reads from a stream, where a text that ends early is no mistake of its last character.
+/// scanner it reads a stream, so a text that ends early is no mistake of its last character.
 pub(crate) fn decoder_complaint(text: &[u8]) -> String {
     let mut scanner = Scanner { text, at: 0 };
     let Err(error) = scanner.value(0) else {

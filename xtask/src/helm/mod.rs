@@ -7,6 +7,7 @@
 
 mod chart_list;
 mod charts;
+mod corpus;
 mod emitter;
 mod goldens;
 mod program;
@@ -50,6 +51,7 @@ pub fn main(arguments: &[String]) -> Result<()> {
         ["vectors"] => vectors::record(),
         ["sample"] => vectors::sample(None),
         ["sample", seed] => vectors::sample(Some(seed.parse()?)),
+        ["corpus", target] => corpus::compare(target),
         ["emitter"] => emitter::compare(10_000),
         ["emitter", count] => emitter::compare(count.parse()?),
         ["tables"] => tables::main(""),
@@ -60,7 +62,7 @@ pub fn main(arguments: &[String]) -> Result<()> {
         ["goldens", folder] => goldens::compare(folder.as_ref()),
         ["argocd"] => argocd(),
         _ => bail!(
-            "usage: cargo xtask helm judges | vectors | sample [SEED] | emitter [COUNT] | \
+            "usage: cargo xtask helm judges | vectors | sample [SEED] | emitter [COUNT] | corpus TARGET | \
              tables [NAME] | lock FOLDER | charts FOLDER [FILTER] [VERSION] | \
              lint FOLDER [FILTER] [VERSION] | goldens FOLDER | argocd"
         ),

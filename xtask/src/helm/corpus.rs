@@ -1,0 +1,149 @@
+//! The inputs the fuzzers kept, read by the real Helm and by ours.
+//!
+//! `cargo xtask fuzz` keeps in `target/fuzz/corpus` each input that reaches something new: texts
+//! nobody would write down, a few thousand after an hour. Both programs read them with `fromYaml`
+//! or `fromToml`, some fifty in one rendering, and write what they read as JSON.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context, Result, bail};
+
+use super::VERSIONS;
+use super::program::Program;
+use crate::run::target_dir;
+
+/// Inputs of one rendering.
+const AT_ONCE: usize = 50;
+/// Differences printed.
+const SHOWN: usize = 40;
+/// What we say of texts that nest deeper than ours may.
+const TOO_DEEP: &str = "exceeded max depth of ";
+const CHART: &str = "apiVersion: v2\nname: corpus\nversion: 1.0.0\n";
+
+/// The functions that read the inputs of a target of the fuzzer.
+fn readers(target: &str) -> Result<&'static [&'static str]> {
+    Ok(match target {
+        "yaml" => &["fromYaml", "fromYamlArray"],
+        "toml" => &["fromToml"],
+        _ => bail!("no function reads the inputs of {target}; there are: yaml toml"),
+    })
+}
+
+/// Compares what both programs read, and prints what differs.
+///
+/// # Errors
+/// A target nobody fuzzed, or a difference.
+pub fn compare(target: &str) -> Result<()> {
+    let readers = readers(target)?;
+    let folder = target_dir().join("fuzz/corpus").join(target);
+    let files = fs::read_dir(&folder)
+        .with_context(|| format!("{}: cargo xtask fuzz 600 {target}", folder.display()))?;
+    let files = files.map(|entry| Ok(entry?.path()));
+    let mut files = files.collect::<Result<Vec<PathBuf>>>()?;
+    files.sort();
+    let programs = [Program::helm(VERSIONS[0])?, Program::ours(VERSIONS[0])?];
+    let batches: Vec<&[PathBuf]> = files.chunks(AT_ONCE).collect();
+    let next = AtomicUsize::new(0);
+    let found = Mutex::new(Vec::new());
+    let work = || -> Result<()> {
+        while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let different = judge(batch, readers, &programs)?;
+            if let Ok(mut found) = found.lock() {
+                found.extend(different);
+            }
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let other = scope.spawn(work);
+        work()?;
+        other
+            .join()
+            .map_err(|_| anyhow::anyhow!("a worker panicked"))?
+    })?;
+    let found = found.into_inner().unwrap_or_default();
+    for difference in found.iter().take(SHOWN) {
+        println!("{difference}");
+    }
+    println!(
+        "{target}: {} inputs, {} differences",
+        files.len(),
+        found.len()
+    );
+    match found.is_empty() {
+        true => Ok(()),
+        false => bail!("{} answers differ", found.len()),
+    }
+}
+
+/// What differs among some inputs.
+fn judge(batch: &[PathBuf], readers: &[&str], programs: &[Program; 2]) -> Result<Vec<String>> {
+    let folder = own_folder(batch)?;
+    let mut template = String::new();
+    for index in 0..batch.len() {
+        for reader in readers {
+            template.push_str(&format!(
+                "{reader}{index}: {{{{ .Files.Get \"{index}.txt\" | {reader} | toJson }}}}\n"
+            ));
+        }
+    }
+    fs::create_dir_all(folder.join("templates"))?;
+    fs::write(folder.join("Chart.yaml"), CHART)?;
+    fs::write(folder.join("templates/all.yaml"), template)?;
+    for (index, file) in batch.iter().enumerate() {
+        fs::copy(file, folder.join(format!("{index}.txt")))?;
+    }
+    let [helm, ours] = programs;
+    let arguments = ["template", "rel", "."];
+    let (wanted, got) = (
+        helm.run(&folder, &arguments)?,
+        ours.run(&folder, &arguments)?,
+    );
+    fs::remove_dir_all(&folder)?;
+    if !wanted.ok() {
+        bail!("the judge cannot render: {}", wanted.stderr);
+    }
+    let (wanted, got) = (lines(&wanted.stdout), lines(&got.stdout));
+    if wanted.len() != got.len() {
+        return Ok(vec![format!(
+            "{}: another number of lines",
+            batch[0].display()
+        )]);
+    }
+    // Deeper texts are refused on purpose.
+    let pairs = wanted
+        .iter()
+        .zip(&got)
+        .filter(|(wanted, got)| wanted != got && !got.contains(TOO_DEEP));
+    Ok(pairs
+        .map(|(wanted, got)| {
+            let shown = number(wanted).and_then(|number| batch.get(number));
+            let shown = shown.map_or_else(String::new, |file| file.display().to_string());
+            format!("{shown}\n  helm: {wanted}\n  ours: {got}")
+        })
+        .collect())
+}
+
+fn lines(output: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(output);
+    text.lines().map(str::to_owned).collect()
+}
+
+/// The number of the input a line answers.
+fn number(line: &str) -> Option<usize> {
+    let (key, _) = line.split_once(':')?;
+    let digits = key.trim_start_matches(|c: char| !c.is_ascii_digit());
+    digits.parse().ok()
+}
+
+/// A folder of its own for some inputs.
+fn own_folder(batch: &[PathBuf]) -> Result<PathBuf> {
+    let name = batch[0].file_name().and_then(|name| name.to_str());
+    let name = name.context("an input without a name")?;
+    let folder = std::env::temp_dir().join(format!("pilotis-corpus-{}-{name}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
