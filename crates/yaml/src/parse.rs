@@ -240,7 +240,12 @@ impl Reader<'_> {
             content,
         };
         if let Some(name) = properties.anchor {
-            self.anchors.insert(name, Some(node.clone()));
+            // A node within may have taken the name over.
+            let is_taken = matches!(self.anchors.get(&name), Some(Some(_)));
+            let is_scalar = matches!(node.content, Content::Scalar(..));
+            if is_scalar || !is_taken {
+                self.anchors.insert(name, Some(node.clone()));
+            }
         }
         Ok(node)
     }
@@ -662,6 +667,7 @@ mod tests {
             ("a: !t,x y", json!({"a": "y"})),
             ("a: \"\\'\"", json!({"a": "'"})),
             ("{}: x", json!({})),
+            ("a: &x {b: &x c}\nd: *x", json!({"a": {"b": "c"}, "d": "c"})),
             (
                 "a: &x {c: 1}\nb: *x\n...\nd",
                 json!({"a": {"c": 1}, "b": {"c": 1}}),

@@ -178,6 +178,11 @@ fn dig(args: &Args) -> Outcome {
     if path.is_empty() {
         return Err("dig needs at least three arguments".into());
     }
+    let is_text = |step: &&Value| matches!(step, Value::String(_));
+    if let Some(other) = path.iter().find(|step| !is_text(step)) {
+        as_dict(last)?;
+        return Err(conversion(other, "string"));
+    }
     let mut current = last.clone();
     for (index, step) in path.iter().enumerate() {
         let map = as_dict(&current)?;

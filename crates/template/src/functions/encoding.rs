@@ -96,13 +96,15 @@ fn corrupt_at(bytes: &[u8]) -> usize {
             b'\n' | b'\r' => {}
             byte if is_letter(*byte) => in_group = (in_group + 1) % 4,
             b'=' if in_group >= 2 => {
-                let after = if in_group == 2 { index + 2 } else { index + 1 };
-                let rest = bytes.get(after.min(bytes.len())..).unwrap_or(&[]);
-                let junk = rest.iter().position(|b| *b != b'\n' && *b != b'\r');
-                return if in_group == 2 && bytes.get(index + 1) != Some(&b'=') {
-                    (index + 1).min(bytes.len())
-                } else {
-                    junk.map_or(bytes.len(), |at| after + at)
+                let visible = |from: usize| {
+                    let is_visible = |at: &usize| !matches!(bytes[*at], b'\n' | b'\r');
+                    (from..bytes.len()).find(is_visible)
+                };
+                let next = visible(index + 1);
+                return match (in_group, next) {
+                    (2, Some(at)) if bytes[at] != b'=' => at - 1,
+                    (2, Some(at)) => visible(at + 1).unwrap_or(bytes.len()),
+                    (_, next) => next.unwrap_or(bytes.len()),
                 };
             }
             _ => return index,
@@ -222,5 +224,27 @@ fn sha1_block(state: &mut [u32; 5], block: &[u8]) {
     }
     for (slot, value) in state.iter_mut().zip([a, b, c, d, e]) {
         *slot = slot.wrapping_add(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::corrupt_at;
+
+    #[test]
+    fn broken_base64_is_met_where_go_meets_it() {
+        let cases = [
+            ("aGk=a", 4),
+            ("aGV=sbG8=", 4),
+            ("aG=", 3),
+            ("aG=a", 2),
+            ("a===", 1),
+            ("aGk==", 4),
+            ("aG=\na", 3),
+            ("aG==\nb", 5),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(corrupt_at(text.as_bytes()), expected, "{text:?}");
+        }
     }
 }
