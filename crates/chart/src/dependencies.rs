@@ -30,6 +30,9 @@ pub(crate) fn check_present(chart: &Chart) -> Result<(), Error> {
     )))
 }
 
+/// What an error of [`process`] begins with.
+pub(crate) const FAILED: &str = "chart dependencies processing failed";
+
 /// Makes a chart ready to render with these values.
 pub(crate) fn process(
     chart: &mut Chart,
@@ -43,7 +46,7 @@ pub(crate) fn process(
         warnings,
     };
     let failed = |error: Error| {
-        let message = format!("chart dependencies processing failed: {}", error.message);
+        let message = format!("{FAILED}: {}", error.message);
         Error { message, ..error }
     };
     enable(chart, values, "", &mut coalescer).map_err(failed)?;
@@ -63,7 +66,8 @@ fn enable(
     path: &str,
     coalescer: &mut Coalescer<'_>,
 ) -> Result<(), Error> {
-    if chart.metadata.dependencies.is_empty() {
+    // An empty list is looked at as one that is not, and logged about.
+    if chart.metadata.dependencies.is_empty() && !chart.metadata.lists_dependencies {
         return Ok(());
     }
     let loaded = std::mem::take(&mut chart.dependencies);

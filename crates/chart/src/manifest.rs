@@ -413,31 +413,32 @@ impl Head {
                 "cannot unmarshal {found} into Go value of type {package}.SimpleHead"
             ));
         }
+        let api_version = head_text(node.get("apiVersion"), "SimpleHead.apiVersion")?;
+        let kind = head_text(node.get("kind"), "SimpleHead.kind")?;
         let metadata = present(node.get("metadata"));
         if let Some(metadata) = metadata.filter(|metadata| !is_mapping(metadata)) {
-            return Err(wrong_field(metadata, "metadata", METADATA_TYPE));
+            return Err(wrong_field(metadata, "SimpleHead.metadata", METADATA_TYPE));
         }
         let annotations = present(metadata.and_then(|metadata| metadata.get("annotations")));
         if let Some(annotations) = annotations {
             if !is_mapping(annotations) {
-                return Err(wrong_field(
-                    annotations,
-                    "metadata.annotations",
-                    "map[string]string",
-                ));
+                return Err(wrong_field(annotations, ANNOTATIONS, "map[string]string"));
             }
             for (_, value) in annotations.pairs() {
-                head_text(Some(value), "metadata.annotations")?;
+                head_text(Some(value), ANNOTATIONS)?;
             }
         }
         let name = metadata.and_then(|metadata| metadata.get("name"));
         Ok(Self {
-            api_version: head_text(node.get("apiVersion"), "apiVersion")?,
-            kind: head_text(node.get("kind"), "kind")?,
-            name: head_text(name, "metadata.name")?,
+            api_version,
+            kind,
+            name: head_text(name, ".metadata.name")?,
         })
     }
 }
+
+/// A field of a structure that has no name in Go.
+const ANNOTATIONS: &str = ".metadata.annotations";
 
 /// How Go prints the type of `SimpleHead.Metadata`.
 const METADATA_TYPE: &str = "struct { Name string \"json:\\\"name\\\"\"; Annotations \
@@ -467,7 +468,7 @@ fn head_text(node: Option<&Node>, field: &str) -> Result<String, String> {
 
 fn wrong_field(node: &Node, field: &str, wanted: &str) -> String {
     let found = json_kind(node);
-    format!("cannot unmarshal {found} into Go struct field SimpleHead.{field} of type {wanted}")
+    format!("cannot unmarshal {found} into Go struct field {field} of type {wanted}")
 }
 
 fn json_kind(node: &Node) -> &'static str {

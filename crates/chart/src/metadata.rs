@@ -46,6 +46,9 @@ pub struct Metadata {
     /// `application` or `library`.
     #[serde(rename = "type")]
     pub chart_type: String,
+    /// Whether it has a list of dependencies, which may be empty.
+    #[serde(skip)]
+    pub lists_dependencies: bool,
     /// The list that holds a null, which Helm refuses.
     #[serde(skip)]
     pub null_in: Option<&'static str>,
@@ -130,6 +133,7 @@ impl Metadata {
             let items = json.get(*key).and_then(Json::as_array);
             items.is_some_and(|items| items.contains(&Json::Null))
         };
+        let lists_dependencies = json.get("dependencies").is_some_and(Json::is_array);
         let null_in = ["maintainers", "dependencies"].into_iter().find(has_null);
         let fitted = match json {
             Json::Null => return Ok(Self::default()),
@@ -143,6 +147,7 @@ impl Metadata {
         let read = serde_json::from_value(fitted.map_err(fail)?);
         let metadata: Self = read.map_err(|error| fail(error.to_string()))?;
         Ok(Self {
+            lists_dependencies,
             null_in,
             ..metadata
         })

@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 
 use crate::capabilities::Capabilities;
 use crate::coalesce::Coalescer;
-use crate::compat::{ChartObject, Compat};
+use crate::compat::{ChartObject, Compat, LogStyle};
 use crate::errors::Error;
 use crate::file::File;
 use crate::load::Chart;
@@ -346,7 +346,16 @@ impl Job<'_> {
         let drops_null_defaults = self.options.compat.drops_null_defaults;
         let mut chart = chart.clone();
         let values = &Table::from(&self.values.merged);
-        dependencies::process(&mut chart, values, drops_null_defaults, warnings)?;
+        let done = dependencies::process(&mut chart, values, drops_null_defaults, warnings);
+        if let Err(error) = &done
+            && self.options.compat.log_style == LogStyle::Attributes
+        {
+            let what = dependencies::FAILED;
+            let why = error.message.trim_start_matches(what);
+            let why = why.trim_start_matches(": ").to_owned();
+            warnings.push(Warning::error(what, why));
+        }
+        done?;
         let mut coalescer = Coalescer {
             merge: false,
             drops_null_defaults,

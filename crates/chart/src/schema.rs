@@ -5,8 +5,9 @@
 
 mod plain;
 mod quick;
+mod words;
 
-use boon::{Compiler, ErrorKind, Schemas, UrlLoader, ValidationError};
+use boon::{Compiler, Schemas, UrlLoader};
 use pilotis_template::{Table, Tree};
 use serde_json::Value as Json;
 
@@ -90,54 +91,5 @@ fn hold(schema: Json, values: &Json) -> Result<(), String> {
         .compile(ADDRESS, &mut schemas)
         .map_err(|error| error.to_string())?;
     let result = schemas.validate(values, index);
-    result.map_err(|error| {
-        let mut lines = Vec::new();
-        causes(&error, &mut lines);
-        lines.sort();
-        lines.iter().map(|line| format!("- {line}\n")).collect()
-    })
-}
-
-/// The leaves of the error tree, one line each.
-fn causes(error: &ValidationError<'_, '_>, out: &mut Vec<String>) {
-    if error.causes.is_empty() {
-        out.push(format!(
-            "at '{}': {}",
-            error.instance_location,
-            wording(&error.kind)
-        ));
-    }
-    for cause in &error.causes {
-        causes(cause, out);
-    }
-}
-
-/// Helm's words for a cause.
-fn wording(kind: &ErrorKind<'_, '_>) -> String {
-    match kind {
-        ErrorKind::Required { want } => {
-            let names: Vec<String> = want.iter().map(|name| format!("'{name}'")).collect();
-            let noun = if names.len() == 1 {
-                "property"
-            } else {
-                "properties"
-            };
-            format!("missing {noun} {}", names.join(", "))
-        }
-        ErrorKind::Type { got, want } => {
-            let names: Vec<String> = want.iter().map(|kind| kind.to_string()).collect();
-            format!("got {got}, want {}", names.join(" or "))
-        }
-        ErrorKind::AdditionalProperties { got } => {
-            let names: Vec<String> = got.iter().map(|name| format!("'{name}'")).collect();
-            format!("additional properties {} not allowed", names.join(", "))
-        }
-        ErrorKind::MinLength { got, want } => format!("minLength: got {got}, want {want}"),
-        ErrorKind::MaxLength { got, want } => format!("maxLength: got {got}, want {want}"),
-        ErrorKind::MinItems { got, want } => format!("minItems: got {got}, want {want}"),
-        ErrorKind::MaxItems { got, want } => format!("maxItems: got {got}, want {want}"),
-        ErrorKind::Minimum { got, want } => format!("minimum: got {got}, want {want}"),
-        ErrorKind::Maximum { got, want } => format!("maximum: got {got}, want {want}"),
-        other => other.to_string(),
-    }
+    result.map_err(|error| words::told(&error))
 }

@@ -39,6 +39,16 @@ impl Warning {
         }
     }
 
+    /// The line that goes with an error, in Helm 4.
+    pub(crate) fn error(message: &str, error: String) -> Self {
+        Self {
+            level: "ERROR",
+            message: message.to_string(),
+            attributes: vec![("error", error)],
+            older: ("", String::new()),
+        }
+    }
+
     /// The same at a lower level.
     pub(crate) fn info(mut self) -> Self {
         self.level = "INFO";
