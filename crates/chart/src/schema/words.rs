@@ -1,8 +1,8 @@
 //! What is wrong with values, in the words of the validator Helm has.
 //!
-//! It is written in Go by the author of ours: the causes are the same and stand under one another in
-//! the same way; the words differ. Numbers are written as its message printer writes English ones.
-//! Causes beside one another come in any order in Helm, sorted here.
+//! It is written in Go by the author of ours: the causes are the same and stand under one another
+//! in the same way; the words differ. Numbers are written as its message printer writes English
+//! ones. Causes beside one another come in any order in Helm, sorted here.
 
 use boon::{ErrorKind, ValidationError};
 use pilotis_template::quote;
