@@ -19,8 +19,10 @@ use crate::run::target_dir;
 const AT_ONCE: usize = 50;
 /// Differences printed.
 const SHOWN: usize = 40;
+/// Characters of an answer that are printed.
+const SHOWN_CHARS: usize = 300;
 /// What we say of texts that nest deeper than ours may.
-const TOO_DEEP: &str = "exceeded max depth of ";
+const TOO_DEEP: [&str; 2] = ["exceeded max depth of ", "keys have more than "];
 const CHART: &str = "apiVersion: v2\nname: corpus\nversion: 1.0.0\n";
 
 /// The functions that read the inputs of a target of the fuzzer.
@@ -117,12 +119,12 @@ fn judge(batch: &[PathBuf], readers: &[&str], programs: &[Program; 2]) -> Result
     let pairs = wanted
         .iter()
         .zip(&got)
-        .filter(|(wanted, got)| wanted != got && !got.contains(TOO_DEEP));
+        .filter(|(wanted, got)| wanted != got && !is_too_deep(got));
     Ok(pairs
         .map(|(wanted, got)| {
             let shown = number(wanted).and_then(|number| batch.get(number));
             let shown = shown.map_or_else(String::new, |file| file.display().to_string());
-            format!("{shown}\n  helm: {wanted}\n  ours: {got}")
+            format!("{shown}\n  helm: {}\n  ours: {}", cut(wanted), cut(got))
         })
         .collect())
 }
@@ -130,6 +132,14 @@ fn judge(batch: &[PathBuf], readers: &[&str], programs: &[Program; 2]) -> Result
 fn lines(output: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(output);
     text.lines().map(str::to_owned).collect()
+}
+
+fn is_too_deep(answer: &str) -> bool {
+    TOO_DEEP.iter().any(|words| answer.contains(words))
+}
+
+fn cut(line: &str) -> String {
+    line.chars().take(SHOWN_CHARS).collect()
 }
 
 /// The number of the input a line answers.
