@@ -72,6 +72,7 @@ pub(crate) fn read_any(text: &str, documents_max: usize) -> Result<Vec<Document>
 
 /// The first document of a text behind which bytes stand that are none.
 pub(crate) fn first_before(text: &str, behind: Refusal) -> Result<Option<Node>, Error> {
+    check_size(text)?;
     let documents = read_with(Scanner::new(text, Some(behind)), 1);
     Ok(documents?.pop().and_then(|document| document.root))
 }

@@ -59,13 +59,7 @@ pub fn compare(target: &str) -> Result<()> {
         }
         Ok(())
     };
-    std::thread::scope(|scope| {
-        let other = scope.spawn(work);
-        work()?;
-        other
-            .join()
-            .map_err(|_| anyhow::anyhow!("a worker panicked"))?
-    })?;
+    super::two_at_once(&work)?;
     let found = found.into_inner().unwrap_or_default();
     for difference in found.iter().take(SHOWN) {
         println!("{difference}");

@@ -40,6 +40,17 @@ fn argocd() -> Result<()> {
     crate::test::ignored("charts::argocd")
 }
 
+/// Does the same work in two threads, which share what is to be done.
+fn two_at_once(work: &(dyn Fn() -> Result<()> + Sync)) -> Result<()> {
+    std::thread::scope(|scope| {
+        let other = scope.spawn(work);
+        work()?;
+        other
+            .join()
+            .map_err(|_| anyhow::anyhow!("a worker panicked"))?
+    })
+}
+
 /// Runs one of the comparisons.
 ///
 /// # Errors

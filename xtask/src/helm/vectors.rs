@@ -321,13 +321,7 @@ fn each(program: &Program, inputs: &[String], which: &[usize]) -> Result<Vec<Ans
             }
         }
     };
-    std::thread::scope(|scope| {
-        let other = scope.spawn(work);
-        work()?;
-        other
-            .join()
-            .map_err(|_| anyhow::anyhow!("a worker panicked"))?
-    })?;
+    super::two_at_once(&work)?;
     let answers = answers.into_inner().unwrap_or_default();
     answers
         .into_iter()
