@@ -1,6 +1,6 @@
 //! `Chart.yaml`: what a chart says about itself.
 
-use pilotis_template::quote;
+use pilotis_template::{json_kind, quote};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
@@ -140,7 +140,7 @@ impl Metadata {
             Json::Object(map) => METADATA.fit(map, ""),
             other => Err(format!(
                 "cannot unmarshal {} into Go value of type {}",
-                go_kind(&other),
+                json_kind(&other),
                 METADATA.item
             )),
         };
@@ -563,20 +563,8 @@ impl Structure {
     }
 
     fn misfit(&self, value: &Json, path: &str, wanted: &str) -> String {
-        let (kind, name) = (go_kind(value), self.name);
+        let (kind, name) = (json_kind(value), self.name);
         format!("cannot unmarshal {kind} into Go struct field {name}.{path} of type {wanted}")
-    }
-}
-
-/// What Go's JSON calls a value.
-fn go_kind(value: &Json) -> &'static str {
-    match value {
-        Json::Null => "null",
-        Json::Bool(_) => "bool",
-        Json::Number(_) => "number",
-        Json::String(_) => "string",
-        Json::Array(_) => "array",
-        Json::Object(_) => "object",
     }
 }
 

@@ -352,12 +352,7 @@ pub(crate) fn read_plain(data: &[u8]) -> Result<(Map<String, Json>, Vec<Node>), 
 }
 
 fn not_a_map(value: &Json) -> String {
-    let kind = match value {
-        Json::Array(_) => "array",
-        Json::String(_) => "string",
-        Json::Bool(_) => "bool",
-        _ => "number",
-    };
+    let kind = pilotis_template::json_kind(value);
     format!(
         "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {kind} into Go \
          value of type map[string]interface {{}}"

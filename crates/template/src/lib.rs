@@ -60,6 +60,11 @@ pub fn go_text(value: &Value) -> String {
     String::from_utf8_lossy(&format::print_value(value)).into_owned()
 }
 
+/// What Go calls a JSON value it cannot decode into the wanted type.
+pub fn json_kind(json: &serde_json::Value) -> &'static str {
+    functions::json_kind(json)
+}
+
 /// What Go's decoder says of a text that is not one JSON value.
 pub fn json_complaint(text: &[u8]) -> String {
     go_json::decoder_complaint(text)

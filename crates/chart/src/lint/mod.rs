@@ -273,10 +273,7 @@ fn object(document: Result<(u32, &[u8]), String>) -> Result<Option<Node>, String
     let kind = match pilotis_yaml::to_json(&node).map_err(wrap)? {
         Json::Null => return Ok(None),
         Json::Object(_) => return Ok(Some(node)),
-        Json::Array(_) => "array",
-        Json::String(_) => "string",
-        Json::Bool(_) => "bool",
-        Json::Number(_) => "number",
+        other => pilotis_template::json_kind(&other),
     };
     Err(format!(
         "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {kind} into Go value \

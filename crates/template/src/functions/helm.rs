@@ -187,7 +187,7 @@ fn pretty(args: &Args) -> Result<String, String> {
 }
 
 /// What Go calls a JSON value it cannot decode into the wanted type.
-fn json_kind(json: &Json) -> &'static str {
+pub(crate) fn json_kind(json: &Json) -> &'static str {
     match json {
         Json::Null => "null",
         Json::Bool(_) => "bool",

@@ -22,7 +22,7 @@ mod toml_out;
 mod versions;
 
 pub(crate) use builtin::not_callable;
-pub(crate) use helm::yaml;
+pub(crate) use helm::{json_kind, yaml};
 pub(crate) use patterns::Alphabet;
 pub use patterns::Pattern;
 
