@@ -9,7 +9,9 @@ use pilotis_template::{Limits, Machine, NoEnvironment, Set, Value};
 
 /// What stands between two files of an input.
 const CUT: u8 = 0xff;
-/// The files of an input, in order; the last one is what the user gives with `-f`.
+/// What the user gives with `-f`.
+const GIVEN: &str = "mine.yaml";
+/// The files of an input, in order.
 const NAMES: [&str; 7] = [
     "templates/a.yaml",
     "values.yaml",
@@ -17,9 +19,10 @@ const NAMES: [&str; 7] = [
     "templates/_b.tpl",
     "values.schema.json",
     "charts/b/values.yaml",
-    "mine.yaml",
+    GIVEN,
 ];
-const METADATA: &str = "apiVersion: v2\nname: a\nversion: 1.0.0\n";
+/// A chart's least metadata.
+pub const METADATA: &str = "apiVersion: v2\nname: a\nversion: 1.0.0\n";
 const LIMITS: Limits = Limits {
     depth_max: 20,
     steps_max: 20_000,
@@ -75,8 +78,17 @@ pub fn charts() -> Vec<Vec<u8>> {
 /// Renders the input with and without remembering where everything comes from, which must say the
 /// same, and lints it.
 pub fn whole(bytes: &[u8]) {
-    let (files, given) = split(bytes);
-    let values = Values::merge(&[Input::File("mine.yaml".into(), given.into())]);
+    let (given, files): (Vec<_>, Vec<_>) = files(bytes)
+        .into_iter()
+        .partition(|(path, _)| *path == GIVEN);
+    let files: Vec<File> = files
+        .into_iter()
+        .map(|(path, data)| File::new(path, data))
+        .collect();
+    let given = given
+        .into_iter()
+        .map(|(path, data)| Input::File(path.into(), data.into()));
+    let values = Values::merge(&given.collect::<Vec<_>>());
     let values = values.unwrap_or_default();
     if let Ok(chart) = Chart::load(files.clone()) {
         let plain = rendered(&chart, &values, false);
@@ -96,23 +108,20 @@ pub fn whole(bytes: &[u8]) {
     let _ = lint(&request, &NoEnvironment);
 }
 
-fn split(bytes: &[u8]) -> (Vec<File>, Vec<u8>) {
+/// The files an input stands for, by their paths; what the user gives with `-f` among them.
+pub fn files(bytes: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let mut parts = bytes.split(|byte| *byte == CUT);
-    let mut files = vec![File::new(
-        "charts/b/Chart.yaml",
-        METADATA.replace("a\n", "b\n"),
-    )];
-    let mut given = Vec::new();
+    let subchart = METADATA.replace("a\n", "b\n").into_bytes();
+    let mut files = vec![("charts/b/Chart.yaml", subchart)];
     for name in NAMES {
         let text = parts.next().unwrap_or_default();
         match name {
-            "mine.yaml" => given = text.to_vec(),
-            "Chart.yaml" if text.is_empty() => files.push(File::new(name, METADATA)),
+            "Chart.yaml" if text.is_empty() => files.push((name, METADATA.into())),
             "values.schema.json" if text.is_empty() => {}
-            _ => files.push(File::new(name, text)),
+            _ => files.push((name, text.to_vec())),
         }
     }
-    (files, given)
+    files
 }
 
 /// What is printed and logged, or the error.

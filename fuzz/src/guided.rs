@@ -4,6 +4,7 @@
 #![no_main]
 #![expect(dead_code, reason = "seeds are written by the other program")]
 
+mod change;
 mod engine;
 mod seeds;
 mod targets;
@@ -11,7 +12,8 @@ mod verdict;
 
 use std::sync::OnceLock;
 
-use libfuzzer_sys::fuzz_target;
+use change::Random;
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use targets::{TARGETS, Target};
 
 fn target() -> &'static Target {
@@ -31,3 +33,19 @@ fn stop(panic: &std::panic::PanicHookInfo<'_>) {
 }
 
 fuzz_target!(|input: &[u8]| (target().run)(input));
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    let mut random = Random::new(seed.into());
+    if random.below(2) == 0 {
+        return fuzzer_mutate(data, size, max_size);
+    }
+    static SEEDS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    let seeds = SEEDS.get_or_init(|| (target().seeds)());
+    let mut input = data[..size].to_vec();
+    for _ in 0..=random.below(3) {
+        random.change_once(&mut input, seeds);
+    }
+    input.truncate(max_size);
+    data[..input.len()].copy_from_slice(&input);
+    input.len()
+});

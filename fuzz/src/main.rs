@@ -4,34 +4,42 @@
 //! one target until the time is over; a panic or an input that takes too long is printed with the
 //! input and ends the run. It needs no special compiler. Tests run a fixed number of inputs from a
 //! fixed seed, so that they say the same each time. `cargo xtask fuzz` runs the same targets under
-//! libFuzzer, from the seeds that `pilotis-fuzz seeds FOLDER` writes.
+//! libFuzzer, from the seeds that `pilotis-fuzz seeds FOLDER` writes, and `cargo xtask helm corpus`
+//! gives the charts that `pilotis-fuzz charts TARGET INPUTS FOLDER` writes to the real Helm.
 
+mod change;
 mod engine;
+mod kept;
 mod seeds;
 mod targets;
 mod verdict;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use change::Random;
 use targets::{TARGETS, Target};
 
 /// Time one input may take, debug builds included.
 const INPUT_TIME_MAX: Duration = Duration::from_secs(20);
 /// Bytes of stack for a target.
 const STACK_BYTES: usize = 256 * 1024 * 1024;
-/// Longest input.
-const INPUT_BYTES_MAX: usize = 4096;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [word, folder] = arguments.as_slice()
-        && word == "seeds"
-    {
-        return match write_seeds(folder.as_ref()) {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let written = match words.as_slice() {
+        ["seeds", folder] => Some(write_seeds(folder.as_ref())),
+        ["keep", target, inputs] => Some(kept::write(target, inputs.as_ref())),
+        ["charts", target, inputs, folder] => Some(write_charts(target, inputs, folder)),
+        _ => None,
+    };
+    if let Some(written) = written {
+        return match written {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("cannot write seeds to {folder}: {error}");
+                eprintln!("cannot write what was asked for: {error}");
                 ExitCode::FAILURE
             }
         };
@@ -62,15 +70,34 @@ fn main() -> ExitCode {
     }
 }
 
-/// A folder of seeds for each target.
-fn write_seeds(folder: &std::path::Path) -> std::io::Result<()> {
+/// A folder for each target, of seeds and what earlier runs kept.
+fn write_seeds(folder: &Path) -> std::io::Result<()> {
     for target in &TARGETS {
         let own = folder.join(target.name);
         std::fs::create_dir_all(&own)?;
         for (index, seed) in (target.seeds)().iter().enumerate() {
             std::fs::write(own.join(format!("seed-{index}")), seed)?;
         }
+        for (index, input) in kept::read(target.name)?.iter().enumerate() {
+            std::fs::write(own.join(format!("kept-{index}")), input)?;
+        }
         println!("{}", target.name);
+    }
+    Ok(())
+}
+
+/// A chart for each input of a target whose inputs are charts.
+fn write_charts(target: &str, inputs: &str, folder: &str) -> std::io::Result<()> {
+    let no_charts = || std::io::Error::other(format!("inputs of {target} are no charts"));
+    for entry in std::fs::read_dir(inputs)? {
+        let entry = entry?;
+        let bytes = std::fs::read(entry.path())?;
+        let files = targets::files(target, &bytes).ok_or_else(no_charts)?;
+        for (path, data) in files {
+            let path = Path::new(folder).join(entry.file_name()).join(path);
+            std::fs::create_dir_all(path.parent().unwrap_or(Path::new(folder)))?;
+            std::fs::write(path, data)?;
+        }
     }
     Ok(())
 }
@@ -82,7 +109,7 @@ fn run(
     goes_on: &mut dyn FnMut(u64) -> bool,
 ) -> Result<u64, String> {
     let seeds = (target.seeds)();
-    let mut random = Random(seed | 1);
+    let mut random = Random::new(seed);
     let mut count = 0;
     while goes_on(count) {
         let input = random.change(&seeds);
@@ -101,52 +128,6 @@ fn run(
         count += 1;
     }
     Ok(count)
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 20).unwrap_or(0) % limit.max(1)
-    }
-
-    /// A seed with a few changes: bytes flipped, pieces dropped, doubled or taken from another.
-    fn change(&mut self, seeds: &[Vec<u8>]) -> Vec<u8> {
-        let mut input = seeds[self.below(seeds.len())].clone();
-        for _ in 0..self.below(6) {
-            let at = self.below(input.len() + 1);
-            let end = (at + 1 + self.below(12)).min(input.len()).max(at);
-            match self.below(6) {
-                0 if !input.is_empty() => {
-                    let at = at.min(input.len() - 1);
-                    input[at] ^= 1 << self.below(8);
-                }
-                1 => {
-                    input.drain(at..end);
-                }
-                2 => {
-                    let piece = input[at..end].to_vec();
-                    input.splice(at..at, piece);
-                }
-                3 => {
-                    let other = &seeds[self.below(seeds.len())];
-                    let from = self.below(other.len() + 1);
-                    let to = (from + self.below(24)).min(other.len());
-                    input.splice(at..at, other[from..to].iter().copied());
-                }
-                4 => {
-                    let word = seeds::WORDS[self.below(seeds::WORDS.len())];
-                    input.splice(at..at, word.bytes());
-                }
-                _ => input.insert(at, u8::try_from(self.below(256)).unwrap_or(0)),
-            }
-        }
-        input.truncate(INPUT_BYTES_MAX);
-        input
-    }
 }
 
 #[cfg(test)]

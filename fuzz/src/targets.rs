@@ -88,17 +88,33 @@ pub static TARGETS: [Target; 13] = [
     },
 ];
 
+/// The files of the chart an input stands for, by their paths; none for a target whose inputs are
+/// no charts.
+pub fn files(target: &str, bytes: &[u8]) -> Option<Vec<(&'static str, Vec<u8>)>> {
+    match target {
+        "render" => Some(engine::files(bytes)),
+        "template" => Some(vec![
+            ("Chart.yaml", engine::METADATA.into()),
+            ("values.yaml", VALUES.into()),
+            ("templates/t.yaml", bytes.into()),
+        ]),
+        _ => None,
+    }
+}
+
+/// What templates see as `.Values`.
+const VALUES: &str =
+    r#"{"s": "text", "n": 5, "l": [1, "a", null], "m": {"a": {"b": 1}}, "t": true}"#;
+
 /// Lexes, parses and executes a template.
 fn template(bytes: &[u8]) {
-    let text = String::from_utf8_lossy(bytes);
     let mut set = Set::new();
-    if set.add("t", &text).is_err() {
+    if set.add("t", bytes).is_err() {
         return;
     }
-    let data = Value::from_json(&serde_json::json!({
-        "Values": {"s": "text", "n": 5, "l": [1, "a", null], "m": {"a": {"b": 1}}, "t": true},
-        "Release": {"Name": "r"},
-    }));
+    let values: serde_json::Value = serde_json::from_str(VALUES).unwrap_or_default();
+    let data = serde_json::json!({"Values": values, "Release": {"Name": "r"}});
+    let data = Value::from_json(&data);
     let mut machine = Machine::new(set, &NoEnvironment);
     machine.limits = Limits {
         depth_max: 20,

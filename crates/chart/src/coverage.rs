@@ -298,9 +298,9 @@ impl Lines {
     fn new(source: &Source) -> Self {
         let breaks = source
             .text
-            .bytes()
+            .iter()
             .enumerate()
-            .filter(|(_, byte)| *byte == b'\n');
+            .filter(|(_, byte)| **byte == b'\n');
         Self(
             std::iter::once(0)
                 .chain(breaks.map(|(at, _)| at + 1))
@@ -326,7 +326,7 @@ impl Lines {
         for line in self.at(point.offset)..=self.at(point.offset.saturating_add(length)) {
             let from = self.0[line as usize - 1].max(start);
             let to = self.0.get(line as usize).copied().unwrap_or(end).min(end);
-            let text = source.text.as_bytes().get(from..to).unwrap_or(&[]);
+            let text = source.text.get(from..to).unwrap_or(&[]);
             if !text.trim_ascii().is_empty() {
                 lines.push(line);
             }

@@ -126,7 +126,7 @@ impl File {
         if let Some(parsed) = self.parsed.get().filter(|parsed| parsed.is(name, absent)) {
             return Ok(Cow::Borrowed(parsed));
         }
-        let parsed = Parsed::parse(name, self.shared_text(), absent)?;
+        let parsed = Parsed::parse(name, self.data().clone(), absent)?;
         // Another chart may hold the same file under another name; then this one is not kept.
         match self.parsed.set(parsed) {
             Ok(()) => self.template(name, absent),

@@ -354,7 +354,12 @@ fn read(
         output: Arc::clone(&file.output),
         start,
     };
-    let fail = |manifest: &Manifest, error: pilotis_yaml::Error| {
+    let wanted = options.text_only.then_some(&HEAD[..]);
+    let node = match pilotis_yaml::parse_for_json(&manifest.text, wanted) {
+        Some(node) => Ok(Some(node)),
+        None => parsed_and_checked(&manifest),
+    };
+    let fail = |error: pilotis_yaml::Error| {
         let message = format!(
             "YAML parse error on {}: error converting YAML to JSON: {}",
             manifest.source, error.message
@@ -363,12 +368,7 @@ fn read(
         failure.written = manifest.written(error.line);
         failure
     };
-    let wanted = options.text_only.then_some(&HEAD[..]);
-    let node = match pilotis_yaml::parse_for_json(&manifest.text, wanted) {
-        Some(node) => Ok(Some(node)),
-        None => parsed_and_checked(&manifest.text),
-    };
-    let Some(node) = node.map_err(|error| fail(&manifest, error))? else {
+    let Some(node) = node.map_err(fail)? else {
         return Ok(manifest);
     };
     let head = Head::read(&node, options.compat.release_package).map_err(|reason| {
@@ -384,8 +384,9 @@ fn read(
     Ok(manifest)
 }
 
-fn parsed_and_checked(text: &str) -> Result<Option<Node>, pilotis_yaml::Error> {
-    let node = pilotis_yaml::parse_first(text)?;
+fn parsed_and_checked(manifest: &Manifest) -> Result<Option<Node>, pilotis_yaml::Error> {
+    let written = &manifest.output.bytes[manifest.start..][..manifest.text.len()];
+    let node = pilotis_yaml::parse_first_bytes(written)?;
     node.as_ref().map_or(Ok(()), pilotis_yaml::check_json)?;
     Ok(node)
 }

@@ -3,6 +3,8 @@
 //! Only lines that begin with `---` count, wherever they stand: a text may be cut where YAML would
 //! not end a document.
 
+use std::borrow::Cow;
+
 /// The pieces of a text, each with how many lines are above it. A separator with something else
 /// after it than blanks or a comment is an error, and the end.
 pub(crate) fn pieces(text: &[u8]) -> impl Iterator<Item = Result<(u32, &[u8]), String>> {
@@ -28,6 +30,14 @@ pub(crate) fn pieces(text: &[u8]) -> impl Iterator<Item = Result<(u32, &[u8]), S
         }
         Some(Ok((above, text)))
     })
+}
+
+/// A piece whose last line ends, as whatever cuts a text into pieces hands it over.
+pub(crate) fn ended(piece: &[u8]) -> Cow<'_, [u8]> {
+    match piece.ends_with(b"\n") {
+        true => piece.into(),
+        false => [piece, b"\n"].concat().into(),
+    }
 }
 
 /// Where the next line that begins with `---` begins; `from` is a beginning or an end of a line.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::compat::Compat;
 use crate::errors::Error;
-use crate::separators::pieces;
+use crate::separators::{ended, pieces};
 use crate::set::{Contents, Grammar, Reading, parse_into};
 
 /// One thing the user gave. The order of kinds is fixed: files first, then as listed here.
@@ -307,10 +307,11 @@ fn documents(
         let (line, piece) =
             piece.map_err(|error| Error::new(format!("error reading yaml document: {error}")))?;
         let fail = |error: pilotis_yaml::Error| unreadable(&error, line);
-        // Whatever cuts a file into pieces ends every line.
-        let ended = (!first_only && !piece.ends_with(b"\n")).then(|| [piece, b"\n"].concat());
-        let piece = ended.as_deref().unwrap_or(piece);
-        let Some(mut node) = pilotis_yaml::parse_first_bytes(piece).map_err(fail)? else {
+        let piece = match first_only {
+            true => piece.into(),
+            false => ended(piece),
+        };
+        let Some(mut node) = pilotis_yaml::parse_first_bytes(&piece).map_err(fail)? else {
             continue;
         };
         if line > 0 {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ahash::RandomState;
-use bytestring::ByteString;
+use bytes::Bytes;
 
 use crate::ast::{Branch, Command, Expr, Id, List, Node, NodeKind, Pipe, Tree, Trees};
 use crate::error::Error;
@@ -346,13 +346,13 @@ impl<'e> Machine<'e> {
         if let Some(parsed) = self.parsed.get(text.bytes()) {
             return Ok(Rc::clone(parsed));
         }
-        let lossy: ByteString = text.lossy().into_owned().into();
-        let trees = crate::parser::parse("gotpl", &lossy, self.absent)?;
+        let bytes = Bytes::copy_from_slice(text.bytes());
+        let trees = crate::parser::parse("gotpl", &bytes, self.absent)?;
         let index = self.files.len() + self.texts.len();
         let source = u32::try_from(index).unwrap_or(u32::MAX);
         self.texts.push(Source {
             name: "gotpl".to_string(),
-            text: lossy,
+            text: bytes,
         });
         let parsed = trees.into_iter().map(|tree| Definition {
             tree: Arc::new(tree),

@@ -90,6 +90,8 @@ const RIGHT: &str = "}}";
 
 pub(crate) struct Lexer<'a> {
     input: &'a str,
+    /// The same before [`crate::text::readable`].
+    bytes: &'a [u8],
     pos: usize,
     start: usize,
     inside: bool,
@@ -101,11 +103,12 @@ pub(crate) struct Lexer<'a> {
 }
 
 impl<'a> Lexer<'a> {
-    pub(crate) fn new(input: &'a str) -> Self {
+    pub(crate) fn new(input: &'a str, bytes: &'a [u8]) -> Self {
         Self {
             message: String::new(),
             left: memmem::Finder::new(LEFT),
             input,
+            bytes,
             pos: 0,
             start: 0,
             inside: false,
@@ -133,16 +136,21 @@ impl<'a> Lexer<'a> {
         text.unwrap_or_default()
     }
 
+    /// What a token says, to the byte.
+    pub(crate) fn bytes_of(&self, token: Token) -> &'a [u8] {
+        let start = token.pos as usize;
+        let bytes = self.bytes.get(start..start + token.length as usize);
+        bytes.unwrap_or_default()
+    }
+
     /// A token as messages show it.
     pub(crate) fn shown(&self, token: Token) -> String {
-        let text = self.text_of(token);
+        let bytes = self.bytes_of(token);
         match token.kind {
             Kind::Eof => "EOF".to_string(),
-            kind if kind.is_keyword() => format!("<{text}>"),
-            _ if text.len() > 10 => {
-                format!("{}...", crate::literal::quote(&text.as_bytes()[..10]))
-            }
-            _ => crate::literal::quote(text.as_bytes()),
+            kind if kind.is_keyword() => format!("<{}>", self.text_of(token)),
+            _ if bytes.len() > 10 => format!("{}...", crate::literal::quote(&bytes[..10])),
+            _ => crate::literal::quote(bytes),
         }
     }
 
@@ -337,7 +345,7 @@ impl<'a> Lexer<'a> {
             _ if is_alphanumeric(c) => self.identifier(),
             _ if c.is_ascii_graphic() => self.emit(Kind::Char),
             _ => {
-                let shown = show(Some(c));
+                let shown = self.show(self.pos - c.len_utf8());
                 self.fail(format!("unrecognized character in action: {shown}"))
             }
         }
@@ -362,7 +370,7 @@ impl<'a> Lexer<'a> {
     fn identifier(&mut self) -> Token {
         self.word();
         if !self.at_terminator() {
-            let shown = show(self.peek());
+            let shown = self.show(self.pos);
             return self.fail(format!("bad character {shown}"));
         }
         let kind = match &self.input[self.start..self.pos] {
@@ -399,7 +407,7 @@ impl<'a> Lexer<'a> {
         }
         self.word();
         if !self.at_terminator() {
-            let shown = show(self.peek());
+            let shown = self.show(self.pos);
             return self.fail(format!("bad character {shown}"));
         }
         self.emit(kind)
@@ -451,7 +459,7 @@ impl<'a> Lexer<'a> {
         if good {
             return self.emit(kind);
         }
-        let shown = crate::literal::quote(&self.input.as_bytes()[self.start..self.pos]);
+        let shown = crate::literal::quote(&self.bytes[self.start..self.pos]);
         self.fail(format!("bad number syntax: {shown}"))
     }
 
@@ -488,6 +496,23 @@ impl<'a> Lexer<'a> {
         true
     }
 
+    /// The character at an offset as messages show it.
+    fn show(&self, at: usize) -> String {
+        let is_broken = self.bytes.get(at) != self.input.as_bytes().get(at);
+        let c = self.input.get(at..).and_then(|rest| rest.chars().next());
+        match c.map(|c| {
+            if is_broken {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        }) {
+            None => "U+FFFFFFFFFFFFFFFF".to_string(),
+            Some(c) if crate::go_unicode::is_print(c) => format!("U+{:04X} '{c}'", c as u32),
+            Some(c) => format!("U+{:04X}", c as u32),
+        }
+    }
+
     fn accept(&mut self, set: &str) -> bool {
         let found = self.peek().is_some_and(|c| set.contains(c));
         if found {
@@ -498,14 +523,6 @@ impl<'a> Lexer<'a> {
 
     fn accept_run(&mut self, set: &str) {
         while self.accept(set) {}
-    }
-}
-
-fn show(c: Option<char>) -> String {
-    match c {
-        None => "U+FFFFFFFFFFFFFFFF".to_string(),
-        Some(c) if crate::go_unicode::is_print(c) => format!("U+{:04X} '{c}'", c as u32),
-        Some(c) => format!("U+{:04X}", c as u32),
     }
 }
 

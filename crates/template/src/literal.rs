@@ -1,25 +1,27 @@
 //! Go literals: quoted strings, characters and numbers, read and written.
 
 use crate::go_unicode::is_print;
-use crate::text::Text;
+use crate::text::{Text, replaced};
 
 /// `strconv.Unquote` of a `"…"` or `` `…` `` token.
-pub(crate) fn unquote(token: &str) -> Option<Text> {
-    let quote = token.chars().next()?;
+pub(crate) fn unquote(token: &[u8]) -> Option<Text> {
+    let quote = char::from(*token.first()?);
     let body = token.get(1..token.len().checked_sub(1)?)?;
     if quote == '`' {
-        return Some(match memchr::memchr(b'\r', body.as_bytes()) {
+        let kept = body.iter().copied().filter(|byte| *byte != b'\r');
+        return Some(match memchr::memchr(b'\r', body) {
             None => Text::new(body),
-            Some(_) => Text::new(body.replace('\r', "")),
+            Some(_) => Text::new(kept.collect::<Vec<u8>>()),
         });
     }
     // Most say what they mean.
-    let special = |byte: u8| matches!(byte, b'\\' | b'"' | b'\'' | b'\n');
-    if !body.bytes().any(special) {
-        return Some(Text::new(body));
+    let special = |byte: &u8| matches!(byte, b'\\' | b'"' | b'\'' | b'\n');
+    let body = replaced(body, char::REPLACEMENT_CHARACTER);
+    if !body.as_bytes().iter().any(special) {
+        return Some(Text::new(body.as_bytes()));
     }
     let mut out = Vec::with_capacity(body.len());
-    let mut rest = body;
+    let mut rest = body.as_ref();
     while !rest.is_empty() {
         rest = unquote_char(rest, quote, &mut out)?;
     }
@@ -130,6 +132,9 @@ pub(crate) fn number(token: &str) -> Result<Number, String> {
         &['.', 'e', 'E']
     };
     let looks_float = token.contains(exponents);
+    if !are_underscores_fine(token) {
+        return Err(format!("illegal number syntax: {token:?}"));
+    }
     if let Some(int) = integer(token) {
         #[expect(clippy::cast_precision_loss, reason = "Go promotes the same way")]
         let float = Some(int as f64);
@@ -178,16 +183,28 @@ fn hex_float(text: &str) -> Option<f64> {
     Some(if negative { -value } else { value }).filter(|value| value.is_finite())
 }
 
+/// Whether each underscore stands between digits, a base's prefix being one. Source: `underscoreOK`
+/// of Go's `strconv`.
+fn are_underscores_fine(token: &str) -> bool {
+    let digits = token.trim_start_matches(['+', '-']).as_bytes();
+    let has_prefix = matches!(digits, [b'0', b'b' | b'B' | b'o' | b'O' | b'x' | b'X', ..]);
+    let is_hex = matches!(digits, [b'0', b'x' | b'X', ..]);
+    let is_digit = |at: usize| match digits.get(at) {
+        Some(byte) if is_hex => byte.is_ascii_hexdigit() || at == 1,
+        Some(byte) => byte.is_ascii_digit() || (has_prefix && at == 1),
+        None => false,
+    };
+    let mut underscores = digits.iter().enumerate().filter(|(_, byte)| **byte == b'_');
+    underscores.all(|(at, _)| at > 0 && is_digit(at - 1) && is_digit(at + 1))
+}
+
 /// `strconv.ParseInt(text, 0, 64)`, underscores included.
 pub(crate) fn integer(text: &str) -> Option<i64> {
-    let digits = text.trim_start_matches(['+', '-']);
-    if digits.contains('_') {
-        let legal = !digits.ends_with('_')
-            && !digits.contains("__")
-            && digits.starts_with(|c: char| c.is_ascii_digit());
-        return legal.then(|| pilotis_yaml::number::parse_int(&text.replace('_', "")))?;
+    if !text.contains('_') {
+        return pilotis_yaml::number::parse_int(text);
     }
-    pilotis_yaml::number::parse_int(text)
+    let plain = || pilotis_yaml::number::parse_int(&text.replace('_', ""));
+    are_underscores_fine(text).then(plain)?
 }
 
 fn character(token: &str) -> Result<Number, String> {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::set::Source;
-use crate::text::Text;
+use crate::text::{Text, readable};
 
 /// Where a piece came from, while rendering.
 #[derive(Clone, Debug)]
@@ -277,9 +277,11 @@ impl Output {
         lossy(&self.bytes)
     }
 
-    /// The text, sharing the bytes where they are UTF-8.
+    /// The text, sharing the bytes where they are UTF-8. One byte that no YAML may hold stands for
+    /// each that is not: offsets are those of the bytes.
     pub fn shared_text(&self) -> ByteString {
-        shared_lossy(&self.bytes)
+        let shared = ByteString::try_from(self.bytes.clone());
+        shared.unwrap_or_else(|_| readable(&self.bytes).into_owned().into())
     }
 
     /// The piece that holds a byte.

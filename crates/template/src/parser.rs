@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use ahash::RandomState;
-use bytestring::ByteString;
+use bytes::Bytes;
 
 use crate::ast::{
     Branch, Command, Constant, Expr, ExprKind, List, Literal, Node, NodeKind, Part, Pipe, Tree,
@@ -18,7 +18,7 @@ use crate::functions;
 use crate::lexer::{Kind, Lexer, Token};
 use crate::literal;
 use crate::output::Place;
-use crate::text::Text;
+use crate::text::{Text, readable};
 
 /// Deepest nesting of parentheses and of blocks together. Go's limit for parentheses is 10,000.
 pub(crate) const NESTING_MAX: u32 = 250;
@@ -26,11 +26,12 @@ pub(crate) const NESTING_MAX: u32 = 250;
 /// Parses a file: its own tree last, the templates it defines before.
 ///
 /// `absent` names functions that do not exist here.
-pub(crate) fn parse(name: &str, text: &ByteString, absent: &[&str]) -> Result<Vec<Tree>, Error> {
+pub(crate) fn parse(name: &str, text: &Bytes, absent: &[&str]) -> Result<Vec<Tree>, Error> {
+    let readable = readable(text);
     let spare = SPARE.take();
     let mut parser = Parser {
         absent,
-        lexer: Lexer::new(text),
+        lexer: Lexer::new(&readable, text),
         name,
         tokens: Vec::new(),
         last: 0,
@@ -43,7 +44,7 @@ pub(crate) fn parse(name: &str, text: &ByteString, absent: &[&str]) -> Result<Ve
         range_depth: 0,
         nesting: 0,
         action: None,
-        made: spare.lists.of(text.as_bytes()),
+        made: spare.lists.of(text),
         roots: Vec::new(),
     };
     let root = parser.file()?;
@@ -446,7 +447,7 @@ impl<'a> Parser<'a> {
     }
 
     fn unquote(&self, token: &Token) -> Parsed<Text> {
-        literal::unquote(self.lexer.text_of(*token)).ok_or_else(|| self.error("invalid syntax"))
+        literal::unquote(self.lexer.bytes_of(*token)).ok_or_else(|| self.error("invalid syntax"))
     }
 
     fn pipeline(&mut self, context: &str, end: Kind) -> Parsed<Pipe> {

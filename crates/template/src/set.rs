@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ahash::RandomState;
-use bytestring::ByteString;
+use bytes::Bytes;
 
 use crate::ast::Tree;
 use crate::error::Error;
@@ -16,8 +16,8 @@ use crate::parser;
 pub struct Source {
     /// Name it was added under.
     pub name: String,
-    /// Its text, shared with the templates parsed from it.
-    pub text: ByteString,
+    /// Its text, which may hold bytes that are no UTF-8; shared with the templates parsed from it.
+    pub text: Bytes,
 }
 
 impl Source {
@@ -33,7 +33,7 @@ impl Source {
 
     /// Line from 1 and byte column from 0, as Go's messages count.
     pub(crate) fn line_and_column(&self, offset: usize) -> (u32, u32) {
-        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
+        let before = &self.text[..offset.min(self.text.len())];
         let lines = before.iter().filter(|byte| **byte == b'\n').count();
         let start = before.iter().rposition(|byte| *byte == b'\n');
         let column = before.len() - start.map_or(0, |at| at + 1);
@@ -55,11 +55,7 @@ impl Parsed {
     ///
     /// # Errors
     /// Go's text: `template: name:line: message`.
-    pub fn parse(
-        name: &str,
-        text: ByteString,
-        absent: &'static [&'static str],
-    ) -> Result<Self, Error> {
+    pub fn parse(name: &str, text: Bytes, absent: &'static [&'static str]) -> Result<Self, Error> {
         let trees = parser::parse(name, &text, absent)?;
         let source = Source {
             name: name.to_string(),
@@ -120,8 +116,9 @@ impl Set {
     ///
     /// # Errors
     /// Go's text: `template: name:line: message`.
-    pub fn add(&mut self, name: &str, text: &str) -> Result<(), Error> {
-        self.put(&Parsed::parse(name, text.into(), self.absent)?);
+    pub fn add(&mut self, name: &str, text: impl AsRef<[u8]>) -> Result<(), Error> {
+        let text = Bytes::copy_from_slice(text.as_ref());
+        self.put(&Parsed::parse(name, text, self.absent)?);
         Ok(())
     }
 

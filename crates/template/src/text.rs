@@ -59,15 +59,7 @@ impl Text {
 
     /// The text, each byte that is no UTF-8 replaced, as Go does.
     pub fn lossy(&self) -> Cow<'_, str> {
-        if let Ok(text) = std::str::from_utf8(&self.bytes) {
-            return Cow::Borrowed(text);
-        }
-        let mut text = String::with_capacity(self.bytes.len());
-        for chunk in self.bytes.utf8_chunks() {
-            text.push_str(chunk.valid());
-            text.extend(chunk.invalid().iter().map(|_| '\u{fffd}'));
-        }
-        Cow::Owned(text)
+        replaced(&self.bytes, char::REPLACEMENT_CHARACTER)
     }
 
     pub(crate) fn spans(&self) -> &[Span] {
@@ -134,6 +126,25 @@ impl Text {
         }
         Self::with_spans(&bytes, moved)
     }
+}
+
+/// A text in which one character stands for each byte that is no UTF-8.
+pub(crate) fn replaced(bytes: &[u8], stand_in: char) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| stand_in));
+    }
+    Cow::Owned(text)
+}
+
+/// The same with a stand-in of one byte, so that everything stays in its place: U+007F, which YAML
+/// refuses and templates take for nothing, as they do what it stands for.
+pub(crate) fn readable(bytes: &[u8]) -> Cow<'_, str> {
+    replaced(bytes, '\u{7f}')
 }
 
 impl From<&str> for Text {

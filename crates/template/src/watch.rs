@@ -268,8 +268,9 @@ fn begin(definition: &Definition, sources: &[Arc<Source>]) -> u32 {
     let first = tree.nodes().first().filter(|_| !is_file);
     let before = first.and_then(|node| source.text.get(..node.pos as usize));
     let at = before.and_then(|before| {
-        let word = before.rfind("define").max(before.rfind("block"))?;
-        before[..word].rfind("{{")
+        let last = |text: &[u8], word: &str| memchr::memmem::rfind(text, word.as_bytes());
+        let word = last(before, "define").max(last(before, "block"))?;
+        last(&before[..word], "{{")
     });
     u32::try_from(at.unwrap_or(0)).unwrap_or(0)
 }

@@ -18,6 +18,99 @@ fn run(text: &str) -> Result<String, String> {
         .map_err(|error| error.to_string())
 }
 
+/// As Helm 4.2.4 answers.
+#[test]
+fn decimal_numbers_have_any_number_of_digits() {
+    let cases = [
+        (
+            "mulf 1e300 1e-300 12345678901234567 1.1",
+            "1.3580246791358024e+16",
+        ),
+        ("addf 1e300 -1e300 1e-300", "1e-300"),
+        ("divf 1e300 3 1e-300", "+Inf"),
+        ("divf 1 3e-300 7", "4.761904761904762e+298"),
+        ("divf 15 -1e17", "-2e-16"),
+        ("divf 1e-300 3", "0"),
+        (
+            "mulf 123456789012345678 123456789012345678 123456789012345678",
+            "1.881676372353658e+51",
+        ),
+        ("mulf 5e-324 0.5", "5e-324"),
+        ("round 1.5 99999999999", "NaN"),
+    ];
+    for (call, expected) in cases {
+        let output = run(&format!("{{{{ {call} }}}}"));
+        assert_eq!(output.as_deref(), Ok(expected), "{call}");
+    }
+    let failing = [
+        ("mulf \"inf\" 2", "Cannot create a Decimal from +Inf"),
+        ("divf 1 0 \"inf\"", "decimal division by 0"),
+        ("subf \"nan\" 1", "Cannot create a Decimal from NaN"),
+    ];
+    for (call, expected) in failing {
+        let error = run(&format!("{{{{ {call} }}}}")).expect_err(call);
+        assert!(error.ends_with(expected), "{call}: {error}");
+    }
+}
+
+#[test]
+fn patterns_mean_what_they_mean_in_go() {
+    let matching = [
+        ("\\\\<b", "a<b"),
+        ("^a{,3}$", "a{,3}"),
+        ("^{a$", "{a"),
+        ("^a{01}$", "a{01}"),
+        ("^\\\\p{Greek}{2}$", "αβ"),
+        ("^\\\\x{41}$", "A"),
+        ("^a{2}$", "aa"),
+    ];
+    for (pattern, text) in matching {
+        let output = run(&format!("{{{{ regexMatch \"{pattern}\" \"{text}\" }}}}"));
+        assert_eq!(output.as_deref(), Ok("true"), "{pattern}");
+    }
+}
+
+#[test]
+fn underscores_stand_between_digits() {
+    let cases = [("1_0.5", "10.5"), ("0x_f", "15"), ("1_000", "1000")];
+    for (number, expected) in cases {
+        let output = run(&format!("{{{{ {number} }}}}"));
+        assert_eq!(output.as_deref(), Ok(expected), "{number}");
+    }
+    for number in ["21_.1", "1__0", "189_", "0x1_", "1e1_"] {
+        let error = run(&format!("{{{{ {number} }}}}")).expect_err(number);
+        let expected = format!("illegal number syntax: \"{number}\"");
+        assert!(error.ends_with(&expected), "{number}: {error}");
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_stay_as_they_are() {
+    let mut set = Set::new();
+    set.add(
+        "t",
+        b"a\xff{{ `\xfe` }}{{ \"\xfd\" }}{{ len \"\xfd\" }}\xe9",
+    )
+    .expect("parses");
+    let mut machine = Machine::new(set, &NoEnvironment);
+    let output = machine.run("t", &Value::Nil).expect("runs");
+    // Go keeps the bytes of raw strings and replaces those of quoted ones.
+    assert_eq!(&output.bytes[..], b"a\xff\xfe\xef\xbf\xbd3\xe9");
+    let message = |text: &[u8]| Set::new().add("t", text).expect_err("fails").to_string();
+    assert_eq!(
+        message(b"{{ \xff }}"),
+        "template: t:1: unrecognized character in action: U+FFFD '\u{fffd}'"
+    );
+    assert_eq!(
+        message(b"{{ a\xff }}"),
+        "template: t:1: bad character U+FFFD '\u{fffd}'"
+    );
+    assert_eq!(
+        message(b"{{ \"\xff\"b }}"),
+        "template: t:1: unexpected \"b\" in operand"
+    );
+}
+
 #[test]
 #[expect(clippy::too_many_lines, reason = "a flat table of cases")]
 fn templates_print_what_go_prints() {

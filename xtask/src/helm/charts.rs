@@ -22,11 +22,16 @@ fn work() -> PathBuf {
     target_dir().join("helm-charts")
 }
 
-struct Case {
-    chart: PathBuf,
-    name: String,
-    set: usize,
-    arguments: Vec<String>,
+/// One chart and the words to render it with.
+pub struct Case {
+    /// Where it lies.
+    pub chart: PathBuf,
+    /// What it is called where results are printed.
+    pub name: String,
+    /// The number of its set of values.
+    pub set: usize,
+    /// What follows the command.
+    pub arguments: Vec<String>,
 }
 
 /// How a rendering compares.
@@ -59,30 +64,11 @@ pub fn lint(folder: &Path, rest: &[&str]) -> Result<()> {
 fn compare_with(verb: &[&str], folder: &Path, rest: &[&str]) -> Result<()> {
     let filter = rest.first().copied().unwrap_or("");
     let version = rest.get(1).copied().unwrap_or(VERSIONS[0]);
-    let (helm, ours) = (Program::helm(version)?, Program::ours(version)?);
     let cases = cases(folder, filter)?;
     if cases.is_empty() {
         bail!("no chart below {} matches {filter:?}", folder.display());
     }
-    let next = AtomicUsize::new(0);
-    let rows = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let row = judge(verb, case, &helm, &ours);
-                    if row.verdict > Verdict::EqualError {
-                        println!("{} #{} {:?}\n{}", row.name, row.set, row.verdict, row.why);
-                    }
-                    if let Ok(mut rows) = rows.lock() {
-                        rows.push(row);
-                    }
-                }
-            });
-        }
-    });
-    let rows = rows.into_inner().unwrap_or_default();
-    summary(verb[0], version, &rows);
+    judge_all(verb, version, &cases)?;
     let locked = Locked::read()?;
     let charts = named(folder)?
         .into_iter()
@@ -95,6 +81,32 @@ fn compare_with(verb: &[&str], folder: &Path, rest: &[&str]) -> Result<()> {
         locked.len()
     );
     Ok(())
+}
+
+/// Asks both programs each case, prints what differs and the totals; gives how many differ.
+///
+/// # Errors
+/// When a program is missing.
+pub fn judge_all(verb: &[&str], version: &str, cases: &[Case]) -> Result<usize> {
+    let (helm, ours) = (Program::helm(version)?, Program::ours(version)?);
+    let next = AtomicUsize::new(0);
+    let rows = Mutex::new(Vec::new());
+    super::two_at_once(&|| {
+        while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let row = judge(verb, case, &helm, &ours);
+            if row.verdict > Verdict::EqualError {
+                println!("{} #{} {:?}\n{}", row.name, row.set, row.verdict, row.why);
+            }
+            if let Ok(mut rows) = rows.lock() {
+                rows.push(row);
+            }
+        }
+        Ok(())
+    })?;
+    let rows = rows.into_inner().unwrap_or_default();
+    summary(verb[0], version, &rows);
+    let differing = rows.iter().filter(|row| row.verdict > Verdict::EqualError);
+    Ok(differing.count())
 }
 
 fn summary(verb: &str, version: &str, rows: &[Row]) {

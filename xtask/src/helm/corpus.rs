@@ -1,8 +1,9 @@
 //! The inputs the fuzzers kept, read by the real Helm and by ours.
 //!
 //! `cargo xtask fuzz` keeps in `target/fuzz/corpus` each input that reaches something new: texts
-//! nobody would write down, a few thousand after an hour. Both programs read them with `fromYaml`
-//! or `fromToml`, some fifty in one rendering, and write what they read as JSON.
+//! nobody would write down, a few thousand after an hour. Both programs read YAML and TOML with
+//! `fromYaml` or `fromToml`, some fifty in one rendering, and write what they read as JSON; they
+//! render inputs that are charts or templates, and take words for `--set`, one by one.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,8 +13,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context, Result, bail};
 
 use super::VERSIONS;
+use super::charts::{self, Case};
 use super::program::Program;
-use crate::run::target_dir;
+use crate::run::{run, target_dir};
 
 /// Inputs of one rendering.
 const AT_ONCE: usize = 50;
@@ -25,27 +27,119 @@ const SHOWN_CHARS: usize = 300;
 const TOO_DEEP: [&str; 2] = ["exceeded max depth of ", "keys have more than "];
 const CHART: &str = "apiVersion: v2\nname: corpus\nversion: 1.0.0\n";
 
-/// The functions that read the inputs of a target of the fuzzer.
-fn readers(target: &str) -> Result<&'static [&'static str]> {
-    Ok(match target {
-        "yaml" => &["fromYaml", "fromYamlArray"],
-        "toml" => &["fromToml"],
-        _ => bail!("no function reads the inputs of {target}; there are: yaml toml"),
-    })
-}
-
-/// Compares what both programs read, and prints what differs.
+/// Compares what both programs make of a fuzzer's inputs, and prints what differs.
 ///
 /// # Errors
 /// A target nobody fuzzed, or a difference.
 pub fn compare(target: &str) -> Result<()> {
-    let readers = readers(target)?;
-    let folder = target_dir().join("fuzz/corpus").join(target);
+    match target {
+        "yaml" => read(target, &["fromYaml", "fromYamlArray"]),
+        "toml" => read(target, &["fromToml"]),
+        "template" | "render" => rendered(target),
+        "set" => set(),
+        _ => bail!("nothing compares inputs of {target}; there are: yaml toml template render set"),
+    }
+}
+
+/// The inputs of a target, in the order of their names.
+fn inputs(target: &str) -> Result<Vec<PathBuf>> {
+    let folder = inputs_folder(target);
     let files = fs::read_dir(&folder)
         .with_context(|| format!("{}: cargo xtask fuzz 600 {target}", folder.display()))?;
     let files = files.map(|entry| Ok(entry?.path()));
     let mut files = files.collect::<Result<Vec<PathBuf>>>()?;
     files.sort();
+    Ok(files)
+}
+
+fn inputs_folder(target: &str) -> PathBuf {
+    target_dir().join("fuzz/corpus").join(target)
+}
+
+/// Renders and lints each input as the chart it stands for.
+fn rendered(target: &str) -> Result<()> {
+    let folder = emptied("charts")?;
+    let mut program = crate::fuzz::targets();
+    program.args(["charts", target]);
+    run(program.arg(inputs_folder(target)).arg(&folder))?;
+    let cases: Vec<Case> = charts::named(&folder)?
+        .into_iter()
+        .map(|(name, chart)| {
+            let given = chart.join("mine.yaml").exists();
+            let arguments = if given { &["-f", "mine.yaml"][..] } else { &[] };
+            case(name, chart, arguments)
+        })
+        .collect();
+    let mut differing = 0;
+    for verb in [&["template", "rel", "."][..], &["lint", "."]] {
+        differing += charts::judge_all(verb, VERSIONS[0], &cases)?;
+    }
+    none(differing)
+}
+
+/// Gives each input to the flags of the `--set` family.
+fn set() -> Result<()> {
+    let folder = emptied("set")?;
+    fs::create_dir_all(folder.join("templates"))?;
+    fs::write(folder.join("Chart.yaml"), CHART)?;
+    fs::write(
+        folder.join("values.yaml"),
+        "a: {b: [1, {c: 2}], d: null}\nb: text\n",
+    )?;
+    fs::write(
+        folder.join("templates/all.yaml"),
+        "v: {{ toJson .Values | quote }}\n",
+    )?;
+    let mut cases = Vec::new();
+    for input in inputs("set")? {
+        // Only such texts can be arguments.
+        let Ok(text) = String::from_utf8(fs::read(&input)?) else {
+            continue;
+        };
+        if text.contains('\0') {
+            continue;
+        }
+        for flag in ["--set", "--set-string", "--set-json", "--set-literal"] {
+            let name = format!("{flag} {}", input.display());
+            cases.push(case(name, folder.clone(), &[flag, &text]));
+        }
+    }
+    none(charts::judge_all(
+        &["template", "rel", "."],
+        VERSIONS[0],
+        &cases,
+    )?)
+}
+
+fn case(name: String, chart: PathBuf, arguments: &[&str]) -> Case {
+    Case {
+        chart,
+        name,
+        set: 0,
+        arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
+    }
+}
+
+fn none(differing: usize) -> Result<()> {
+    match differing {
+        0 => Ok(()),
+        _ => bail!("{differing} answers differ"),
+    }
+}
+
+/// A folder below the fuzzer's with nothing in it.
+fn emptied(name: &str) -> Result<PathBuf> {
+    let folder = target_dir().join("fuzz").join(format!("judged-{name}"));
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// Reads each input with some functions.
+fn read(target: &str, readers: &[&str]) -> Result<()> {
+    let files = inputs(target)?;
     let programs = [Program::helm(VERSIONS[0])?, Program::ours(VERSIONS[0])?];
     let batches: Vec<&[PathBuf]> = files.chunks(AT_ONCE).collect();
     let next = AtomicUsize::new(0);
@@ -69,10 +163,7 @@ pub fn compare(target: &str) -> Result<()> {
         files.len(),
         found.len()
     );
-    match found.is_empty() {
-        true => Ok(()),
-        false => bail!("{} answers differ", found.len()),
-    }
+    none(found.len())
 }
 
 /// What differs among some inputs.

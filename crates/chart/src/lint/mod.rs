@@ -18,7 +18,7 @@ use crate::errors::Error;
 use crate::file::File;
 use crate::load::Chart;
 use crate::render::{Options, Release, render_files};
-use crate::separators::pieces;
+use crate::separators::{ended, pieces};
 use crate::values::{self, Values};
 use crate::warnings::Warning;
 use crate::{coalesce, schema};
@@ -220,8 +220,8 @@ fn check_templates(
     for template in &chart.templates {
         let name = format!("{}/{}", chart.name(), template.path);
         let output = files.iter().find(|file| file.path == name);
-        let text = output.map(|file| file.output.text()).unwrap_or_default();
-        if !check_template(&template.path, &text, &capabilities, linted) {
+        let bytes = output.map_or(&[][..], |file| &file.output.bytes);
+        if !check_template(&template.path, bytes, &capabilities, linted) {
             return;
         }
     }
@@ -230,10 +230,11 @@ fn check_templates(
 /// False when a text cannot be read, after which Helm looks at no further one.
 fn check_template(
     path: &str,
-    text: &str,
+    bytes: &[u8],
     capabilities: &Capabilities,
     linted: &mut Linted,
 ) -> bool {
+    let text = &*pilotis_template::lossy(bytes);
     let base = path.rsplit('/').next().unwrap_or_default();
     let extension = base.rfind('.').map_or("", |at| &base[at..]);
     if ![".yaml", ".yml", ".tpl", ".txt"].contains(&extension) {
@@ -247,7 +248,7 @@ fn check_template(
         return true;
     }
     linted.check(Severity::Warning, path, top_indent(text));
-    for document in pieces(text.as_bytes()) {
+    for document in pieces(bytes) {
         match object(document) {
             Ok(Some(node)) => check_object(path, &node, text, capabilities, linted),
             Ok(None) => {}
@@ -267,7 +268,8 @@ fn check_template(
 /// The mapping a document holds; nothing when it is empty.
 fn object(document: Result<(u32, &[u8]), String>) -> Result<Option<Node>, String> {
     let wrap = |error: pilotis_yaml::Error| format!("error converting YAML to JSON: {error}");
-    let Some(node) = pilotis_yaml::parse_first_bytes(document?.1).map_err(wrap)? else {
+    let document = ended(document?.1);
+    let Some(node) = pilotis_yaml::parse_first_bytes(&document).map_err(wrap)? else {
         return Ok(None);
     };
     let kind = match pilotis_yaml::to_json(&node).map_err(wrap)? {
@@ -391,7 +393,7 @@ fn check_crds(request: &LintRequest, linted: &mut Linted) {
         let path = crd.path.strip_prefix(&prefix).unwrap_or(&crd.path);
         for document in pieces(crd.data()) {
             let read = document.and_then(|(_, piece)| {
-                pilotis_yaml::parse_first_bytes(piece)
+                pilotis_yaml::parse_first_bytes(&ended(piece))
                     .map_err(|error| format!("error converting YAML to JSON: {error}"))
             });
             let node = match read {

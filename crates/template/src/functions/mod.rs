@@ -6,6 +6,7 @@
 mod builtin;
 mod cast;
 mod dates;
+mod decimal;
 mod dicts;
 mod durations;
 mod encoding;

@@ -1,5 +1,6 @@
 //! Arithmetic. Integers wrap as Go's do; floats go through decimal arithmetic as Sprig's do.
 
+use super::decimal::{self, Decimal};
 use super::{Args, Function, Outcome, Type, cast, fixed, variadic};
 use crate::error::Error;
 use crate::exec::Machine;
@@ -52,21 +53,21 @@ pub(super) const TABLE: &[Function] = &[
             .fold(1i64, |n, v| n.wrapping_mul(cast::int(v)));
         Ok(Value::Int64(product))
     }),
-    fixed("add1f", &[Type::Any], |_, a| {
-        decimal(&[a.value(0).clone(), Value::Int(1)], &ADD)
+    fixed("add1f", &[Type::Any], |m, a| {
+        decimal::fold(m, &[a.value(0).clone(), Value::Int(1)], Decimal::plus)
     }),
-    variadic("addf", &[], Type::Any, |_, a| {
-        let mut all = vec![Value::Float(0.0)];
-        all.extend_from_slice(a.rest(0));
-        decimal(&all, &ADD)
+    variadic("addf", &[], Type::Any, |m, a| {
+        decimal::fold(m, a.rest(0), Decimal::plus)
     }),
-    variadic("subf", &[Type::Any], Type::Any, |_, a| {
-        decimal(a.rest(0), &SUB)
+    variadic("subf", &[Type::Any], Type::Any, |m, a| {
+        decimal::fold(m, a.rest(0), Decimal::minus)
     }),
-    variadic("mulf", &[Type::Any], Type::Any, |_, a| {
-        decimal(a.rest(0), &MUL)
+    variadic("mulf", &[Type::Any], Type::Any, |m, a| {
+        decimal::fold(m, a.rest(0), Decimal::times)
     }),
-    variadic("divf", &[Type::Any], Type::Any, |_, a| divide_floats(a)),
+    variadic("divf", &[Type::Any], Type::Any, |m, a| {
+        decimal::fold(m, a.rest(0), Decimal::over)
+    }),
     variadic("max", &[Type::Any], Type::Any, |_, a| Ok(extreme(a, true))),
     variadic("biggest", &[Type::Any], Type::Any, |_, a| {
         Ok(extreme(a, true))
@@ -128,7 +129,8 @@ fn round(args: &Args) -> Value {
         Value::Float(on) => *on,
         _ => 0.5,
     };
-    let scale = 10f64.powi(i32::try_from(args.int(1)).unwrap_or(0));
+    let places = args.int(1).clamp(i32::MIN.into(), i32::MAX.into());
+    let scale = 10f64.powi(i32::try_from(places).unwrap_or(0));
     let digit = scale * value;
     let rounded = if digit.fract() >= threshold {
         digit.ceil()
@@ -177,108 +179,4 @@ fn sequence(machine: &mut Machine<'_>, args: &Args) -> Outcome {
     let items = steps(machine, start, end.saturating_add(beyond), step)?;
     let texts: Vec<String> = items.iter().map(ToString::to_string).collect();
     Ok(Value::text(texts.join(" ")))
-}
-
-/// A decimal number: `digits` × 10^`-scale`.
-#[derive(Clone, Copy)]
-struct Decimal {
-    digits: i128,
-    scale: u32,
-}
-
-/// Digits after the point that a division keeps, as in the library Sprig uses.
-const DIVISION_DIGITS: u32 = 16;
-
-impl Decimal {
-    fn from_float(value: f64) -> Option<Self> {
-        let text = pilotis_yaml::number::format_plain(value);
-        let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
-        let digits = format!("{whole}{fraction}").parse().ok()?;
-        let scale = u32::try_from(fraction.len()).ok()?;
-        Some(Self { digits, scale })
-    }
-
-    fn to_float(self) -> f64 {
-        format!("{}e-{}", self.digits, self.scale)
-            .parse()
-            .unwrap_or(0.0)
-    }
-
-    fn aligned(a: Self, b: Self) -> Option<(i128, i128, u32)> {
-        let scale = a.scale.max(b.scale);
-        let lift = |d: Self| d.digits.checked_mul(10i128.checked_pow(scale - d.scale)?);
-        Some((lift(a)?, lift(b)?, scale))
-    }
-}
-
-/// One operation, exact and, for numbers too large for that, on floats.
-struct Operation {
-    exact: fn(Decimal, Decimal) -> Option<Decimal>,
-    rough: fn(f64, f64) -> f64,
-}
-
-const ADD: Operation = Operation {
-    exact: |a, b| {
-        let (a, b, scale) = Decimal::aligned(a, b)?;
-        let digits = a.checked_add(b)?;
-        Some(Decimal { digits, scale })
-    },
-    rough: |a, b| a + b,
-};
-
-const SUB: Operation = Operation {
-    exact: |a, b| {
-        let (a, b, scale) = Decimal::aligned(a, b)?;
-        let digits = a.checked_sub(b)?;
-        Some(Decimal { digits, scale })
-    },
-    rough: |a, b| a - b,
-};
-
-const MUL: Operation = Operation {
-    exact: |a, b| {
-        let digits = a.digits.checked_mul(b.digits)?;
-        let scale = a.scale.checked_add(b.scale)?;
-        Some(Decimal { digits, scale })
-    },
-    rough: |a, b| a * b,
-};
-
-const DIV: Operation = Operation {
-    exact: |a, b| {
-        let (a, b, _) = Decimal::aligned(a, b)?;
-        let scaled = a.checked_mul(10i128.pow(DIVISION_DIGITS))?;
-        let (quotient, rest) = (scaled.checked_div(b)?, scaled.checked_rem(b)?);
-        let up = rest.unsigned_abs() >= b.unsigned_abs().div_ceil(2);
-        let away = if (a < 0) == (b < 0) { 1 } else { -1 };
-        let digits = if up { quotient + away } else { quotient };
-        let scale = DIVISION_DIGITS;
-        Some(Decimal { digits, scale })
-    },
-    rough: |a, b| a / b,
-};
-
-fn decimal(values: &[Value], operation: &Operation) -> Outcome {
-    let floats: Vec<f64> = values.iter().map(cast::float).collect();
-    let Some((first, rest)) = floats.split_first() else {
-        return Ok(Value::Float(0.0));
-    };
-    let exact = Decimal::from_float(*first).and_then(|first| {
-        rest.iter().try_fold(first, |total, next| {
-            (operation.exact)(total, Decimal::from_float(*next)?)
-        })
-    });
-    Ok(Value::Float(match exact {
-        Some(total) => total.to_float(),
-        None => rest
-            .iter()
-            .fold(*first, |total, next| (operation.rough)(total, *next)),
-    }))
-}
-
-fn divide_floats(args: &Args) -> Outcome {
-    if args.rest(1).iter().any(|value| cast::float(value) == 0.0) {
-        return Err("decimal division by 0".into());
-    }
-    decimal(args.rest(0), &DIV)
 }

@@ -126,6 +126,19 @@ impl Pattern {
         built(text, Alphabet::Unicode).map(Self)
     }
 
+    /// The same as crate `regex` writes it.
+    ///
+    /// # Errors
+    /// As [`Pattern::parse`].
+    pub fn translate(text: &str) -> Result<String, String> {
+        Self::parse(text).map(|pattern| pattern.0.as_str().to_owned())
+    }
+
+    /// Whether it matches anywhere in a text.
+    pub fn is_match(&self, text: &str) -> bool {
+        self.0.is_match(text.as_bytes())
+    }
+
     /// Where the first match starts, in bytes.
     pub fn find(&self, text: &str) -> Option<usize> {
         self.0.find(text.as_bytes()).map(|found| found.start())
@@ -155,7 +168,13 @@ fn to_rust(pattern: &str) -> String {
                 chars.next();
                 quoted(&mut out, &mut chars);
             }
-            '\\' => escape(&mut out, chars.next(), in_class),
+            '\\' => {
+                let escaped = chars.next();
+                escape(&mut out, escaped, in_class);
+                let is_named = matches!(escaped, Some('p' | 'P' | 'x'));
+                out.extend(is_named.then(|| chars.next_if_eq(&'{')).flatten());
+            }
+            '{' if !in_class && !repeats(chars.clone()) => out.push_str("\\{"),
             '[' if in_class => {
                 if chars.peek() == Some(&':') {
                     out.push('[');
@@ -191,6 +210,20 @@ fn to_rust(pattern: &str) -> String {
     out
 }
 
+/// Whether what follows a brace makes it a repetition; in Go it is a plain one otherwise.
+fn repeats(rest: impl Iterator<Item = char>) -> bool {
+    const COUNTS_CHARS_MAX: usize = 12;
+    let is_count = |text: &str| {
+        text.bytes().all(|byte| byte.is_ascii_digit()) && (text.len() < 2 || !text.starts_with('0'))
+    };
+    let text: String = rest.take(COUNTS_CHARS_MAX).collect();
+    let counts = text.split_once('}').map(|(counts, _)| counts);
+    counts.is_some_and(|counts| {
+        let (least, most) = counts.split_once(',').unwrap_or((counts, ""));
+        !least.is_empty() && is_count(least) && is_count(most)
+    })
+}
+
 /// Everything up to `\E`, taken as it is.
 fn quoted(out: &mut String, chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     let mut literal = String::new();
@@ -212,6 +245,10 @@ fn escape(out: &mut String, escaped: Option<char>, in_class: bool) {
         Some('D') => ("[^0-9]", "[^0-9]"),
         Some('W') => ("[^0-9A-Za-z_]", "[^0-9A-Za-z_]"),
         Some('S') => ("[^\\t\\n\\x0c\\r ]", "[^\\t\\n\\x0c\\r ]"),
+        // Beginnings and ends of words in Rust.
+        Some('<') => ("<", "<"),
+        Some('>') => (">", ">"),
+        Some('a') => ("\\x07", "\\x07"),
         Some('b') => ("\\x08", "(?-u:\\b)"),
         Some('B') => ("\\B", "(?-u:\\B)"),
         Some(c) => {
