@@ -1,10 +1,12 @@
 //! `values.schema.json`: the merged values against the schema of each chart.
 //!
 //! References to the network or to files are refused: rendering must not read anything.
-//! TODO(correctness): the validator's wording follows Helm's for the common causes only.
 
+mod causes;
+mod patterns;
 mod plain;
 mod quick;
+mod refused;
 mod words;
 
 use boon::{Compiler, Schemas, UrlLoader};
@@ -80,16 +82,14 @@ pub(crate) fn validate(schema: &str, values: &Json) -> Result<(), String> {
 }
 
 /// What the validator says of values.
-fn hold(schema: Json, values: &Json) -> Result<(), String> {
+fn hold(mut schema: Json, values: &Json) -> Result<(), String> {
+    let originals = patterns::translate(&mut schema);
     let mut schemas = Schemas::new();
     let mut compiler = Compiler::new();
     compiler.use_loader(Box::new(NoLoader));
-    compiler
-        .add_resource(ADDRESS, schema)
-        .map_err(|error| error.to_string())?;
-    let index = compiler
-        .compile(ADDRESS, &mut schemas)
-        .map_err(|error| error.to_string())?;
+    let refused = |error| refused::told(&error, &originals);
+    compiler.add_resource(ADDRESS, schema).map_err(refused)?;
+    let index = compiler.compile(ADDRESS, &mut schemas).map_err(refused)?;
     let result = schemas.validate(values, index);
-    result.map_err(|error| words::told(&error))
+    result.map_err(|error| causes::told(&error, &originals))
 }

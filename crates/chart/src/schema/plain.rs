@@ -6,11 +6,12 @@
 
 use std::collections::HashSet;
 
+use pilotis_template::Pattern;
 use serde_json::Value as Json;
 
 /// What a keyword takes.
 #[derive(Clone, Copy)]
-enum Shape {
+pub(super) enum Shape {
     Anything,
     Text,
     Pattern,
@@ -80,7 +81,7 @@ pub(super) fn draft(named: &Json) -> Option<&str> {
         .or_else(|| named.strip_prefix("https://"))
 }
 
-fn shape(keyword: &str) -> Shape {
+pub(super) fn shape(keyword: &str) -> Shape {
     match keyword {
         "$comment" | "title" | "description" | "format" | "contentEncoding"
         | "contentMediaType" => Shape::Text,
@@ -208,9 +209,8 @@ fn are_choices(items: &[Json]) -> bool {
     !items.is_empty() && items.iter().all(is_scalar) && different.len() == items.len()
 }
 
-/// A pattern of ours that is one of ECMA 262 too, which has no bell.
 fn is_pattern(text: &str) -> bool {
-    !text.contains("\\a") && regex::Regex::new(text).is_ok()
+    Pattern::parse(text).is_ok()
 }
 
 /// What a reference within the same text points at, where nothing has to be decoded.

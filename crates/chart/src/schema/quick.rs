@@ -4,7 +4,7 @@
 //! Only a `Yes` counts; for everything else the validator (boon) is asked, which words what is
 //! wrong. A property test holds both answers against the validator's.
 
-use regex::Regex;
+use pilotis_template::Pattern;
 use serde_json::{Map, Number, Value as Json};
 
 use super::plain;
@@ -250,7 +250,7 @@ fn of_text((keyword, argument): (&String, &Json), text: &str) -> Verdict {
     match keyword.as_str() {
         "minLength" => at_least(text.chars().count(), argument),
         "maxLength" => at_most(text.chars().count(), argument),
-        "pattern" => match argument.as_str().and_then(pattern) {
+        "pattern" => match argument.as_str().and_then(|text| Pattern::parse(text).ok()) {
             Some(pattern) => Verdict::from(pattern.is_match(text)),
             None => Doubt,
         },
@@ -259,20 +259,14 @@ fn of_text((keyword, argument): (&String, &Json), text: &str) -> Verdict {
     }
 }
 
-/// A pattern that means the same in ECMA 262: what stands behind a backslash does not.
-fn pattern(text: &str) -> Option<Regex> {
-    let is_same = !text.contains('\\');
-    is_same.then(|| Regex::new(text).ok()).flatten()
-}
-
 /// The patterns of `patternProperties`, none when one of them is not understood.
-fn patterns(argument: Option<&Json>) -> Option<Vec<(Regex, &Json)>> {
+fn patterns(argument: Option<&Json>) -> Option<Vec<(Pattern, &Json)>> {
     let Some(argument) = argument else {
         return Some(Vec::new());
     };
     let entries = argument.as_object()?.iter();
     entries
-        .map(|(text, schema)| Some((pattern(text)?, schema)))
+        .map(|(text, schema)| Some((Pattern::parse(text).ok()?, schema)))
         .collect()
 }
 

@@ -1,50 +1,16 @@
 //! What is wrong with values, in the words of the validator Helm has.
 //!
-//! It is written in Go by the author of ours: the causes are the same and stand under one another
-//! in the same way; the words differ. Numbers are written as its message printer writes English
-//! ones. Causes beside one another come in any order in Helm, sorted here.
+//! It is written in Go by the author of ours; the words differ. Numbers are written as its message
+//! printer writes English ones.
 
-use boon::{ErrorKind, ValidationError};
-use pilotis_template::quote;
+use boon::ErrorKind;
+use pilotis_template::{Pattern, quote};
 use serde_json::{Number, Value as Json};
 
-/// The causes below the root, a line each, those of a cause below it and further in.
-pub(super) fn told(error: &ValidationError<'_, '_>) -> String {
-    sorted(error, 0)
-}
+use super::patterns::Originals;
 
-fn sorted(error: &ValidationError<'_, '_>, depth: usize) -> String {
-    let mut causes: Vec<String> = error
-        .causes
-        .iter()
-        .map(|cause| shown(cause, depth))
-        .collect();
-    causes.sort();
-    causes.concat()
-}
-
-fn shown(error: &ValidationError<'_, '_>, depth: usize) -> String {
-    // A reference to what has one cause is only said to be that.
-    if error.causes.len() == 1 && matches!(error.kind, ErrorKind::Reference { .. }) {
-        return sorted(error, depth);
-    }
-    let place = quoted(&error.instance_location.to_string());
-    let words = wording(&error.kind);
-    let indent = "  ".repeat(depth);
-    format!(
-        "{indent}- at {place}: {words}\n{}",
-        sorted(error, depth + 1)
-    )
-}
-
-fn wording(kind: &ErrorKind<'_, '_>) -> String {
-    let counts = |name: &str, got: usize, want: usize| {
-        let (got, want) = (grouped(&got.to_string()), grouped(&want.to_string()));
-        format!("{name}: got {got}, want {want}")
-    };
-    let bounds = |name: &str, got: &Number, want: &Number| {
-        format!("{name}: got {}, want {}", number(got), number(want))
-    };
+/// What is wrong, without where.
+pub(super) fn wording(kind: &ErrorKind<'_, '_>, originals: &Originals) -> String {
     match kind {
         ErrorKind::Required { want } if want.len() == 1 => {
             format!("missing property {}", quoted(want[0]))
@@ -58,7 +24,9 @@ fn wording(kind: &ErrorKind<'_, '_>) -> String {
             format!("additional properties {} not allowed", list(got))
         }
         ErrorKind::AdditionalItems { got } => format!("last {got} additionalItem(s) not allowed"),
-        ErrorKind::PropertyName { prop } => format!("invalid propertyName {}", quoted(prop)),
+        ErrorKind::PropertyName { prop } => {
+            format!("invalid propertyName {}", quoted(originals.of(prop)))
+        }
         ErrorKind::Dependency { prop, missing }
         | ErrorKind::DependentRequired { prop, missing } => {
             let prop = quoted(prop);
@@ -69,24 +37,31 @@ fn wording(kind: &ErrorKind<'_, '_>) -> String {
             Json::Array(_) | Json::Object(_) => "'const' failed".to_owned(),
             want => format!("value must be {}", primitive(want)),
         },
-        ErrorKind::MinProperties { got, want } => counts("minProperties", *got, *want),
-        ErrorKind::MaxProperties { got, want } => counts("maxProperties", *got, *want),
-        ErrorKind::MinLength { got, want } => counts("minLength", *got, *want),
-        ErrorKind::MaxLength { got, want } => counts("maxLength", *got, *want),
-        ErrorKind::MinItems { got, want } => counts("minItems", *got, *want),
-        ErrorKind::MaxItems { got, want } => counts("maxItems", *got, *want),
         ErrorKind::MinContains { got, want } if got.is_empty() => {
             format!("min {want} items required to match contains schema, but none matched")
         }
         ErrorKind::MinContains { got, want } => contained("min", got, *want),
         ErrorKind::MaxContains { got, want } => contained("max", got, *want),
-        ErrorKind::Minimum { got, want } => bounds("minimum", got, want),
-        ErrorKind::Maximum { got, want } => bounds("maximum", got, want),
-        ErrorKind::ExclusiveMinimum { got, want } => bounds("exclusiveMinimum", got, want),
-        ErrorKind::ExclusiveMaximum { got, want } => bounds("exclusiveMaximum", got, want),
-        ErrorKind::MultipleOf { got, want } => bounds("multipleOf", got, want),
         ErrorKind::Pattern { got, want } => {
+            let want = originals.of(want);
             format!("{} does not match pattern {}", quoted(got), quoted(want))
+        }
+        ErrorKind::Format {
+            got,
+            want: "regex",
+            err,
+        } => {
+            let got = got.as_str().map_or("", |got| originals.of(got));
+            let why = mistake(got).unwrap_or_else(|| err.to_string());
+            format!("{} is not valid regex: {why}", quoted(got))
+        }
+        ErrorKind::RefCycle {
+            url,
+            kw_loc1,
+            kw_loc2,
+        } => {
+            let url = quote(url.as_bytes());
+            format!("both {kw_loc1} and {kw_loc2} resolve to {url} causing reference cycle")
         }
         ErrorKind::ContentSchema => "'contentSchema' failed".to_owned(),
         ErrorKind::Not => "'not' failed".to_owned(),
@@ -96,8 +71,38 @@ fn wording(kind: &ErrorKind<'_, '_>) -> String {
         ErrorKind::OneOf(Some((one, other))) => {
             format!("'oneOf' failed, subschemas {one}, {other} matched")
         }
+        limit => beyond(limit),
+    }
+}
+
+/// How a limit is missed.
+fn beyond(limit: &ErrorKind<'_, '_>) -> String {
+    let counts = |name: &str, got: usize, want: usize| {
+        let (got, want) = (grouped(&got.to_string()), grouped(&want.to_string()));
+        format!("{name}: got {got}, want {want}")
+    };
+    let bounds = |name: &str, got: &Number, want: &Number| {
+        format!("{name}: got {}, want {}", number(got), number(want))
+    };
+    match limit {
+        ErrorKind::MinProperties { got, want } => counts("minProperties", *got, *want),
+        ErrorKind::MaxProperties { got, want } => counts("maxProperties", *got, *want),
+        ErrorKind::MinLength { got, want } => counts("minLength", *got, *want),
+        ErrorKind::MaxLength { got, want } => counts("maxLength", *got, *want),
+        ErrorKind::MinItems { got, want } => counts("minItems", *got, *want),
+        ErrorKind::MaxItems { got, want } => counts("maxItems", *got, *want),
+        ErrorKind::Minimum { got, want } => bounds("minimum", got, want),
+        ErrorKind::Maximum { got, want } => bounds("maximum", got, want),
+        ErrorKind::ExclusiveMinimum { got, want } => bounds("exclusiveMinimum", got, want),
+        ErrorKind::ExclusiveMaximum { got, want } => bounds("exclusiveMaximum", got, want),
+        ErrorKind::MultipleOf { got, want } => bounds("multipleOf", got, want),
         other => other.to_string(),
     }
+}
+
+/// What Go says of a pattern it refuses.
+pub(super) fn mistake(pattern: &str) -> Option<String> {
+    Pattern::parse(pattern).err()
 }
 
 fn one_of(want: &[Json]) -> String {
@@ -140,7 +145,7 @@ fn list<T: AsRef<str>>(names: &[T]) -> String {
 }
 
 /// A text between single quotes.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let text = quote(text.as_bytes())
         .replace("\\\"", "\"")
         .replace('\'', "\\'");
