@@ -9,7 +9,6 @@
 
 mod change;
 mod engine;
-mod kept;
 mod seeds;
 mod targets;
 mod verdict;
@@ -31,7 +30,6 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let written = match words.as_slice() {
         ["seeds", folder] => Some(write_seeds(folder.as_ref())),
-        ["keep", target, inputs] => Some(kept::write(target, inputs.as_ref())),
         ["charts", target, inputs, folder] => Some(write_charts(target, inputs, folder)),
         _ => None,
     };
@@ -70,16 +68,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// A folder for each target, of seeds and what earlier runs kept.
+/// A folder of seeds for each target.
 fn write_seeds(folder: &Path) -> std::io::Result<()> {
     for target in &TARGETS {
         let own = folder.join(target.name);
         std::fs::create_dir_all(&own)?;
         for (index, seed) in (target.seeds)().iter().enumerate() {
             std::fs::write(own.join(format!("seed-{index}")), seed)?;
-        }
-        for (index, input) in kept::read(target.name)?.iter().enumerate() {
-            std::fs::write(own.join(format!("kept-{index}")), input)?;
         }
         println!("{}", target.name);
     }

@@ -2,8 +2,6 @@
 //!
 //! The stable compiler instruments the code; seeds are written anew and what libFuzzer adds to them
 //! stays in `target/fuzz/corpus`, so that each run goes on where the last one stopped.
-//! `cargo xtask fuzz keep` writes the fewest of them that reach as much to `fuzz/kept`, from where
-//! other machines go on.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -21,8 +19,6 @@ const RUNS: &str = "-runs=300000";
 /// The first inputs of a run from the seeds alone are the same everywhere, as tests should be; a
 /// run that goes on from an older corpus finds other ones.
 const SEED: &str = "-seed=1";
-/// Seconds, memory and length of one input.
-const LIMITS: &[&str] = &["-timeout=20", "-rss_limit_mb=2048", "-max_len=8192"];
 /// Targets running side by side.
 const AT_ONCE: usize = 2;
 /// What makes the compiler count edges and comparisons, as libFuzzer reads them.
@@ -36,9 +32,6 @@ const FLAGS: &str = "--cfg fuzzing -Cdebug-assertions -Coverflow-checks -Ccodege
 /// # Errors
 /// When it cannot be built, or an input panics, hangs or takes too much memory.
 pub fn main(arguments: &[String]) -> Result<()> {
-    if arguments.first().is_some_and(|word| word == "keep") {
-        return keep();
-    }
     let seconds = arguments.first().map_or(SECONDS, String::as_str);
     let only = arguments.get(1).map(String::as_str);
     let program = step("instrumented targets", build)?;
@@ -127,52 +120,25 @@ pub fn targets() -> Command {
     cargo
 }
 
-/// Keeps the fewest inputs of each target that reach what all of them reach.
-fn keep() -> Result<()> {
-    let program = step("instrumented targets", build)?.join("guided");
-    let corpus = folder().join("corpus");
-    let names = seeds(&corpus)?;
-    for name in names.lines() {
-        let fewest = folder().join("fewest").join(name);
-        if fewest.exists() {
-            std::fs::remove_dir_all(&fewest)?;
-        }
-        std::fs::create_dir_all(&fewest)?;
-        step(&format!("inputs of {name}"), || {
-            let words = [LIMITS, &["-merge=1", "-set_cover_merge=1"]].concat();
-            output(
-                guided(&program, name)
-                    .args(words)
-                    .arg(&fewest)
-                    .arg(corpus.join(name)),
-            )?;
-            run(targets().args(["keep", name]).arg(&fewest))
-        })?;
-    }
-    Ok(())
-}
-
-/// libFuzzer's program for a target.
-fn guided(program: &Path, name: &str) -> Command {
-    // Templates nest: the stack is that of the engine's own threads.
-    let script = "ulimit -s 524288; exec \"$0\" \"$@\"";
-    let mut command = Command::new("sh");
-    command.args(["-c", script]).arg(program);
-    command
-        .env("PILOTIS_FUZZ_TARGET", name)
-        .stdin(Stdio::null());
-    command
-}
-
 fn fuzz(programs: &Path, name: &str, [seconds, runs]: [&str; 2], corpus: &Path) -> Result<()> {
     let findings = folder().join("findings").join(name);
     std::fs::create_dir_all(&findings)?;
-    let found = guided(&programs.join("guided"), name)
+    // Templates nest: the stack is that of the engine's own threads.
+    let script = "ulimit -s 524288; exec \"$0\" \"$@\"";
+    let found = Command::new("sh")
+        .args(["-c", script])
+        .arg(programs.join("guided"))
         .arg(corpus.join(name))
         .args([SEED, runs, &format!("-max_total_time={seconds}")])
-        .args(LIMITS)
-        .arg("-print_final_stats=1")
+        .args([
+            "-timeout=20",
+            "-rss_limit_mb=2048",
+            "-max_len=8192",
+            "-print_final_stats=1",
+        ])
         .arg(format!("-artifact_prefix={}/", findings.display()))
+        .env("PILOTIS_FUZZ_TARGET", name)
+        .stdin(Stdio::null())
         .output()?;
     let text = String::from_utf8_lossy(&found.stderr);
     if !found.status.success() {
