@@ -499,14 +499,11 @@ impl<'a> Lexer<'a> {
     /// The character at an offset as messages show it.
     fn show(&self, at: usize) -> String {
         let is_broken = self.bytes.get(at) != self.input.as_bytes().get(at);
-        let c = self.input.get(at..).and_then(|rest| rest.chars().next());
-        match c.map(|c| {
-            if is_broken {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            }
-        }) {
+        let c = match is_broken {
+            true => Some(char::REPLACEMENT_CHARACTER),
+            false => self.input.get(at..).and_then(|rest| rest.chars().next()),
+        };
+        match c {
             None => "U+FFFFFFFFFFFFFFFF".to_string(),
             Some(c) if crate::go_unicode::is_print(c) => format!("U+{:04X} '{c}'", c as u32),
             Some(c) => format!("U+{:04X}", c as u32),

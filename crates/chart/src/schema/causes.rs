@@ -8,7 +8,7 @@
 use boon::{ErrorKind, ValidationError};
 
 use super::patterns::Originals;
-use super::words::{quoted, wording};
+use super::words::{ALL_OF, ANY_OF, GROUP, ONE_OF, quoted, wording};
 
 /// What one schema refuses of one value.
 struct Cause {
@@ -52,7 +52,7 @@ fn below(error: &ValidationError<'_, '_>, originals: &Originals) -> Vec<Cause> {
         Some(way) if shared > 0 => {
             let group = Cause {
                 place: way[shared - 1].place.clone(),
-                words: "validation failed".to_owned(),
+                words: GROUP.to_owned(),
                 refers: false,
                 below: rest,
             };
@@ -167,9 +167,9 @@ fn shape(keyword: &str) -> (bool, usize) {
 /// What is told of a keyword one of whose schemas refuses alone.
 fn left_out(keyword: &str) -> Option<&'static str> {
     Some(match keyword {
-        "allOf" => "'allOf' failed",
-        "anyOf" => "'anyOf' failed",
-        "oneOf" => "'oneOf' failed, none matched",
+        "allOf" => ALL_OF,
+        "anyOf" => ANY_OF,
+        "oneOf" => ONE_OF,
         _ => return None,
     })
 }

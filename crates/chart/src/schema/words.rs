@@ -9,6 +9,12 @@ use serde_json::{Number, Value as Json};
 
 use super::patterns::Originals;
 
+/// Several causes of one schema.
+pub(super) const GROUP: &str = "validation failed";
+pub(super) const ALL_OF: &str = "'allOf' failed";
+pub(super) const ANY_OF: &str = "'anyOf' failed";
+pub(super) const ONE_OF: &str = "'oneOf' failed, none matched";
+
 /// What is wrong, without where.
 pub(super) fn wording(kind: &ErrorKind<'_, '_>, originals: &Originals) -> String {
     match kind {
@@ -65,9 +71,10 @@ pub(super) fn wording(kind: &ErrorKind<'_, '_>, originals: &Originals) -> String
         }
         ErrorKind::ContentSchema => "'contentSchema' failed".to_owned(),
         ErrorKind::Not => "'not' failed".to_owned(),
-        ErrorKind::AllOf => "'allOf' failed".to_owned(),
-        ErrorKind::AnyOf => "'anyOf' failed".to_owned(),
-        ErrorKind::OneOf(None) => "'oneOf' failed, none matched".to_owned(),
+        ErrorKind::Group => GROUP.to_owned(),
+        ErrorKind::AllOf => ALL_OF.to_owned(),
+        ErrorKind::AnyOf => ANY_OF.to_owned(),
+        ErrorKind::OneOf(None) => ONE_OF.to_owned(),
         ErrorKind::OneOf(Some((one, other))) => {
             format!("'oneOf' failed, subschemas {one}, {other} matched")
         }
