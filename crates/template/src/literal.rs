@@ -1,7 +1,9 @@
 //! Go literals: quoted strings, characters and numbers, read and written.
 
+use pilotis_yaml::replaced;
+
 use crate::go_unicode::is_print;
-use crate::text::{Text, replaced};
+use crate::text::Text;
 
 /// `strconv.Unquote` of a `"…"` or `` `…` `` token.
 pub(crate) fn unquote(token: &[u8]) -> Option<Text> {

@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use pilotis_yaml::replaced;
+
 use crate::output::Span;
 
 /// An immutable byte string, cheap to clone.
@@ -128,21 +130,8 @@ impl Text {
     }
 }
 
-/// A text in which one character stands for each byte that is no UTF-8.
-pub(crate) fn replaced(bytes: &[u8], stand_in: char) -> Cow<'_, str> {
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return Cow::Borrowed(text);
-    }
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().map(|_| stand_in));
-    }
-    Cow::Owned(text)
-}
-
-/// The same with a stand-in of one byte, so that everything stays in its place: U+007F, which YAML
-/// refuses and templates take for nothing, as they do what it stands for.
+/// A text in which one byte stands for each that is no UTF-8, so that everything stays in its
+/// place: U+007F, which YAML refuses and templates take for nothing, as they do what it stands for.
 pub(crate) fn readable(bytes: &[u8]) -> Cow<'_, str> {
     replaced(bytes, '\u{7f}')
 }

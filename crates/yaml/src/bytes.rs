@@ -97,7 +97,7 @@ pub(crate) fn binary(text: &str) -> Option<String> {
         let bits = bits << (6 * padding);
         bytes.extend_from_slice(&bits.to_be_bytes()[1..4 - padding]);
     }
-    Some(replaced(&bytes))
+    Some(replaced(&bytes, char::REPLACEMENT_CHARACTER).into_owned())
 }
 
 fn base64_value(digit: u8) -> Option<u8> {
@@ -111,13 +111,17 @@ fn base64_value(digit: u8) -> Option<u8> {
     })
 }
 
-fn replaced(bytes: &[u8]) -> String {
+/// A text in which one character stands for each byte that is no UTF-8, as Go replaces them.
+pub fn replaced(bytes: &[u8], stand_in: char) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().map(|_| '\u{fffd}'));
+        text.extend(chunk.invalid().iter().map(|_| stand_in));
     }
-    text
+    Cow::Owned(text)
 }
 
 #[cfg(test)]

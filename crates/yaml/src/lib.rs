@@ -29,7 +29,7 @@ mod rewrite;
 mod scalar;
 mod scan;
 
-pub use bytes::{parse_first_bytes, text_of};
+pub use bytes::{parse_first_bytes, replaced, text_of};
 pub use emit::{Flavour, StandIn, emit, emit_with};
 pub use error::Error;
 pub use json::{Build, build, check_json, to_json, to_json_strict};
