@@ -151,6 +151,18 @@ pub fn ignored(filter: &str) -> Result<()> {
     step("tests", || cargo(&words))
 }
 
+/// Runs the tests of the commands beside every Helm, and stores what those said that CI does not
+/// build.
+///
+/// # Errors
+/// When something cannot be built, a Helm is missing or a test fails.
+pub fn beside_every_helm() -> Result<()> {
+    let mut command = command(&["test", "--package", "pilotis", "--test", "it"]);
+    step("command lines", || {
+        run(command.env("PILOTIS_RECORDS_HELM", "1"))
+    })
+}
+
 fn cargo(arguments: &[&str]) -> Result<()> {
     run(&mut command(arguments))
 }

@@ -59,7 +59,10 @@ pub fn main(arguments: &[String]) -> Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["judges"] => crate::judges::helms(),
-        ["vectors"] => vectors::record(),
+        ["vectors"] => {
+            vectors::record()?;
+            crate::test::beside_every_helm()
+        }
         ["sample"] => vectors::sample(None),
         ["sample", seed] => vectors::sample(Some(seed.parse()?)),
         ["corpus", target] => corpus::compare(target),

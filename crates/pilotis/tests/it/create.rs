@@ -1,5 +1,6 @@
 //! `chart create`: a chart that is right from the start.
 
+use crate::helms::Helm;
 use crate::{Ran, World, judge};
 
 #[test]
@@ -47,8 +48,8 @@ fn the_real_programs_take_a_new_chart_as_it_is() {
     let world = World::new(&[]);
     world.pilotis(&["chart", "create", "shop"]);
     for version in ["4.2.4", "4.3.1", "3.21.4"] {
-        let helm = judge(&format!("helm-v{version}"));
-        let lint = world.run(&helm, &["lint", "--strict", "shop"]);
+        let mut helm = Helm::new(version, "create");
+        let lint = helm.run(&world, &["lint", "--strict", "shop"]);
         assert_eq!(lint.code, 0, "Helm {version}: {}{}", lint.out, lint.err);
         for more in [
             "autoscaling.enabled=true",
@@ -64,7 +65,7 @@ fn the_real_programs_take_a_new_chart_as_it_is() {
                 "--set",
                 more,
             ];
-            let theirs = world.run(&helm, &line);
+            let theirs = helm.run(&world, &line);
             let own: Vec<&str> = ["chart"].into_iter().chain(line).collect();
             let ours = world.pilotis(&[&own[..], &["--compat", version]].concat());
             assert_eq!(ours, theirs, "Helm {version}");

@@ -1,10 +1,12 @@
 //! The offline commands as a user runs them, beside the real programs where there are any: every
-//! profile's Helm, helm-unittest, and the readers of LCOV.
+//! profile's Helm (the default one asked, what the others said stored), helm-unittest, and the
+//! readers of LCOV.
 
 mod check;
 mod coverage;
 mod create;
 mod diff;
+mod helms;
 mod post_render;
 mod suites;
 mod values;
@@ -13,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What a command did.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Ran {
     pub(crate) code: i32,
     pub(crate) out: String,

@@ -2,7 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::{Ran, World, judge};
+use crate::helms::Helm;
+use crate::{Ran, World};
 
 const TEMPLATE: &str = r##"# licence header
 # second line
@@ -128,9 +129,10 @@ fn world() -> World {
 }
 
 /// Both programs on one command line; the Helm of a version is the measure.
-fn compare(world: &World, version: &str, words: &[&str]) -> Ran {
+fn compare(world: &World, helm: &mut Helm, words: &[&str]) -> Ran {
     let line = [&["template", "rel", "chart"], words].concat();
-    let theirs = world.run(&judge(&format!("helm-v{version}")), &line);
+    let theirs = helm.run(world, &line);
+    let version = helm.version;
     let own = ["chart"].iter().chain(&line).copied();
     let own: Vec<&str> = own.chain(["--errors=helm", "--compat", version]).collect();
     let ours = world.pilotis(&own);
@@ -142,15 +144,16 @@ fn compare(world: &World, version: &str, words: &[&str]) -> Ran {
 fn a_plugin_of_helm_4_changes_files_and_hooks() {
     let world = world();
     for version in ["4.2.4", "4.3.1"] {
+        let helm = &mut Helm::new(version, "post_render");
         for name in [
             "echo", "upper", "more", "bad", "nothing", "junk", "absent", "",
         ] {
-            compare(&world, version, &["--post-renderer", name]);
+            compare(&world, helm, &["--post-renderer", name]);
         }
         let words = ["--post-renderer-args", "-x", "--post-renderer", "arguments"];
         let ran = compare(
             &world,
-            version,
+            helm,
             &[&words[..], &["--post-renderer-args=y z"]].concat(),
         );
         assert!(
@@ -160,17 +163,17 @@ fn a_plugin_of_helm_4_changes_files_and_hooks() {
         );
         compare(
             &world,
-            version,
+            helm,
             &["--post-renderer", "echo", "--post-renderer", "echo"],
         );
         compare(
             &world,
-            version,
+            helm,
             &["--post-renderer", "echo", "--include-crds", "--no-hooks"],
         );
         compare(
             &world,
-            version,
+            helm,
             &["--post-renderer", "echo", "-s", "templates/a.yaml"],
         );
     }
@@ -181,6 +184,7 @@ fn a_program_of_helm_3_changes_what_is_printed() {
     let world = world();
     // Helm 3 warns about plugins it does not know.
     std::fs::remove_dir_all(world.path("plugins")).unwrap();
+    let helm = &mut Helm::new("3.21.4", "post_render");
     let names = [
         "bin/echo",
         "./bin/upper",
@@ -191,11 +195,11 @@ fn a_program_of_helm_3_changes_what_is_printed() {
     ];
     let more = ["./absent", "chart/Chart.yaml", "./bin", "bin/more"];
     for name in names.iter().chain(&more) {
-        compare(&world, "3.21.4", &["--post-renderer", name]);
+        compare(&world, helm, &["--post-renderer", name]);
     }
     compare(
         &world,
-        "3.21.4",
+        helm,
         &[
             "--post-renderer",
             "bin/arguments",
@@ -205,12 +209,12 @@ fn a_program_of_helm_3_changes_what_is_printed() {
     );
     compare(
         &world,
-        "3.21.4",
+        helm,
         &["--post-renderer", "bin/echo", "--include-crds"],
     );
     compare(
         &world,
-        "3.21.4",
+        helm,
         &["--post-renderer", "bin/echo", "--output-dir", "out"],
     );
 }
