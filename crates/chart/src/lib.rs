@@ -43,6 +43,7 @@ mod schema;
 mod search;
 mod separators;
 mod set;
+mod structure;
 pub mod testing;
 pub mod usage;
 mod values;

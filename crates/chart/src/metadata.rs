@@ -1,10 +1,11 @@
 //! `Chart.yaml`: what a chart says about itself.
 
-use pilotis_template::{json_kind, quote};
+use pilotis_template::quote;
 use serde::Deserialize;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use crate::errors::Error;
+use crate::structure::{Scalars, Shape, Structure};
 
 /// The content of `Chart.yaml`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -137,14 +138,9 @@ impl Metadata {
         let null_in = ["maintainers", "dependencies"].into_iter().find(has_null);
         let fitted = match json {
             Json::Null => return Ok(Self::default()),
-            Json::Object(map) => METADATA.fit(map, ""),
-            other => Err(format!(
-                "cannot unmarshal {} into Go value of type {}",
-                json_kind(&other),
-                METADATA.item
-            )),
+            value => METADATA.read(value, Scalars::AsTexts).map_err(fail)?,
         };
-        let read = serde_json::from_value(fitted.map_err(fail)?);
+        let read = serde_json::from_value(Json::Object(fitted));
         let metadata: Self = read.map_err(|error| fail(error.to_string()))?;
         Ok(Self {
             lists_dependencies,
@@ -417,24 +413,6 @@ fn tidy(text: &mut String) {
     *text = spaced.filter(|c| pilotis_template::is_print(*c)).collect();
 }
 
-/// What Go's structure has for a field.
-enum Shape {
-    Text,
-    Flag,
-    Texts,
-    TextMap,
-    Anything,
-    Structs(&'static Structure),
-}
-
-/// A structure of Go: its name, the type of a list of it, and its fields in JSON.
-struct Structure {
-    name: &'static str,
-    list: &'static str,
-    item: &'static str,
-    fields: &'static [(&'static str, Shape)],
-}
-
 static METADATA: Structure = Structure {
     name: "Metadata",
     list: "",
@@ -486,87 +464,6 @@ static DEPENDENCY: Structure = Structure {
         ("alias", Shape::Text),
     ],
 };
-
-impl Structure {
-    /// The field of a key, whose case does not matter.
-    fn field(&self, key: &str) -> Option<&(&'static str, Shape)> {
-        let exact = self.fields.iter().find(|(name, _)| *name == key);
-        let alike = |(name, _): &&(&str, Shape)| name.eq_ignore_ascii_case(key);
-        exact.or_else(|| self.fields.iter().find(alike))
-    }
-
-    /// The fields of an object, as Go's structure takes them: numbers and truths as text where it
-    /// wants text, nulls as absent. The first that does not fit is named; `path` leads here.
-    fn fit(&self, object: Map<String, Json>, path: &str) -> Result<Json, String> {
-        let mut pairs: Vec<(String, Json)> = object.into_iter().collect();
-        pairs.sort_by(|a, b| a.0.cmp(&b.0));
-        let mut fitted = Map::new();
-        for (key, value) in pairs {
-            if let Some((name, shape)) = self.field(&key)
-                && !value.is_null()
-            {
-                let path = format!("{path}{name}");
-                let value = self.fit_field(shape, value, &path)?;
-                fitted.insert((*name).to_owned(), value);
-            }
-        }
-        Ok(Json::Object(fitted))
-    }
-
-    fn fit_field(&self, shape: &Shape, value: Json, path: &str) -> Result<Json, String> {
-        match (shape, value) {
-            (Shape::Text, value) => self.fit_text(value, path),
-            (Shape::Flag, value @ Json::Bool(_)) => Ok(value),
-            (Shape::Anything, value @ Json::Array(_)) => Ok(value),
-            (Shape::Texts, Json::Array(items)) => {
-                let items = items.into_iter().map(|item| self.fit_text(item, path));
-                items.collect::<Result<Vec<_>, _>>().map(Json::Array)
-            }
-            (Shape::TextMap, Json::Object(map)) => {
-                let pairs = map
-                    .into_iter()
-                    .map(|(key, value)| Ok((key, self.fit_text(value, path)?)));
-                pairs
-                    .collect::<Result<Map<_, _>, String>>()
-                    .map(Json::Object)
-            }
-            (Shape::Structs(structure), Json::Array(items)) => {
-                let items = items.into_iter().filter(|item| !item.is_null());
-                let items = items.map(|item| match item {
-                    Json::Object(map) => structure.fit(map, &format!("{path}.")),
-                    other => Err(self.misfit(&other, path, structure.item)),
-                });
-                items.collect::<Result<Vec<_>, _>>().map(Json::Array)
-            }
-            (shape, value) => Err(self.misfit(
-                &value,
-                path,
-                match shape {
-                    Shape::Flag => "bool",
-                    Shape::Texts => "[]string",
-                    Shape::TextMap => "map[string]string",
-                    Shape::Structs(structure) => structure.list,
-                    Shape::Text | Shape::Anything => "[]interface {}",
-                },
-            )),
-        }
-    }
-
-    fn fit_text(&self, value: Json, path: &str) -> Result<Json, String> {
-        match value {
-            Json::Number(number) => Ok(Json::String(number.to_string())),
-            Json::Bool(value) => Ok(Json::String(value.to_string())),
-            Json::Null => Ok(Json::String(String::new())),
-            text @ Json::String(_) => Ok(text),
-            other => Err(self.misfit(&other, path, "string")),
-        }
-    }
-
-    fn misfit(&self, value: &Json, path: &str, wanted: &str) -> String {
-        let (kind, name) = (json_kind(value), self.name);
-        format!("cannot unmarshal {kind} into Go struct field {name}.{path} of type {wanted}")
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 //! References to the network or to files are refused: rendering must not read anything.
 
 mod causes;
+mod formats;
 mod patterns;
 mod plain;
 mod quick;
@@ -87,6 +88,7 @@ fn hold(mut schema: Json, values: &Json) -> Result<(), String> {
     let mut schemas = Schemas::new();
     let mut compiler = Compiler::new();
     compiler.use_loader(Box::new(NoLoader));
+    formats::register(&mut compiler);
     let refused = |error| refused::told(&error, &originals);
     compiler.add_resource(ADDRESS, schema).map_err(refused)?;
     let index = compiler.compile(ADDRESS, &mut schemas).map_err(refused)?;

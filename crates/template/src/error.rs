@@ -69,6 +69,10 @@ impl DerefMut for Error {
     }
 }
 
+/// What Go says where a program follows a pointer to nothing.
+pub(crate) const NIL_POINTER: &str =
+    "runtime error: invalid memory address or nil pointer dereference";
+
 impl From<String> for Error {
     fn from(text: String) -> Self {
         Self::plain(text)

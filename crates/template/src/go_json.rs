@@ -16,19 +16,49 @@ pub(crate) fn complaint(text: &[u8]) -> String {
     result.err().unwrap_or_else(end)
 }
 
-/// What Go's decoder says of a text that is no JSON, or holds more than one value: unlike the
-/// scanner it reads a stream, so a text that ends early is no mistake of its last character.
-pub(crate) fn decoder_complaint(text: &[u8]) -> String {
+/// Why a stream does not begin with a JSON value.
+#[derive(Debug, PartialEq, Eq)]
+pub struct JsonMistake {
+    /// Go's words.
+    pub text: String,
+    /// How many bytes were read when it was seen; nothing where the stream ends too early.
+    pub offset: Option<usize>,
+}
+
+/// Where the first value of a stream ends, read as Go's decoder reads it: a text that ends early is
+/// no mistake of its last character.
+///
+/// # Errors
+/// What Go says of it.
+pub fn json_value_end(text: &[u8]) -> Result<usize, JsonMistake> {
     let mut scanner = Scanner { text, at: 0 };
     let Err(error) = scanner.value(0) else {
-        return "invalid character after top-level value".to_owned();
+        return Ok(scanner.at);
     };
-    let is_blank = text.iter().all(|byte| b" \t\r\n".contains(byte));
-    match scanner.at > text.len() || error == end() {
-        true if is_blank => "EOF".to_owned(),
-        true => "unexpected EOF".to_owned(),
-        false => error,
+    let is_early = scanner.at > text.len() || error == end();
+    Err(match is_early {
+        true => JsonMistake {
+            text: "unexpected EOF".to_owned(),
+            offset: None,
+        },
+        false => JsonMistake {
+            text: error,
+            offset: Some(scanner.at),
+        },
+    })
+}
+
+/// What Go's decoder says of a text that is no JSON, or holds more than one value.
+pub(crate) fn decoder_complaint(text: &[u8]) -> String {
+    match json_value_end(text) {
+        Ok(_) => "invalid character after top-level value".to_owned(),
+        Err(_) if text.iter().all(is_blank) => "EOF".to_owned(),
+        Err(mistake) => mistake.text,
     }
+}
+
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 fn end() -> String {
@@ -36,14 +66,7 @@ fn end() -> String {
 }
 
 fn invalid(c: u8, context: &str) -> String {
-    let shown = match c {
-        b'\'' => r"'\''".to_string(),
-        b'"' => "'\"'".to_string(),
-        c => {
-            let quoted = crate::literal::quote(char::from(c).to_string().as_bytes());
-            format!("'{}'", &quoted[1..quoted.len() - 1])
-        }
-    };
+    let shown = crate::literal::quote_rune(char::from(c));
     format!("invalid character {shown} {context}")
 }
 
@@ -60,7 +83,7 @@ impl Scanner<'_> {
     }
 
     fn blanks(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+        while self.peek().as_ref().is_some_and(is_blank) {
             self.at += 1;
         }
     }

@@ -27,10 +27,12 @@ mod error;
 mod exec;
 mod format;
 mod functions;
+mod go_address;
 mod go_json;
 mod go_semver;
 mod go_time;
 mod go_unicode;
+mod go_url;
 mod keys;
 mod lexer;
 mod literal;
@@ -47,7 +49,10 @@ pub use convert::json_text;
 pub use error::{Error, Failure, Trace};
 pub use exec::{Environment, Limits, Machine, NoEnvironment, Note};
 pub use functions::{Pattern, function_names};
+pub use go_address::Address;
+pub use go_json::{JsonMistake, json_value_end};
 pub use go_semver::{Constraint, Version};
+pub use go_url::Url;
 pub use output::{Output, Piece, Place, lossy, shared_lossy};
 pub use set::{Parsed, Set, Source};
 pub use text::Text;
@@ -78,6 +83,16 @@ pub fn is_print(c: char) -> bool {
 /// A text quoted as Go quotes it.
 pub fn quote(bytes: &[u8]) -> String {
     literal::quote(bytes)
+}
+
+/// A character quoted as Go quotes it.
+pub fn quote_rune(c: char) -> String {
+    literal::quote_rune(c)
+}
+
+/// What `time.Parse` says of a text that does not fit a layout of Go's.
+pub fn time_complaint(layout: &str, text: &str) -> Option<String> {
+    go_time::Time::parse(layout, text).err()
 }
 
 /// Whether a text is a version, as charts are versioned.

@@ -91,6 +91,13 @@ pub(crate) fn quote(bytes: &[u8]) -> String {
     out
 }
 
+/// `strconv.QuoteRune`.
+pub(crate) fn quote_rune(c: char) -> String {
+    let mut out = String::from("'");
+    quote_char(c, '\'', &mut out);
+    out + "'"
+}
+
 pub(crate) fn quote_char(c: char, quote: char, out: &mut String) {
     match c {
         _ if c == quote || c == '\\' => {

@@ -1,7 +1,7 @@
 //! The methods of Helm's type `Values`, which `.Values` and the root have; a key of the same name
 //! is not seen. Read in Helm's `pkg/chart/common/values.go`.
 
-use crate::error::Error;
+use crate::error::{Error, NIL_POINTER};
 use crate::exec::Machine;
 use crate::functions::{self, Type};
 use crate::literal::quote;
@@ -51,7 +51,7 @@ static AS_MAP: MapMethod = MapMethod {
 /// Nothing a template has can be written to; only `nil` gets as far as this.
 static ENCODE: MapMethod = MapMethod {
     parameters: &[Type::Writer],
-    run: |_, _, _| Err("runtime error: invalid memory address or nil pointer dereference".into()),
+    run: |_, _, _| Err(NIL_POINTER.into()),
 };
 
 static YAML: MapMethod = MapMethod {

@@ -60,9 +60,10 @@ pub fn main(arguments: &[String]) -> Result<()> {
     match words.as_slice() {
         ["judges"] => crate::judges::helms(),
         ["vectors"] => {
-            vectors::record()?;
+            vectors::record(None)?;
             crate::test::beside_every_helm()
         }
+        ["vectors", list] => vectors::record(Some(list)),
         ["sample"] => vectors::sample(None),
         ["sample", seed] => vectors::sample(Some(seed.parse()?)),
         ["corpus", target] => corpus::compare(target),

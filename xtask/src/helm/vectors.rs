@@ -88,9 +88,12 @@ fn expand(line: &str) -> Vec<String> {
 /// Failing inputs asked of the versions that are not the default one: every so many.
 const FAILING_STEP: usize = 5;
 
-/// Asks every version and stores the answers.
-pub fn record() -> Result<()> {
-    for list in LISTS {
+/// Asks every version and stores the answers, of one list or of all.
+pub fn record(only: Option<&str>) -> Result<()> {
+    for list in LISTS
+        .into_iter()
+        .filter(|list| only.is_none_or(|only| only == *list))
+    {
         let inputs = inputs(list)?;
         let failing = guess(&inputs)?;
         let helm = Program::helm(VERSIONS[0])?;

@@ -5,11 +5,11 @@
 
 mod addresses;
 mod deprecated;
+mod documents;
 mod metadata;
 mod names;
 
 use pilotis_template::{Environment, Table};
-use pilotis_yaml::Node;
 use serde_json::Value as Json;
 
 use crate::capabilities::Capabilities;
@@ -18,10 +18,11 @@ use crate::errors::Error;
 use crate::file::File;
 use crate::load::Chart;
 use crate::render::{Options, Release, render_files};
-use crate::separators::{ended, pieces};
 use crate::values::{self, Values};
 use crate::warnings::Warning;
 use crate::{coalesce, schema};
+
+use documents::{Head, documents, keeps_items};
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -248,16 +249,12 @@ fn check_template(
         return true;
     }
     linted.check(Severity::Warning, path, top_indent(text));
-    for document in pieces(bytes) {
-        match object(document) {
-            Ok(Some(node)) => check_object(path, &node, text, capabilities, linted),
+    for document in documents(bytes) {
+        match document {
+            Ok(Some(head)) => check_object(path, &head, bytes, capabilities, linted),
             Ok(None) => {}
             Err(error) => {
-                linted.add(
-                    Severity::Error,
-                    path,
-                    format!("unable to parse YAML: {error}"),
-                );
+                linted.add(Severity::Error, path, unreadable(&error));
                 return false;
             }
         }
@@ -265,22 +262,8 @@ fn check_template(
     true
 }
 
-/// The mapping a document holds; nothing when it is empty.
-fn object(document: Result<(u32, &[u8]), String>) -> Result<Option<Node>, String> {
-    let wrap = |error: pilotis_yaml::Error| format!("error converting YAML to JSON: {error}");
-    let document = ended(document?.1);
-    let Some(node) = pilotis_yaml::parse_first_bytes(&document).map_err(wrap)? else {
-        return Ok(None);
-    };
-    let kind = match pilotis_yaml::to_json(&node).map_err(wrap)? {
-        Json::Null => return Ok(None),
-        Json::Object(_) => return Ok(Some(node)),
-        other => pilotis_template::json_kind(&other),
-    };
-    Err(format!(
-        "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {kind} into Go value \
-         of type rules.k8sYamlStruct"
-    ))
+fn unreadable(why: &str) -> String {
+    format!("unable to parse YAML: {why}")
 }
 
 fn top_indent(text: &str) -> Result<(), String> {
@@ -298,17 +281,16 @@ fn top_indent(text: &str) -> Result<(), String> {
 
 fn check_object(
     path: &str,
-    node: &Node,
-    text: &str,
+    head: &Head,
+    bytes: &[u8],
     capabilities: &Capabilities,
     linted: &mut Linted,
 ) {
-    let field = |name: &str| node.get(name).and_then(Node::text).unwrap_or_default();
-    let (api_version, kind) = (field("apiVersion"), field("kind"));
-    let name = node
-        .at(&["metadata", "name"])
-        .and_then(Node::text)
-        .unwrap_or_default();
+    let Head {
+        api_version,
+        kind,
+        name,
+    } = head;
     linted.check(Severity::Warning, path, names::check(kind, name));
     if !api_version.is_empty() && !kind.is_empty() {
         let version = (&*capabilities.major, &*capabilities.minor);
@@ -316,27 +298,23 @@ fn check_object(
         linted.check(Severity::Warning, path, result);
     }
     let selects = ["Deployment", "ReplicaSet", "DaemonSet", "StatefulSet"];
-    if selects.contains(&kind)
-        && !text.contains("matchLabels")
-        && !text.contains("matchExpressions")
-    {
+    let has = |text: &str| memchr::memmem::find(bytes, text.as_bytes()).is_some();
+    if selects.contains(&kind.as_str()) && !has("matchLabels") && !has("matchExpressions") {
         let name = pilotis_template::quote(name.as_bytes());
         let message =
             format!("a {kind} must contain matchLabels or matchExpressions, and {name} does not");
         linted.add(Severity::Error, path, message);
     }
-    if kind == "List" && keeps_items(node) {
-        let message = "annotation 'helm.sh/resource-policy' within List objects are ignored";
-        linted.add(Severity::Error, path, message);
+    if kind == "List" {
+        linted.check(Severity::Error, path, keeps_no_items(bytes));
     }
 }
 
-fn keeps_items(list: &Node) -> bool {
-    let items = list.get("items").map(Node::items).unwrap_or_default();
-    items.iter().any(|item| {
-        let annotation = item.at(&["metadata", "annotations", "helm.sh/resource-policy"]);
-        annotation.is_some()
-    })
+fn keeps_no_items(bytes: &[u8]) -> Result<(), String> {
+    match keeps_items(bytes).map_err(|why| unreadable(&why))? {
+        true => Err("annotation 'helm.sh/resource-policy' within List objects are ignored".into()),
+        false => Ok(()),
+    }
 }
 
 fn check_dependencies(request: &LintRequest, linted: &mut Linted) {
@@ -391,28 +369,17 @@ fn check_crds(request: &LintRequest, linted: &mut Linted) {
     let prefix = format!("{}/", chart.name());
     for crd in crds {
         let path = crd.path.strip_prefix(&prefix).unwrap_or(&crd.path);
-        for document in pieces(crd.data()) {
-            let read = document.and_then(|(_, piece)| {
-                pilotis_yaml::parse_first_bytes(&ended(piece))
-                    .map_err(|error| format!("error converting YAML to JSON: {error}"))
-            });
-            let node = match read {
-                Ok(Some(node)) => node,
+        for document in documents(crd.data()) {
+            let head = match document {
+                Ok(Some(head)) => head,
                 Ok(None) => continue,
-                Err(error) => {
-                    let text = format!("unable to parse YAML: {error}");
-                    return linted.add(Severity::Error, path, text);
-                }
+                Err(error) => return linted.add(Severity::Error, path, unreadable(&error)),
             };
-            if !matches!(pilotis_yaml::to_json(&node), Ok(Json::Object(_))) {
-                continue;
-            }
-            let field = |name: &str| node.get(name).and_then(Node::text).unwrap_or_default();
-            if !field("apiVersion").starts_with("apiextensions.k8s.io") {
+            if !head.api_version.starts_with("apiextensions.k8s.io") {
                 let text = "apiVersion is not in 'apiextensions.k8s.io'";
                 linted.add(Severity::Error, path, text);
             }
-            if field("kind") != "CustomResourceDefinition" {
+            if head.kind != "CustomResourceDefinition" {
                 let text = "object kind is not 'CustomResourceDefinition'";
                 linted.add(Severity::Error, path, text);
             }

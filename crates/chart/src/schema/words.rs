@@ -61,6 +61,9 @@ pub(super) fn wording(kind: &ErrorKind<'_, '_>, originals: &Originals) -> String
             let why = mistake(got).unwrap_or_else(|| err.to_string());
             format!("{} is not valid regex: {why}", quoted(got))
         }
+        ErrorKind::Format { got, want, err } => {
+            format!("{} is not valid {want}: {err}", primitive(got))
+        }
         ErrorKind::RefCycle {
             url,
             kw_loc1,

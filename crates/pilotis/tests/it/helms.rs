@@ -37,7 +37,7 @@ impl Helm {
         } else if std::env::var_os(RECORDS).is_some() {
             Answers::Recorded(path, BTreeMap::new())
         } else {
-            let text = std::fs::read(&path).unwrap_or_else(|why| panic!("{path:?}: {why}"));
+            let text = std::fs::read(&path).expect("answers are stored");
             Answers::Stored(serde_json::from_slice(&text).expect("answers"))
         };
         Self { version, answers }
@@ -51,9 +51,9 @@ impl Helm {
         match &mut self.answers {
             Answers::Asked => world.run(&judge(&program), words),
             Answers::Stored(answers) => {
-                let answer = answers.get(&words.join(" "));
-                let answer = answer.unwrap_or_else(|| panic!("no answer is stored to {words:?}"));
-                answer.replaced(FOLDER, folder)
+                let words = words.join(" ");
+                let answer = answers.get(&words).map(|ran| ran.replaced(FOLDER, folder));
+                answer.expect(&words)
             }
             Answers::Recorded(_, answers) => {
                 let ran = world.run(&judge(&program), words);

@@ -123,30 +123,12 @@ fn date_in_zone(machine: &mut Machine<'_>, args: &Args) -> Outcome {
     Ok(Value::text(time.format(&args.string(0))))
 }
 
-/// Why a text is no duration, in Go's words.
-fn duration_complaint(text: &str) -> String {
-    let shown = crate::literal::quote(text.as_bytes());
-    let rest = text.trim_start_matches(['-', '+']);
-    let number = |c: char| c.is_ascii_digit() || c == '.';
-    let unit = rest.trim_start_matches(number);
-    if rest.is_empty() || unit.len() == rest.len() {
-        return format!("time: invalid duration {shown}");
-    }
-    let unit: String = unit.chars().take_while(|c| !number(*c)).collect();
-    if unit.is_empty() {
-        return format!("time: missing unit in duration {shown}");
-    }
-    let unit = crate::literal::quote(unit.as_bytes());
-    format!("time: unknown unit {unit} in duration {shown}")
-}
-
 fn modify(args: &Args, must: bool) -> Outcome {
     let text = args.string(0);
-    let Some(nanos) = parse_duration(&text) else {
-        if must {
-            return Err(duration_complaint(&text).into());
-        }
-        return Ok(args.value(1).clone());
+    let nanos = match parse_duration(&text) {
+        Ok(nanos) => nanos,
+        Err(why) if must => return Err(why.into()),
+        Err(_) => return Ok(args.value(1).clone()),
     };
     let moved = time_of(args.value(1)).and_then(|time| time.add(nanos));
     moved

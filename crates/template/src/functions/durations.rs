@@ -88,7 +88,7 @@ fn nanos(value: &Value) -> Result<i64, Error> {
             if trimmed.is_empty() {
                 return Err("empty duration".into());
             }
-            if let Some(nanos) = parse_duration(trimmed) {
+            if let Ok(nanos) = parse_duration(trimmed) {
                 return Ok(nanos);
             }
             match trimmed.parse::<f64>() {

@@ -1,7 +1,7 @@
 //! Functions on lists. Lists are never changed: each of these makes a new one.
 
 use super::{Args, Function, Outcome, Type, cast, fixed, variadic};
-use crate::error::Error;
+use crate::error::{Error, NIL_POINTER};
 use crate::value::{List, ListKind, Value};
 
 pub(super) const TABLE: &[Function] = &[
@@ -126,9 +126,7 @@ fn items(value: &Value, verb: &str) -> Result<List, Error> {
     match value {
         Value::List(list) => Ok(list.clone()),
         Value::Object(object) if object.kind() == "slice" => items(&object.data(), verb),
-        value if value.is_nil() => {
-            Err("runtime error: invalid memory address or nil pointer dereference".into())
-        }
+        value if value.is_nil() => Err(NIL_POINTER.into()),
         other => Err(format!("Cannot {verb} type {}", other.kind()).into()),
     }
 }
@@ -214,7 +212,7 @@ fn has(args: &Args) -> Outcome {
 fn slice(args: &Args) -> Outcome {
     let Value::List(list) = args.value(0) else {
         if args.value(0).is_nil() {
-            return Err("runtime error: invalid memory address or nil pointer dereference".into());
+            return Err(NIL_POINTER.into());
         }
         let kind = args.value(0).kind();
         return Err(format!("list should be type of slice or array but {kind}").into());
@@ -242,10 +240,7 @@ fn concat(args: &Args) -> Outcome {
     for value in args.rest(0) {
         match value {
             Value::List(list) => all.extend(list.items().iter().cloned()),
-            value if value.is_nil() => {
-                let text = "runtime error: invalid memory address or nil pointer dereference";
-                return Err(text.into());
-            }
+            value if value.is_nil() => return Err(NIL_POINTER.into()),
             other => return Err(format!("Cannot concat type {} as list", other.kind()).into()),
         }
     }
