@@ -71,6 +71,8 @@ pub struct Compat {
     pub open_index_ends_set: bool,
     /// `lint` misses `templates/` and looks into `crds/`.
     pub lints_folders: bool,
+    /// Name of the type `lint` reads manifests into, as messages name it.
+    pub lint_type: &'static str,
     /// Kinds in the order they are printed; others follow, by name.
     pub kind_order: &'static [&'static str],
     /// What `.Chart` is.
@@ -143,6 +145,7 @@ impl Compat {
         refuses_api_versions: true,
         open_index_ends_set: true,
         lints_folders: true,
+        lint_type: "k8sYamlStruct",
         kind_order: &KIND_ORDER,
         chart_object: ChartObject::Map,
         types: "common",
@@ -189,6 +192,7 @@ impl Compat {
         refuses_api_versions: false,
         open_index_ends_set: false,
         lints_folders: false,
+        lint_type: "K8sYamlStruct",
         kind_order: &KIND_ORDER_3,
         chart_object: ChartObject::Struct,
         types: "chartutil",

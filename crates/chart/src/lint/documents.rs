@@ -65,8 +65,16 @@ impl Head {
 }
 
 /// The documents of a stream, each what the rules see of it; the last one may be why nothing more
-/// can be read.
-pub(super) fn documents(text: &[u8]) -> Vec<Result<Option<Head>, String>> {
+/// can be read. Messages name the type they are read into.
+pub(super) fn documents(text: &[u8], type_name: &str) -> Vec<Result<Option<Head>, String>> {
+    let mut found = heads(text);
+    if let Some(Err(error)) = found.last_mut() {
+        *error = error.replace(HEAD.name, type_name);
+    }
+    found
+}
+
+fn heads(text: &[u8]) -> Vec<Result<Option<Head>, String>> {
     let mut found = Vec::new();
     let (mut rest, mut first_error) = (text, None);
     let start = text[..text.len().min(LOOKED_AT)].trim_ascii_start();
@@ -209,11 +217,11 @@ static ITEM_METADATA: Structure = Structure {
 
 #[cfg(test)]
 mod tests {
-    use super::{documents, keeps_items};
+    use super::{documents, heads, keeps_items};
 
     /// Kinds and names, `-` for nothing, or what is wrong; as Helm 4.2.4 shows them.
     fn seen(text: &str) -> Vec<String> {
-        let shown = documents(text.as_bytes())
+        let shown = heads(text.as_bytes())
             .into_iter()
             .map(|document| match document {
                 Ok(Some(head)) => format!("{} {}", head.kind, head.name),
@@ -287,6 +295,16 @@ mod tests {
             let before = "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal ";
             assert_eq!(seen(text), [format!("{before}{expected}")], "{text}");
         }
+    }
+
+    #[test]
+    fn messages_name_the_type_of_a_version() {
+        let told = documents(b"kind: []", "K8sYamlStruct").pop();
+        let told = told.and_then(Result::err).unwrap_or_default();
+        assert!(
+            told.contains("field K8sYamlStruct.Kind of type string"),
+            "{told}"
+        );
     }
 
     #[test]

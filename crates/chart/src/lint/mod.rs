@@ -222,19 +222,24 @@ fn check_templates(
         let name = format!("{}/{}", chart.name(), template.path);
         let output = files.iter().find(|file| file.path == name);
         let bytes = output.map_or(&[][..], |file| &file.output.bytes);
-        if !check_template(&template.path, bytes, &capabilities, linted) {
+        let rules = Rules {
+            compat: &request.compat,
+            capabilities: &capabilities,
+        };
+        if !check_template(&template.path, bytes, &rules, linted) {
             return;
         }
     }
 }
 
+/// What manifests are held against.
+struct Rules<'a> {
+    compat: &'a Compat,
+    capabilities: &'a Capabilities,
+}
+
 /// False when a text cannot be read, after which Helm looks at no further one.
-fn check_template(
-    path: &str,
-    bytes: &[u8],
-    capabilities: &Capabilities,
-    linted: &mut Linted,
-) -> bool {
+fn check_template(path: &str, bytes: &[u8], rules: &Rules<'_>, linted: &mut Linted) -> bool {
     let text = &*pilotis_template::lossy(bytes);
     let base = path.rsplit('/').next().unwrap_or_default();
     let extension = base.rfind('.').map_or("", |at| &base[at..]);
@@ -249,9 +254,9 @@ fn check_template(
         return true;
     }
     linted.check(Severity::Warning, path, top_indent(text));
-    for document in documents(bytes) {
+    for document in documents(bytes, rules.compat.lint_type) {
         match document {
-            Ok(Some(head)) => check_object(path, &head, bytes, capabilities, linted),
+            Ok(Some(head)) => check_object(path, &head, bytes, rules.capabilities, linted),
             Ok(None) => {}
             Err(error) => {
                 linted.add(Severity::Error, path, unreadable(&error));
@@ -369,7 +374,7 @@ fn check_crds(request: &LintRequest, linted: &mut Linted) {
     let prefix = format!("{}/", chart.name());
     for crd in crds {
         let path = crd.path.strip_prefix(&prefix).unwrap_or(&crd.path);
-        for document in documents(crd.data()) {
+        for document in documents(crd.data(), request.compat.lint_type) {
             let head = match document {
                 Ok(Some(head)) => head,
                 Ok(None) => continue,
