@@ -147,6 +147,11 @@ trait Forms {
     fn time(&mut self, text: String) -> Json {
         Json::String(text)
     }
+
+    /// A nil slice.
+    fn nil_list(&self) -> Json {
+        Json::Null
+    }
 }
 
 /// A replacement character for each byte that is no UTF-8.
@@ -188,6 +193,10 @@ impl StandIns {
 }
 
 impl Forms for StandIns {
+    fn nil_list(&self) -> Json {
+        Json::Array(Vec::new())
+    }
+
     fn text(&mut self, text: &Text) -> String {
         if let Ok(text) = std::str::from_utf8(text.bytes()) {
             return text.to_string();
@@ -217,6 +226,7 @@ fn to_json(value: &Value, forms: &mut dyn Forms, depth: u32) -> Result<Json, Str
     }
     Ok(match value {
         Value::Missing | Value::Nil => Json::Null,
+        Value::List(list) if list.is_nil() => forms.nil_list(),
         Value::Bool(value) => Json::Bool(*value),
         Value::Int(n) | Value::Int64(n) => Json::from(*n),
         Value::Float(n) => match serde_json::Number::from_f64(*n) {

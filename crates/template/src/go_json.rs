@@ -4,7 +4,7 @@
 const DEPTH_MAX: usize = 10_000;
 
 /// The first mistake of a text that is no JSON, in Go's words.
-pub(crate) fn complaint(text: &[u8]) -> String {
+fn mistake(text: &[u8]) -> Option<String> {
     let mut scanner = Scanner { text, at: 0 };
     let result = scanner.value(0).and_then(|()| {
         scanner.blanks();
@@ -13,7 +13,49 @@ pub(crate) fn complaint(text: &[u8]) -> String {
             Some(c) => Err(invalid(c, "after top-level value")),
         }
     });
-    result.err().unwrap_or_else(end)
+    result.err()
+}
+
+/// `json.Unmarshal` of one value: bytes that are no UTF-8 and halves of surrogate pairs become
+/// replacement characters.
+///
+/// # Errors
+/// Go's words for the first mistake.
+pub fn read_json(text: &[u8]) -> Result<serde_json::Value, String> {
+    let readable = crate::output::lossy(text);
+    if let Ok(json) = serde_json::from_str(&readable) {
+        return Ok(json);
+    }
+    match mistake(text) {
+        Some(mistake) => Err(mistake),
+        None => serde_json::from_str(&paired(&readable)).map_err(|error| error.to_string()),
+    }
+}
+
+/// JSON whose halves of surrogate pairs are replaced.
+fn paired(text: &str) -> String {
+    let unit = |escape: &str| {
+        let digits = escape.strip_prefix("\\u")?.get(..4)?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let next = rest.get(6..).and_then(unit);
+        let (shown, length) = match (unit(rest), next) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (&rest[..12], 12),
+            (Some(0xd800..=0xdfff), _) => ("\\ufffd", 6),
+            (Some(_), _) => (&rest[..6], 6),
+            (None, _) => rest
+                .split_at_checked(2)
+                .map_or((rest, rest.len()), |(two, _)| (two, 2)),
+        };
+        out.push_str(shown);
+        rest = &rest[length..];
+    }
+    out + rest
 }
 
 /// Why a stream does not begin with a JSON value.
@@ -243,7 +285,17 @@ impl Scanner<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{complaint, decoder_complaint};
+    use super::{decoder_complaint, mistake, read_json};
+
+    #[test]
+    fn halves_of_surrogate_pairs_are_replaced() {
+        let text = br#"{"a": "\ud83d\ude00 \ud800 \\ud800 \udc00\n"}"#;
+        let read = read_json(text).map(|json| json["a"].clone());
+        assert_eq!(read, Ok("\u{1f600} \u{fffd} \\ud800 \u{fffd}\n".into()));
+        let broken = read_json(b"{\"a\": \xff}");
+        let expected = "invalid character '\u{ff}' looking for beginning of value";
+        assert_eq!(broken, Err(expected.to_owned()));
+    }
 
     #[test]
     fn a_decoder_tells_the_end_of_its_stream() {
@@ -282,7 +334,8 @@ mod tests {
             ("{} '", "invalid character '\\'' after top-level value"),
         ];
         for (text, expected) in cases {
-            assert_eq!(complaint(text.as_bytes()), expected, "{text}");
+            let told = mistake(text.as_bytes());
+            assert_eq!(told.as_deref(), Some(expected), "{text}");
         }
     }
 }

@@ -50,7 +50,7 @@ pub use error::{Error, Failure, Trace};
 pub use exec::{Environment, Limits, Machine, NoEnvironment, Note};
 pub use functions::{Pattern, function_names};
 pub use go_address::Address;
-pub use go_json::{JsonMistake, json_value_end};
+pub use go_json::{JsonMistake, json_value_end, read_json};
 pub use go_semver::{Constraint, Version};
 pub use go_url::Url;
 pub use output::{Output, Piece, Place, lossy, shared_lossy};

@@ -123,6 +123,8 @@ pub struct List {
 
 #[derive(Clone)]
 enum Items {
+    /// No slice at all: it has no items and is `null` in YAML and JSON.
+    Nil,
     Made(Rc<Vec<Value>>),
     /// One number each, made when somebody looks at one.
     Bytes(Rc<(Bytes, OnceCell<Vec<Value>>)>),
@@ -133,6 +135,17 @@ impl List {
     pub fn new(kind: ListKind, items: Vec<Value>) -> Self {
         let items = Items::Made(Rc::new(items));
         Self { kind, items }
+    }
+
+    /// A nil slice of a type.
+    pub(crate) fn nil(kind: ListKind) -> Self {
+        let items = Items::Nil;
+        Self { kind, items }
+    }
+
+    /// Whether it is a nil slice.
+    pub(crate) fn is_nil(&self) -> bool {
+        matches!(self.items, Items::Nil)
     }
 
     /// A `[]uint8`, such as the content of a file.
@@ -146,6 +159,7 @@ impl List {
     /// The items.
     pub fn items(&self) -> &[Value] {
         match &self.items {
+            Items::Nil => &[],
             Items::Made(items) => items,
             Items::Bytes(late) => late.1.get_or_init(|| {
                 let numbers = late.0.iter().map(|byte| Value::Int(i64::from(*byte)));
@@ -161,6 +175,7 @@ impl List {
             _ => 0,
         };
         match &self.items {
+            Items::Nil => Bytes::new(),
             Items::Made(items) => items.iter().map(byte).collect(),
             Items::Bytes(late) => late.0.clone(),
         }
@@ -169,6 +184,7 @@ impl List {
     /// Number of items.
     pub fn len(&self) -> usize {
         match &self.items {
+            Items::Nil => 0,
             Items::Made(items) => items.len(),
             Items::Bytes(late) => late.0.len(),
         }

@@ -4,7 +4,7 @@
 //! The decoder is Kubernetes's, `YAMLOrJSONDecoder` of its `apimachinery`. Of a text that is
 //! neither it tells what is wrong with the JSON.
 
-use pilotis_template::json_value_end;
+use pilotis_template::{json_value_end, read_json};
 use serde_json::{Map, Value as Json};
 
 use crate::separators::{ended, pieces};
@@ -139,9 +139,7 @@ impl<'a> Values<'a> {
             text: mistake.text,
             offset: mistake.offset.map(|offset| self.at + offset),
         })?;
-        let value = pilotis_template::lossy(&rest[..end]);
-        let value = serde_json::from_str(&value).map_err(|error| error.to_string())?;
-        let head = Head::read(value, Scalars::Refused)?;
+        let head = Head::read(read_json(&rest[..end])?, Scalars::Refused)?;
         self.at += end;
         Ok(head)
     }

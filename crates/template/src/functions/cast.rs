@@ -29,14 +29,23 @@ pub(super) fn texts(value: &Value) -> Vec<Text> {
 pub(super) fn int(value: &Value) -> i64 {
     match value {
         Value::Int(n) | Value::Int64(n) => *n,
-        #[expect(clippy::cast_possible_truncation, reason = "Go truncates the same way")]
-        Value::Float(n) => *n as i64,
+        Value::Float(n) => whole(*n),
         Value::Bool(value) => i64::from(*value),
         Value::String(text) => {
             let text = text.lossy();
             crate::literal::integer(trim_zero_decimal(&text)).unwrap_or(0)
         }
         _ => 0,
+    }
+}
+
+/// `int64` of a float; what does not fit becomes what x86 processors make of it.
+#[expect(clippy::cast_possible_truncation, reason = "Go truncates the same way")]
+fn whole(number: f64) -> i64 {
+    const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+    match (-BEYOND..BEYOND).contains(&number) {
+        true => number as i64,
+        false => i64::MIN,
     }
 }
 

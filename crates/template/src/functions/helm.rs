@@ -76,15 +76,15 @@ pub(super) const TABLE: &[Function] = &[
         Ok(Value::text(pretty(a)?))
     }),
     fixed("fromJson", &[Type::String], |_, a| {
-        Ok(from_json(&a.string(0)))
+        Ok(from_json(a.text(0).bytes()))
     }),
     fixed("mustFromJson", &[Type::String], |_, a| {
-        let json: Result<Json, _> = serde_json::from_str(&a.string(0));
+        let json = go_json::read_json(a.text(0).bytes());
         json.map(|json| Value::from_json(&json))
-            .map_err(|_| Error::plain(go_json::complaint(a.text(0).bytes())))
+            .map_err(Error::plain)
     }),
     fixed("fromJsonArray", &[Type::String], |_, a| {
-        Ok(from_json_array(&a.string(0)))
+        Ok(from_json_array(a.text(0).bytes()))
     }),
     fixed("toToml", &[Type::Any], |_, a| match a.value(0).is_nil() {
         true => Err(toml(a).err().unwrap_or_default().into()),
@@ -240,27 +240,27 @@ fn from_yaml_array(text: &Text) -> Value {
     }
 }
 
-fn from_json(text: &str) -> Value {
-    match serde_json::from_str::<Json>(text) {
+fn from_json(text: &[u8]) -> Value {
+    match go_json::read_json(text) {
         Ok(json @ Json::Object(_)) => Value::from_json(&json),
         Ok(Json::Null) => Value::Map(Map::new()),
         Ok(other) => error_map(&format!(
             "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
             json_kind(&other)
         )),
-        Err(_) => error_map(&go_json::complaint(text.as_bytes())),
+        Err(mistake) => error_map(&mistake),
     }
 }
 
-fn from_json_array(text: &str) -> Value {
-    match serde_json::from_str::<Json>(text) {
+fn from_json_array(text: &[u8]) -> Value {
+    match go_json::read_json(text) {
         Ok(json @ Json::Array(_)) => Value::from_json(&json),
         Ok(Json::Null) => Value::list(Vec::new()),
         Ok(other) => Value::list(vec![Value::text(format!(
             "json: cannot unmarshal {} into Go value of type []interface {{}}",
             json_kind(&other)
         ))]),
-        Err(_) => Value::list(vec![Value::text(go_json::complaint(text.as_bytes()))]),
+        Err(mistake) => Value::list(vec![Value::text(mistake)]),
     }
 }
 

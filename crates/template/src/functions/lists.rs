@@ -99,7 +99,7 @@ pub(super) fn deep_equal(a: &Value, b: &Value, depth: u32) -> bool {
         (Value::Float(a), Value::Float(b)) => a == b,
         (Value::String(a), Value::String(b)) => a == b,
         (Value::List(a), Value::List(b)) => {
-            let same = a.kind == b.kind && a.len() == b.len();
+            let same = a.kind == b.kind && a.len() == b.len() && a.is_nil() == b.is_nil();
             let mut pairs = a.items().iter().zip(b.items().iter());
             same && pairs.all(|(a, b)| deep_equal(a, b, depth + 1))
         }
@@ -156,11 +156,17 @@ fn last(args: &Args) -> Outcome {
 
 fn rest(args: &Args) -> Outcome {
     let list = items(args.value(0), "find rest on")?;
+    if list.is_empty() {
+        return Ok(Value::List(List::nil(ListKind::Any)));
+    }
     Ok(Value::list(list.items().get(1..).unwrap_or(&[]).to_vec()))
 }
 
 fn initial(args: &Args) -> Outcome {
     let list = items(args.value(0), "find initial on")?;
+    if list.is_empty() {
+        return Ok(Value::List(List::nil(ListKind::Any)));
+    }
     let end = list.len().saturating_sub(1);
     Ok(Value::list(list.items()[..end].to_vec()))
 }
@@ -244,12 +250,21 @@ fn concat(args: &Args) -> Outcome {
             other => return Err(format!("Cannot concat type {} as list", other.kind()).into()),
         }
     }
-    Ok(Value::list(all))
+    Ok(match all.is_empty() {
+        true => Value::List(List::nil(ListKind::Any)),
+        false => Value::list(all),
+    })
 }
 
 fn chunk(args: &Args) -> Outcome {
     let list = items(args.value(1), "chunk")?;
-    let size = usize::try_from(args.int(0)).ok().filter(|size| *size > 0);
+    let size = args.int(0);
+    let last = i64::try_from(list.len()).unwrap_or(i64::MAX) - 1;
+    // A negative size gives no chunks where Go's arithmetic comes to none.
+    if size < 0 && last > 0 && last <= -size {
+        return Ok(Value::List(List::new(ListKind::Lists, Vec::new())));
+    }
+    let size = usize::try_from(size).ok().filter(|size| *size > 0);
     let Some(size) = size else {
         return Err("runtime error: makeslice: len out of range".into());
     };

@@ -21,6 +21,7 @@ mod strings;
 mod toml_in;
 mod toml_out;
 mod versions;
+mod words;
 
 pub(crate) use builtin::not_callable;
 pub(crate) use helm::{json_kind, yaml};

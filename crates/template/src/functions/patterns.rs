@@ -11,7 +11,7 @@ use super::pattern_errors::first_mistake;
 use super::{Args, Function, Outcome, Type, fixed};
 use crate::error::Error;
 use crate::exec::Machine;
-use crate::value::Value;
+use crate::value::{List, ListKind, Value};
 
 const ONE: &[Type] = &[Type::String, Type::String];
 const WITH_COUNT: &[Type] = &[Type::String, Type::String, Type::Int];
@@ -270,15 +270,27 @@ fn find_all(pattern: &Regex, text: &[u8], count: i64) -> Outcome {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     let mut found = Vec::new();
     let mut previous_end = None;
-    for one in pattern.find_iter(text).take(count) {
+    for one in pattern.find_iter(text) {
+        if found.len() >= count {
+            break;
+        }
         // Go refuses an empty match right after the match before it.
-        if one.is_empty() && previous_end == Some(one.start()) {
+        let follows = previous_end == Some(one.start());
+        if one.is_empty() && (follows || is_inside(text, one.start())) {
             continue;
         }
         previous_end = Some(one.end());
         found.push(one.as_bytes());
     }
-    Ok(Value::strings(found))
+    Ok(match found.is_empty() {
+        true => Value::List(List::nil(ListKind::Strings)),
+        false => Value::strings(found),
+    })
+}
+
+/// Whether a place is between the bytes of a character.
+fn is_inside(text: &[u8], at: usize) -> bool {
+    text.get(at).is_some_and(|byte| byte & 0xc0 == 0x80)
 }
 
 /// Replaces every match; an empty one between the bytes of a character is none in Go.
@@ -289,10 +301,7 @@ fn replaced(pattern: &Regex, text: &[u8], replacement: &[u8]) -> Value {
         let Some(whole) = found.get(0) else {
             continue;
         };
-        let inside = text
-            .get(whole.start())
-            .is_some_and(|byte| byte & 0xc0 == 0x80);
-        if whole.is_empty() && inside {
+        if whole.is_empty() && is_inside(text, whole.start()) {
             continue;
         }
         out.extend_from_slice(&text[begin..whole.start()]);
@@ -304,13 +313,23 @@ fn replaced(pattern: &Regex, text: &[u8], replacement: &[u8]) -> Value {
 }
 
 fn literal(pattern: &Regex, text: &[u8], replacement: &[u8]) -> Outcome {
-    let replaced = pattern.replace_all(text, regex::bytes::NoExpand(replacement));
-    Ok(Value::text(replaced))
+    let mut out = Vec::new();
+    let mut begin = 0;
+    for found in pattern.find_iter(text) {
+        if found.is_empty() && is_inside(text, found.start()) {
+            continue;
+        }
+        out.extend_from_slice(&text[begin..found.start()]);
+        out.extend_from_slice(replacement);
+        begin = found.end();
+    }
+    out.extend_from_slice(&text[begin..]);
+    Ok(Value::text(out))
 }
 
 fn split(pattern: &Regex, text: &[u8], count: i64) -> Outcome {
     if count == 0 {
-        return Ok(Value::strings(Vec::<&[u8]>::new()));
+        return Ok(Value::List(List::nil(ListKind::Strings)));
     }
     if text.is_empty() && !pattern.as_str().is_empty() {
         return Ok(Value::strings([""]));

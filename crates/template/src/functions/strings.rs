@@ -1,5 +1,6 @@
 //! Functions on text.
 
+use super::words;
 use super::{Args, Function, Outcome, Type, cast, fixed, variadic};
 use crate::error::Error;
 use crate::exec::Machine;
@@ -24,10 +25,10 @@ pub(super) const TABLE: &[Function] = &[
         Ok(Value::String(trim_space(&a.text(0))))
     }),
     fixed("upper", &[Type::String], |_, a| {
-        Ok(Value::text(a.string(0).to_uppercase()))
+        Ok(Value::text(mapped(&a.string(0), words::upper)))
     }),
     fixed("lower", &[Type::String], |_, a| {
-        Ok(Value::text(a.string(0).to_lowercase()))
+        Ok(Value::text(mapped(&a.string(0), words::lower)))
     }),
     fixed("title", &[Type::String], |_, a| {
         Ok(Value::text(title(&a.string(0))))
@@ -52,6 +53,11 @@ pub(super) const TABLE: &[Function] = &[
         Ok(trim_prefix(a))
     }),
     fixed("nospace", &[Type::String], |_, a| {
+        // Only where a blank is deleted are bytes taken for characters.
+        let is_blank = |byte: &u8| char::from(*byte).is_whitespace();
+        if !a.text(0).bytes().iter().any(is_blank) {
+            return Ok(Value::String(a.text(0)));
+        }
         let latin = a
             .text(0)
             .bytes()
@@ -71,31 +77,32 @@ pub(super) const TABLE: &[Function] = &[
         Ok(Value::text(initials(&latin)))
     }),
     fixed("swapcase", &[Type::String], |_, a| {
-        Ok(Value::text(swap_case(&a.string(0))))
+        Ok(Value::text(words::swapped(&a.string(0))))
     }),
     fixed("shuffle", &[Type::String], shuffle),
     fixed("snakecase", &[Type::String], |_, a| {
-        Ok(Value::text(words(&a.string(0), '_')))
+        Ok(Value::text(words::joined(&a.string(0), '_')))
     }),
     fixed("kebabcase", &[Type::String], |_, a| {
-        Ok(Value::text(words(&a.string(0), '-')))
+        Ok(Value::text(words::joined(&a.string(0), '-')))
     }),
     fixed("camelcase", &[Type::String], |_, a| {
-        Ok(Value::text(pascal(&a.string(0))))
+        Ok(Value::text(words::pascal(&a.string(0))))
     }),
     fixed("wrap", &[Type::Int, Type::String], |_, a| {
-        Ok(Value::text(wrap(&a.string(1), a.int(0), "\n", false)))
+        let text = a.text(1);
+        Ok(Value::text(wrap(text.bytes(), a.int(0), b"\n", false)))
     }),
     fixed(
         "wrapWith",
         &[Type::Int, Type::String, Type::String],
         |_, a| {
-            Ok(Value::text(wrap(
-                &a.string(2),
-                a.int(0),
-                &a.string(1),
-                true,
-            )))
+            let (separator, text) = (a.text(1), a.text(2));
+            let separator = match separator.bytes() {
+                b"" => b"\n",
+                separator => separator,
+            };
+            Ok(Value::text(wrap(text.bytes(), a.int(0), separator, true)))
         },
     ),
     fixed("contains", &[Type::String, Type::String], |_, a| {
@@ -353,55 +360,30 @@ fn title(text: &str) -> String {
         } else {
             previous.is_whitespace()
         };
-        if separator {
-            out.extend(c.to_uppercase());
-        } else {
-            out.push(c);
-        }
+        out.push(if separator { words::title(c) } else { c });
         previous = c;
     }
     out
 }
 
 fn untitle(text: &str) -> String {
-    map_words(text, |c, first| {
-        if first {
-            c.to_lowercase().collect()
-        } else {
-            c.to_string()
-        }
-    })
+    let mut begins = true;
+    let first_small = |c: char| {
+        let changed = if begins { words::lower(c) } else { c };
+        begins = c.is_whitespace();
+        changed
+    };
+    text.chars().map(first_small).collect()
 }
 
-fn map_words(text: &str, change: impl Fn(char, bool) -> String) -> String {
-    let mut first = true;
-    let mut out = String::new();
-    for c in text.chars() {
-        out.push_str(&change(c, first));
-        first = c.is_whitespace();
-    }
-    out
+fn mapped(text: &str, change: fn(char) -> char) -> String {
+    text.chars().map(change).collect()
 }
 
 fn initials(text: &str) -> String {
     text.split_whitespace()
         .filter_map(|word| word.chars().next())
         .collect()
-}
-
-fn swap_case(text: &str) -> String {
-    map_words(text, |c, first| {
-        if c.is_uppercase() {
-            c.to_lowercase().collect()
-        } else if c.is_lowercase() && first {
-            // The library title-cases the first letter of a word, which is upper case here.
-            c.to_uppercase().collect()
-        } else if c.is_lowercase() {
-            c.to_uppercase().collect()
-        } else {
-            c.to_string()
-        }
-    })
 }
 
 fn abbreviate(text: &Text, offset: i64, width: i64) -> Vec<u8> {
@@ -433,132 +415,31 @@ fn abbreviate_both(args: &Args) -> Vec<u8> {
     abbreviate(&text, left, right)
 }
 
-#[derive(PartialEq, Eq, Clone, Copy)]
-enum Class {
-    Upper,
-    Lower,
-    Digit,
-    Joint,
-}
-
-fn class(c: char) -> Class {
-    match c {
-        '_' | '-' | ' ' => Class::Joint,
-        c if c.is_whitespace() || c.is_ascii_punctuation() => Class::Joint,
-        c if c.is_numeric() => Class::Digit,
-        c if c.is_uppercase() => Class::Upper,
-        _ => Class::Lower,
-    }
-}
-
-/// `FooBarHTTPServer` as `foo_bar_http_server`.
-fn words(text: &str, joint: char) -> String {
-    let chars: Vec<char> = text.chars().collect();
-    let mut out = String::new();
-    for (index, c) in chars.iter().enumerate() {
-        let previous = index.checked_sub(1).map(|at| class(chars[at]));
-        let next = chars.get(index + 1).map(|c| class(*c));
-        let here = class(*c);
-        if here == Class::Joint {
-            let joins = matches!(c, '_' | '-' | ' ') || c.is_whitespace();
-            out.push(if joins { joint } else { *c });
-            continue;
-        }
-        let starts = match (previous, here) {
-            (Some(Class::Lower), Class::Upper) => true,
-            (Some(Class::Digit), Class::Upper) => true,
-            (Some(Class::Upper), Class::Upper) => next == Some(Class::Lower),
-            // Digits belong to the word before, unless small letters follow them.
-            (Some(Class::Lower | Class::Upper), Class::Digit) => {
-                let after = chars[index..].iter().find(|c| class(**c) != Class::Digit);
-                after.is_some_and(|c| class(*c) == Class::Lower)
-            }
-            _ => false,
-        };
-        if starts {
-            out.push(joint);
-        }
-        out.extend(c.to_lowercase());
-    }
-    out
-}
-
-/// `foo_bar` as `FooBar`; leading joints stay.
-fn pascal(text: &str) -> String {
-    let joint = |c: char| matches!(c, '_' | '-') || c.is_whitespace();
-    let upper = |c: char| c.to_uppercase().next().unwrap_or(c);
-    let lower = |c: char| c.to_lowercase().next().unwrap_or(c);
-    let body = text.trim_start_matches(joint);
-    let mut out = text[..text.len() - body.len()].to_string();
-    let mut chars = body.chars();
-    let Some(first) = chars.next() else {
-        return out;
-    };
-    // A word that starts with a capital keeps no further capitals until a small letter.
-    let mut in_capitals = first.is_uppercase();
-    let mut previous = upper(first);
-    for c in chars {
-        let mut c = c;
-        match (joint(previous), joint(c)) {
-            (true, true) => out.push(previous),
-            (true, false) => {
-                in_capitals = c.is_uppercase();
-                c = upper(c);
-            }
-            (false, _) => {
-                if in_capitals {
-                    match c.is_uppercase() {
-                        true => c = lower(c),
-                        false => in_capitals = false,
-                    }
-                }
-                out.push(previous);
-            }
-        }
-        previous = c;
-    }
-    out.push(previous);
-    out
-}
-
-fn wrap(text: &str, width: i64, separator: &str, cut_long: bool) -> String {
+/// Lines of so many bytes at most, as the library counts.
+fn wrap(text: &[u8], width: i64, separator: &[u8], cut_long: bool) -> Vec<u8> {
     let width = usize::try_from(width.max(1)).unwrap_or(1);
-    let chars: Vec<char> = text.chars().collect();
-    let mut out = String::new();
-    let mut offset = 0;
-    while chars.len() - offset > width {
-        if chars[offset] == ' ' {
-            offset += 1;
+    let mut out = Vec::new();
+    let mut rest = text;
+    while rest.len() > width {
+        if let [b' ', after @ ..] = rest {
+            rest = after;
             continue;
         }
-        let space = (offset..=offset + width)
-            .rev()
-            .find(|at| chars.get(*at) == Some(&' '));
-        match space {
-            Some(space) => {
-                out.extend(&chars[offset..space]);
-                out.push_str(separator);
-                offset = space + 1;
-            }
-            None if cut_long => {
-                out.extend(&chars[offset..offset + width]);
-                out.push_str(separator);
-                offset += width;
-            }
-            None => match (offset + width..chars.len()).find(|at| chars[*at] == ' ') {
-                Some(space) => {
-                    out.extend(&chars[offset..space]);
-                    out.push_str(separator);
-                    offset = space + 1;
-                }
-                None => {
-                    out.extend(&chars[offset..]);
-                    offset = chars.len();
-                }
+        let space = rest[..=width].iter().rposition(|byte| *byte == b' ');
+        let next = || rest[width..].iter().position(|byte| *byte == b' ');
+        let (line, after) = match space {
+            Some(space) => (&rest[..space], &rest[space + 1..]),
+            None if cut_long => rest.split_at(width),
+            None => match next() {
+                Some(more) => (&rest[..width + more], &rest[width + more + 1..]),
+                None => break,
             },
-        }
+        };
+        out.extend_from_slice(line);
+        out.extend_from_slice(separator);
+        rest = after;
     }
-    out.extend(&chars[offset..]);
+    out.extend_from_slice(rest);
     out
 }
 
