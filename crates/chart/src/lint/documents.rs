@@ -110,7 +110,7 @@ fn in_yaml(piece: Result<(u32, &[u8]), String>) -> Result<Option<Head>, String> 
 }
 
 /// The first document of a text in YAML.
-pub(super) fn value(text: &[u8]) -> Result<Json, String> {
+fn value(text: &[u8]) -> Result<Json, String> {
     let wrap = |error: pilotis_yaml::Error| format!("error converting YAML to JSON: {error}");
     let node = pilotis_yaml::parse_first_bytes(&ended(text)).map_err(wrap)?;
     node.map_or(Ok(Json::Null), |node| {
