@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use crate::errors::Error;
-use crate::structure::{Scalars, Shape, Structure};
+use crate::structure::{MADE_OF_YAML, Shape, Structure};
 
 /// The content of `Chart.yaml`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -126,10 +126,6 @@ impl Metadata {
 
     /// The same from JSON somebody read.
     pub(crate) fn from_json(json: Json) -> Result<Self, Error> {
-        let fail = |why: String| {
-            let before = "error unmarshaling JSON: while decoding JSON: json: ";
-            Error::new(format!("{before}{why}"))
-        };
         let has_null = |key: &&str| {
             let items = json.get(*key).and_then(Json::as_array);
             items.is_some_and(|items| items.contains(&Json::Null))
@@ -138,10 +134,10 @@ impl Metadata {
         let null_in = ["maintainers", "dependencies"].into_iter().find(has_null);
         let fitted = match json {
             Json::Null => return Ok(Self::default()),
-            value => METADATA.read(value, Scalars::AsTexts).map_err(fail)?,
+            value => METADATA.read_yaml(value).map_err(Error::new)?,
         };
         let read = serde_json::from_value(Json::Object(fitted));
-        let metadata: Self = read.map_err(|error| fail(error.to_string()))?;
+        let metadata: Self = read.map_err(|error| Error::new(format!("{MADE_OF_YAML}{error}")))?;
         Ok(Self {
             lists_dependencies,
             null_in,

@@ -29,19 +29,36 @@ pub(crate) struct Structure {
     pub(crate) fields: &'static [(&'static str, Shape)],
 }
 
+/// What is said before the words of the decoder of JSON that was made of YAML.
+pub(crate) const MADE_OF_YAML: &str = "error unmarshaling JSON: while decoding JSON: json: ";
+
 /// What is done with a number or truth where a text is wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scalars {
+enum Scalars {
     AsTexts,
     Refused,
 }
 
 impl Structure {
-    /// The fields a value has, by their names; nulls are absent.
+    /// The fields a value made of YAML has, by their names; nulls are absent.
     ///
     /// # Errors
     /// Go's words for the first that does not fit, in the order of the keys.
-    pub(crate) fn read(&self, value: Json, scalars: Scalars) -> Result<Map<String, Json>, String> {
+    pub(crate) fn read_yaml(&self, value: Json) -> Result<Map<String, Json>, String> {
+        let read = self.read(value, Scalars::AsTexts);
+        read.map_err(|why| format!("{MADE_OF_YAML}{why}"))
+    }
+
+    /// The same of a value written as JSON.
+    ///
+    /// # Errors
+    /// As for YAML.
+    pub(crate) fn read_json(&self, value: Json) -> Result<Map<String, Json>, String> {
+        let read = self.read(value, Scalars::Refused);
+        read.map_err(|why| format!("json: {why}"))
+    }
+
+    fn read(&self, value: Json, scalars: Scalars) -> Result<Map<String, Json>, String> {
         match value {
             Json::Object(map) => self.fit(map, "", scalars),
             other => {

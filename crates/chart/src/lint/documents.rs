@@ -8,7 +8,7 @@ use pilotis_template::{json_value_end, read_json};
 use serde_json::{Map, Value as Json};
 
 use crate::separators::{ended, pieces};
-use crate::structure::{Scalars, Shape, Structure};
+use crate::structure::{Shape, Structure};
 
 /// Bytes of a stream that are looked at to see what it is.
 const LOOKED_AT: usize = 4096;
@@ -55,14 +55,16 @@ impl Head {
     }
 
     /// Nothing of a document that holds nothing.
-    fn read(value: Json, scalars: Scalars) -> Result<Option<Self>, String> {
+    fn read(value: Json, read: Reader) -> Result<Option<Self>, String> {
         if value.is_null() {
             return Ok(None);
         }
-        let read = HEAD.read(value, scalars).map(Self::of);
-        read.map(Some).map_err(|why| format!("json: {why}"))
+        read(&HEAD, value).map(Self::of).map(Some)
     }
 }
+
+/// How a structure is read.
+type Reader = fn(&Structure, Json) -> Result<Map<String, Json>, String>;
 
 /// The documents of a stream, each what the rules see of it; the last one may be why nothing more
 /// can be read. Messages name the type they are read into.
@@ -104,9 +106,7 @@ fn heads(text: &[u8]) -> Vec<Result<Option<Head>, String>> {
 }
 
 fn in_yaml(piece: Result<(u32, &[u8]), String>) -> Result<Option<Head>, String> {
-    let value = value(piece?.1)?;
-    let told = |error| format!("error unmarshaling JSON: while decoding JSON: {error}");
-    Head::read(value, Scalars::AsTexts).map_err(told)
+    Head::read(value(piece?.1)?, Structure::read_yaml)
 }
 
 /// The first document of a text in YAML.
@@ -139,7 +139,7 @@ impl<'a> Values<'a> {
             text: mistake.text,
             offset: mistake.offset.map(|offset| self.at + offset),
         })?;
-        let head = Head::read(read_json(&rest[..end])?, Scalars::Refused)?;
+        let head = Head::read(read_json(&rest[..end])?, Structure::read_json)?;
         self.at += end;
         Ok(head)
     }
@@ -180,10 +180,9 @@ impl From<String> for Mistake {
 /// # Errors
 /// What Go says of a text that does not fit.
 pub(super) fn keeps_items(text: &[u8]) -> Result<bool, String> {
-    let told = |why| format!("error unmarshaling JSON: while decoding JSON: json: {why}");
     let list = match value(text)? {
         Json::Null => return Ok(false),
-        value => LIST.read(value, Scalars::AsTexts).map_err(told)?,
+        value => LIST.read_yaml(value)?,
     };
     let items = list.get("Items").and_then(Json::as_array);
     let keeps = |item: &Json| item["Metadata"]["Annotations"].get(KEEPS).is_some();

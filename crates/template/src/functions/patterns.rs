@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::{Captures, Regex, RegexBuilder};
 
 use super::pattern_errors::first_mistake;
 use super::{Args, Function, Outcome, Type, fixed};
@@ -293,8 +293,8 @@ fn is_inside(text: &[u8], at: usize) -> bool {
     text.get(at).is_some_and(|byte| byte & 0xc0 == 0x80)
 }
 
-/// Replaces every match; an empty one between the bytes of a character is none in Go.
-fn replaced(pattern: &Regex, text: &[u8], replacement: &[u8]) -> Value {
+/// Writes something for every match; an empty one between the bytes of a character is none in Go.
+fn rewritten(pattern: &Regex, text: &[u8], write: impl Fn(&Captures<'_>, &mut Vec<u8>)) -> Value {
     let mut out = Vec::new();
     let mut begin = 0;
     for found in pattern.captures_iter(text) {
@@ -305,26 +305,21 @@ fn replaced(pattern: &Regex, text: &[u8], replacement: &[u8]) -> Value {
             continue;
         }
         out.extend_from_slice(&text[begin..whole.start()]);
-        found.expand(replacement, &mut out);
+        write(&found, &mut out);
         begin = whole.end();
     }
     out.extend_from_slice(&text[begin..]);
     Value::text(out)
 }
 
+fn replaced(pattern: &Regex, text: &[u8], replacement: &[u8]) -> Value {
+    rewritten(pattern, text, |found, out| found.expand(replacement, out))
+}
+
 fn literal(pattern: &Regex, text: &[u8], replacement: &[u8]) -> Outcome {
-    let mut out = Vec::new();
-    let mut begin = 0;
-    for found in pattern.find_iter(text) {
-        if found.is_empty() && is_inside(text, found.start()) {
-            continue;
-        }
-        out.extend_from_slice(&text[begin..found.start()]);
+    Ok(rewritten(pattern, text, |_, out| {
         out.extend_from_slice(replacement);
-        begin = found.end();
-    }
-    out.extend_from_slice(&text[begin..]);
-    Ok(Value::text(out))
+    }))
 }
 
 fn split(pattern: &Regex, text: &[u8], count: i64) -> Outcome {

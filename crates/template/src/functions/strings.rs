@@ -53,28 +53,15 @@ pub(super) const TABLE: &[Function] = &[
         Ok(trim_prefix(a))
     }),
     fixed("nospace", &[Type::String], |_, a| {
+        let latin = latin(&a.text(0));
         // Only where a blank is deleted are bytes taken for characters.
-        let is_blank = |byte: &u8| char::from(*byte).is_whitespace();
-        if !a.text(0).bytes().iter().any(is_blank) {
-            return Ok(Value::String(a.text(0)));
-        }
-        let latin = a
-            .text(0)
-            .bytes()
-            .iter()
-            .map(|byte| char::from(*byte))
-            .collect::<String>();
-        Ok(Value::text(latin.replace(char::is_whitespace, "")))
+        Ok(match latin.contains(char::is_whitespace) {
+            true => Value::text(latin.replace(char::is_whitespace, "")),
+            false => Value::String(a.text(0)),
+        })
     }),
     fixed("initials", &[Type::String], |_, a| {
-        // The library takes bytes for characters.
-        let latin = a
-            .text(0)
-            .bytes()
-            .iter()
-            .map(|byte| char::from(*byte))
-            .collect::<String>();
-        Ok(Value::text(initials(&latin)))
+        Ok(Value::text(initials(&latin(&a.text(0)))))
     }),
     fixed("swapcase", &[Type::String], |_, a| {
         Ok(Value::text(words::swapped(&a.string(0))))
@@ -378,6 +365,11 @@ fn untitle(text: &str) -> String {
 
 fn mapped(text: &str, change: fn(char) -> char) -> String {
     text.chars().map(change).collect()
+}
+
+/// Each byte as a character, which the library takes it for.
+fn latin(text: &Text) -> String {
+    text.bytes().iter().map(|byte| char::from(*byte)).collect()
 }
 
 fn initials(text: &str) -> String {
