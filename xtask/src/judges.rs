@@ -257,6 +257,25 @@ pub fn helm() -> Result<()> {
     std::os::unix::fs::symlink(&target, &link).context("cannot name helm")
 }
 
+/// Helm's engine as a library, asked by a program of ours; built anew when that has changed.
+///
+/// # Errors
+/// When Go is missing or a module cannot be fetched or built.
+pub fn helm_oracle(sources: &[(&str, &str)]) -> Result<PathBuf> {
+    let dir = module("helm-oracle")?;
+    for (name, text) in sources {
+        let path = dir.join(name);
+        if fs::read_to_string(&path).ok().as_deref() != Some(text) {
+            fs::write(&path, text).with_context(|| path.display().to_string())?;
+        }
+    }
+    let package = format!("helm.sh/helm/v4/pkg/engine@{HELM}");
+    run(&mut go(&dir, &["get", &package]))?;
+    let target = bin().join("helm-oracle");
+    build(&dir, &["build", "-mod=mod"], &target, ".")?;
+    Ok(target)
+}
+
 fn kubernetes(program: &str) -> Result<()> {
     let target = bin().join(program);
     if target.exists() {

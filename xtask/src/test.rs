@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything CI runs, in one command; and `check`, the same with lints.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -161,6 +162,18 @@ pub fn beside_every_helm() -> Result<()> {
     step("command lines", || {
         run(command.env("PILOTIS_RECORDS_HELM", "1"))
     })
+}
+
+/// Replays answers of Helm that are not stored in the repository.
+///
+/// # Errors
+/// When something cannot be built, or we answer otherwise.
+pub fn replayed(vectors: &Path) -> Result<()> {
+    let name = "vectors::others_answer_as_helm_answered";
+    let words = ["test", "--package", "pilotis-chart", "--test", "it", "--"];
+    let mut command = command(&words);
+    command.args(["--ignored", "--exact", name]);
+    step("replay", || run(command.env("PILOTIS_VECTORS", vectors)))
 }
 
 fn cargo(arguments: &[&str]) -> Result<()> {

@@ -1,229 +1,36 @@
-//! The Go objects templates find beside the values: `.Files`, `.Capabilities` and what is in them.
+//! What templates find beside the values: `.Chart`, `.Files`, `.Capabilities` and what is in them.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use bytes::Bytes;
-use pilotis_template::{List, Map, MapKind, Method, Object, Value};
-use pilotis_yaml::{Flavour, emit};
-use serde_json::Value as Json;
+use pilotis_template::{List, ListKind, Map, MapKind, Method, Object, Value};
 
 use crate::capabilities::Capabilities;
 use crate::compat::Compat;
 use crate::file::File;
 use crate::metadata::Metadata;
 
-/// `.Files`: the chart's files that are no templates.
-#[derive(Clone)]
-pub(crate) struct Files(Rc<BTreeMap<String, File>>);
-
-impl Files {
-    pub(crate) fn new(files: &[File]) -> Self {
-        let pairs = files.iter().map(|file| (file.path.clone(), file.clone()));
-        Self(Rc::new(pairs.collect()))
-    }
-
-    fn get(&self, path: &str) -> &Bytes {
-        static NOTHING: Bytes = Bytes::new();
-        self.0.get(path).map_or(&NOTHING, File::data)
-    }
-
-    fn glob(&self, pattern: &str) -> Self {
-        let pattern: Vec<char> = pattern.chars().collect();
-        let pairs = self.0.iter().filter(|(path, _)| {
-            let path: Vec<char> = path.chars().collect();
-            glob_matches(&pattern, &path)
-        });
-        Self(Rc::new(
-            pairs
-                .map(|(path, file)| (path.clone(), file.clone()))
-                .collect(),
-        ))
-    }
-
-    fn lines(&self, path: &str) -> Value {
-        let data = self.get(path);
-        if data.is_empty() {
-            return Value::strings(Vec::<&[u8]>::new());
-        }
-        let data = data.strip_suffix(b"\n").unwrap_or(data);
-        Value::strings(data.split(|byte| *byte == b'\n'))
-    }
-
-    /// A YAML map from base name to content.
-    fn flattened(&self, show: fn(&[u8]) -> String) -> Value {
-        let mut map = serde_json::Map::new();
-        for (path, file) in self.0.iter() {
-            let name = path.rsplit('/').next().unwrap_or(path);
-            map.insert(name.to_string(), Json::String(show(file.data())));
-        }
-        let text = emit(&Json::Object(map), Flavour::GoV2);
-        Value::text(text.strip_suffix('\n').unwrap_or(&text))
-    }
-}
-
-fn bytes(data: &Bytes) -> Value {
-    Value::List(List::of_bytes(data.clone()))
-}
-
-impl Object for Files {
-    fn type_name(&self) -> String {
-        "engine.files".to_string()
-    }
-
-    fn kind(&self) -> &'static str {
-        "map"
-    }
-
-    fn method(&self, name: &str) -> Option<Method> {
-        let files = self.clone();
-        let method = |parameters: usize, run: fn(&Files, &str) -> Value| {
-            Some(Method {
-                parameters,
-                call: Box::new(move |args| {
-                    let first = args.first().map(|text| text.lossy().into_owned());
-                    Ok(run(&files, &first.unwrap_or_default()))
-                }),
-            })
-        };
-        match name {
-            "Get" => method(1, |files, path| Value::text(files.get(path))),
-            "GetBytes" => method(1, |files, path| bytes(files.get(path))),
-            "Glob" => method(1, |files, pattern| {
-                Value::Object(Rc::new(files.glob(pattern)))
-            }),
-            "Lines" => method(1, Files::lines),
-            "AsConfig" => method(0, |files, _| {
-                files.flattened(|data| String::from_utf8_lossy(data).into_owned())
-            }),
-            "AsSecrets" => method(0, |files, _| files.flattened(base64)),
-            _ => None,
-        }
-    }
-
-    fn field(&self, name: &str) -> Option<Value> {
-        Some(bytes(self.get(name)))
-    }
-
-    fn data(&self) -> Value {
-        let map = Map::new();
-        for (path, file) in self.0.iter() {
-            map.insert(path, bytes(file.data()));
-        }
-        Value::Map(map)
-    }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
-}
-
-fn base64(data: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for chunk in data.chunks(3) {
-        let group = chunk.iter().fold(0u32, |n, b| (n << 8) | u32::from(*b));
-        let group = group << (8 * (3 - chunk.len()));
-        for index in 0..4 {
-            if index <= chunk.len() {
-                let at = (group >> (18 - 6 * index)) & 63;
-                out.push(LETTERS[at as usize] as char);
-            } else {
-                out.push('=');
-            }
-        }
-    }
-    out
-}
-
-/// The glob of the library Helm uses: `*` stops at `/`, `**` does not, `{a,b}` and `[!x]` exist.
-fn glob_matches(pattern: &[char], text: &[char]) -> bool {
-    let mut budget = 100_000;
-    glob_bounded(pattern, text, &mut budget)
-}
-
-fn glob_bounded(pattern: &[char], text: &[char], budget: &mut u32) -> bool {
-    *budget = budget.saturating_sub(1);
-    if *budget == 0 {
-        return false;
-    }
-    let Some(first) = pattern.first() else {
-        return text.is_empty();
-    };
-    match first {
-        '*' => {
-            let across = pattern.get(1) == Some(&'*');
-            let rest = pattern
-                .iter()
-                .position(|c| *c != '*')
-                .unwrap_or(pattern.len());
-            for taken in 0..=text.len() {
-                if glob_bounded(&pattern[rest..], &text[taken..], budget) {
-                    return true;
-                }
-                if !across && text.get(taken) == Some(&'/') {
-                    return false;
-                }
-            }
-            false
-        }
-        '?' => match text.first() {
-            Some(c) if *c != '/' => glob_bounded(&pattern[1..], &text[1..], budget),
-            _ => false,
-        },
-        '{' => {
-            let Some(end) = pattern.iter().position(|c| *c == '}') else {
-                return false;
-            };
-            let options = pattern[1..end].split(|c| *c == ',');
-            options.into_iter().any(|option| {
-                let whole = [option, &pattern[end + 1..]].concat();
-                glob_bounded(&whole, text, budget)
-            })
-        }
-        '[' => {
-            let Some(end) = pattern.iter().position(|c| *c == ']') else {
-                return false;
-            };
-            let Some(c) = text.first() else {
-                return false;
-            };
-            in_class(&pattern[1..end], *c) && glob_bounded(&pattern[end + 1..], &text[1..], budget)
-        }
-        '\\' => {
-            pattern.len() > 1
-                && pattern.get(1) == text.first()
-                && glob_bounded(&pattern[2..], &text[1..], budget)
-        }
-        literal => text.first() == Some(literal) && glob_bounded(&pattern[1..], &text[1..], budget),
-    }
-}
-
-fn in_class(class: &[char], c: char) -> bool {
-    let (negated, class) = match class.first() {
-        Some('!') => (true, &class[1..]),
-        _ => (false, class),
-    };
-    let found = match class {
-        [low, '-', high] => *low <= c && c <= *high,
-        list => list.contains(&c),
-    };
-    found != negated
-}
-
 /// Makes what a method gives.
 type Made = Rc<dyn Fn() -> Value>;
 
-/// A Go struct with plain fields.
+/// A Go struct, or a pointer to one.
+#[derive(Clone)]
 struct Struct {
     type_name: String,
     kind: &'static str,
+    /// In their order; those no template reads begin with a small letter.
     fields: Vec<(&'static str, Value)>,
+    /// The first field is embedded: its fields are read as this one's.
+    embeds: bool,
+    /// What its address says as a Stringer.
     text: Option<String>,
     /// Methods without parameters.
     methods: Vec<(&'static str, Made)>,
     /// Names of the fields in JSON, where they are others and empty ones are left out.
     json: &'static [&'static str],
+}
+
+fn is_exported(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_uppercase())
 }
 
 impl Object for Struct {
@@ -236,8 +43,14 @@ impl Object for Struct {
     }
 
     fn field(&self, name: &str) -> Option<Value> {
-        let found = self.fields.iter().find(|(field, _)| *field == name);
-        found.map(|(_, value)| value.clone())
+        let mut fields = self.fields.iter();
+        match fields.find(|(field, _)| *field == name) {
+            Some((name, value)) => is_exported(name).then(|| value.clone()),
+            None => match self.fields.first() {
+                Some((_, Value::Object(inner))) if self.embeds => inner.field(name),
+                _ => None,
+            },
+        }
     }
 
     fn method(&self, name: &str) -> Option<Method> {
@@ -249,31 +62,34 @@ impl Object for Struct {
         })
     }
 
-    fn string(&self) -> Option<String> {
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        self.fields.clone()
+    }
+
+    fn addressed_string(&self) -> Option<String> {
         self.text.clone()
     }
 
-    fn print(&self) -> String {
-        let field = |(_, value): &(&str, Value)| match value {
-            Value::String(text) => text.lossy().into_owned(),
-            Value::Object(object) => object.string().unwrap_or_else(|| object.print()),
-            _ => String::new(),
-        };
-        let fields: Vec<String> = self.fields.iter().map(field).collect();
-        let pointer = if self.kind == "ptr" { "&" } else { "" };
-        format!("{pointer}{{{}}}", fields.join(" "))
+    fn copied(&self) -> Option<Rc<dyn Object>> {
+        self.text.as_ref()?;
+        let text = None;
+        let copy = self.clone();
+        Some(Rc::new(Self { text, ..copy }))
     }
 
-    fn data(&self) -> Value {
-        let map = Map::new();
+    fn members(&self) -> Vec<(&'static str, Value)> {
+        let mut members = Vec::new();
         for (index, (name, value)) in self.fields.iter().enumerate() {
-            match self.json.get(index) {
-                None => map.insert(name, value.clone()),
-                Some(name) if value.truth() => map.insert(name, value.clone()),
-                Some(_) => {}
+            match (self.json.get(index), value) {
+                (_, Value::Object(inner)) if self.embeds && index == 0 => {
+                    members.extend(inner.members());
+                }
+                (None, _) if is_exported(name) => members.push((*name, value.clone())),
+                (Some(name), _) if value.truth() => members.push((*name, value.clone())),
+                _ => {}
             }
         }
-        Value::Map(map)
+        members
     }
 
     fn as_any(&self) -> &dyn std::any::Any {
@@ -281,42 +97,15 @@ impl Object for Struct {
     }
 }
 
-/// `.Capabilities.APIVersions`, and the package of its type.
-struct VersionSet(Vec<String>, &'static str);
-
-impl Object for VersionSet {
-    fn type_name(&self) -> String {
-        format!("{}.VersionSet", self.1)
+/// `.Files`: the chart's files that are no templates.
+pub(crate) fn files(files: &[File]) -> Value {
+    let map = Map::of_kind(MapKind::Files);
+    for file in files {
+        let read = file.clone();
+        let content = List::reading(move || read.data().clone());
+        map.insert(&file.path, Value::List(content));
     }
-
-    fn kind(&self) -> &'static str {
-        "slice"
-    }
-
-    fn method(&self, name: &str) -> Option<Method> {
-        let versions = self.0.clone();
-        (name == "Has").then(|| Method {
-            parameters: 1,
-            call: Box::new(move |args| {
-                let wanted = args.first().map(|text| text.lossy().into_owned());
-                Ok(Value::Bool(
-                    wanted.is_some_and(|wanted| versions.contains(&wanted)),
-                ))
-            }),
-        })
-    }
-
-    fn print(&self) -> String {
-        format!("[{}]", self.0.join(" "))
-    }
-
-    fn data(&self) -> Value {
-        Value::strings(&self.0)
-    }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
+    Value::Map(map)
 }
 
 /// `.Chart` of Helm 4.
@@ -340,7 +129,7 @@ fn annotations(metadata: &Metadata) -> Value {
 }
 
 /// Names of [`Metadata`]'s fields in JSON, in the order of `chart_struct`.
-const CHART_JSON: [&str; 18] = [
+const CHART_JSON: [&str; 17] = [
     "name",
     "home",
     "sources",
@@ -358,7 +147,6 @@ const CHART_JSON: [&str; 18] = [
     "kubeVersion",
     "dependencies",
     "type",
-    "IsRoot",
 ];
 
 /// Names of the build information in JSON.
@@ -375,7 +163,7 @@ pub(crate) fn chart_struct(metadata: &Metadata, is_root: bool) -> Value {
     let Value::Map(all) = chart_map(metadata, is_root) else {
         return Value::Nil;
     };
-    const FIELDS: [&str; 18] = [
+    const FIELDS: [&str; 17] = [
         "Name",
         "Home",
         "Sources",
@@ -393,29 +181,53 @@ pub(crate) fn chart_struct(metadata: &Metadata, is_root: bool) -> Value {
         "KubeVersion",
         "Dependencies",
         "Type",
-        "IsRoot",
     ];
     let fields = FIELDS.map(|name| (name, all.get(name.as_bytes()).unwrap_or(Value::Nil)));
-    Value::Object(Rc::new(Struct {
-        type_name: "struct { chart.Metadata; IsRoot bool }".to_string(),
+    let about = Struct {
+        type_name: "chart.Metadata".to_string(),
         kind: "struct",
         fields: fields.to_vec(),
+        embeds: false,
         text: None,
         methods: Vec::new(),
         json: &CHART_JSON,
+    };
+    Value::Object(Rc::new(Struct {
+        type_name: "struct { chart.Metadata; IsRoot bool }".to_string(),
+        kind: "struct",
+        fields: vec![
+            ("Metadata", Value::Object(Rc::new(about))),
+            ("IsRoot", Value::Bool(is_root)),
+        ],
+        embeds: true,
+        text: None,
+        methods: Vec::new(),
+        json: &[],
     }))
 }
 
 pub(crate) fn capabilities(capabilities: &Capabilities, compat: &Compat) -> Value {
     let types = compat.types;
+    let is_helm_4 = types == "common";
+    let mut numbers = vec![
+        ("Version", Value::text(&capabilities.kube_version)),
+        ("normalizedVersion", Value::text(&capabilities.normalized)),
+        ("Major", Value::text(&capabilities.major)),
+        ("Minor", Value::text(&capabilities.minor)),
+    ];
+    if !is_helm_4 {
+        numbers.remove(1);
+    }
+    let versions = match is_helm_4 {
+        true => ListKind::Versions,
+        false => ListKind::Versions3,
+    };
+    let names = capabilities.api_versions.iter().map(Value::text);
     let kube = Struct {
         type_name: format!("{types}.KubeVersion"),
         kind: "struct",
-        fields: vec![
-            ("Version", Value::text(&capabilities.kube_version)),
-            ("Major", Value::text(&capabilities.major)),
-            ("Minor", Value::text(&capabilities.minor)),
-        ],
+        fields: numbers,
+        embeds: false,
         text: Some(capabilities.normalized.clone()),
         json: &[],
         methods: vec![
@@ -436,6 +248,7 @@ pub(crate) fn capabilities(capabilities: &Capabilities, compat: &Compat) -> Valu
         .into_iter()
         .filter_map(|(name, text)| Some((name, Value::text(text?))))
         .collect(),
+        embeds: false,
         text: None,
         methods: Vec::new(),
         json: &HELM_JSON,
@@ -447,13 +260,11 @@ pub(crate) fn capabilities(capabilities: &Capabilities, compat: &Compat) -> Valu
             ("KubeVersion", Value::Object(Rc::new(kube))),
             (
                 "APIVersions",
-                Value::Object(Rc::new(VersionSet(
-                    capabilities.api_versions.clone(),
-                    types,
-                ))),
+                Value::List(List::new(versions, names.collect())),
             ),
             ("HelmVersion", Value::Object(Rc::new(helm))),
         ],
+        embeds: false,
         text: None,
         methods: vec![("Copy", copy_method(capabilities, compat))],
         json: &[],

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use pilotis_report::Position;
@@ -653,10 +652,7 @@ fn collect<'a>(
     let subcharts = Map::new();
     let data = Map::of_kind(shared.values_kind);
     data.insert("Chart", about);
-    data.insert(
-        "Files",
-        Value::Object(Rc::new(objects::Files::new(&chart.files))),
-    );
+    data.insert("Files", objects::files(&chart.files));
     data.insert("Release", shared.release.clone());
     data.insert("Capabilities", shared.capabilities.clone());
     data.insert("Values", values.clone());

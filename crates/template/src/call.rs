@@ -6,6 +6,7 @@ use crate::ast::{Command, Constant, Expr, ExprKind, Id, Literal, Trees};
 use crate::error::Error;
 use crate::exec::{At, Frame, Operand};
 use crate::functions::{Args, Arguments, Function, Type};
+use crate::methods::holds;
 use crate::output::{Read, path_of};
 use crate::text::Text;
 use crate::value::{Found, Map, MapKind, Value};
@@ -222,7 +223,7 @@ impl<'t> Frame<'_, '_, 't> {
         if let (Some(path), Some(name)) = (found.path, names.last()) {
             self.machine.read(&path, name);
         }
-        Operand::boxed(found.value, !found.kind.holds_strings())
+        Operand::boxed(found.value, found.kind.boxes())
     }
 
     fn field_chain(
@@ -284,6 +285,13 @@ impl<'t> Frame<'_, '_, 't> {
                 }
                 return Ok(map_entry(map, name.as_bytes()));
             }
+            Value::List(list) if list.kind.has(name) => {
+                let mut values = Arguments::new();
+                self.arguments(name, (&[Type::String], None), given, &mut values)?;
+                let wanted = values.first().map(crate::format::text_of);
+                let wanted = wanted.as_ref().map(Text::lossy).unwrap_or_default();
+                return Ok(Operand::boxed(holds(list, &wanted), false));
+            }
             Value::Object(object) => {
                 if let Some(method) = object.method(name) {
                     let signature = vec![Type::String; method.parameters];
@@ -305,10 +313,7 @@ impl<'t> Frame<'_, '_, 't> {
                 }
                 if let Some(value) = object.field(name) {
                     if has_args {
-                        let reason = match object.kind() {
-                            "map" => "is not a method but has arguments",
-                            _ => "has arguments but cannot be invoked as function",
-                        };
+                        let reason = "has arguments but cannot be invoked as function";
                         return Err(self.fail(&format!("{name} {reason}")));
                     }
                     return Ok(Operand::boxed(value, false));
@@ -316,8 +321,20 @@ impl<'t> Frame<'_, '_, 't> {
             }
             _ => {}
         }
+        Err(self.no_field(&receiver, name))
+    }
+
+    fn no_field(&self, receiver: &Operand, name: &str) -> Error {
+        if let Value::Object(object) = &receiver.value
+            && object.fields().iter().any(|(field, _)| *field == name)
+        {
+            let kind = receiver.value.element_name();
+            return self.fail(&format!(
+                "{name} is an unexported field of struct type {kind}"
+            ));
+        }
         let kind = receiver.type_name();
-        Err(self.fail(&format!("can't evaluate field {name} in type {kind}")))
+        self.fail(&format!("can't evaluate field {name} in type {kind}"))
     }
 
     fn call_failed(&mut self, node: At<'t>, name: &str, error: Error) -> Error {
@@ -518,8 +535,12 @@ impl<'t> Frame<'_, '_, 't> {
                 let name = wanted.go_name();
                 Err(self.fail(&format!("invalid value; expected {name}")))
             }
-            (Value::Map(map), Type::Map) if map.kind().has_methods() => {
+            (Value::Map(map), Type::Map) if map.kind().is_values() => {
                 Ok(Value::Map(map.clone().of_type(MapKind::Any)))
+            }
+            (Value::Object(object), Type::Any) => {
+                let copied = object.copied().map(Value::Object);
+                Ok(copied.unwrap_or(operand.value))
             }
             (value, _) if wanted.accepts(value) => Ok(operand.value),
             (value, _) => {
@@ -541,7 +562,7 @@ fn string(literal: &Literal) -> Value {
 }
 
 pub(crate) fn map_entry(map: &Map, key: &[u8]) -> Operand {
-    let boxed = !map.kind().holds_strings();
+    let boxed = map.kind().boxes();
     let value = map.get(key).unwrap_or_else(|| map.kind().absent());
     Operand::boxed(value, boxed)
 }

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use crate::go_time::Time;
 use crate::text::Text;
 use crate::tree::{Table, Tree};
-use crate::value::{ListKind, Map, MapKind, Value};
+use crate::value::{List, ListKind, Map, MapKind, Value};
 use pilotis_yaml::{StandIn, number};
 
 /// Marks what JSON does not have.
@@ -65,12 +65,21 @@ impl Value {
 /// JSON text that was marked, as Go writes it: a byte that is no UTF-8 as an escape, and a
 /// replacement character as itself.
 pub(crate) fn unmarked(text: String) -> String {
-    match text.contains(MARK) {
-        true => text
-            .replace(MARKED_BYTE, "\\ufffd")
-            .replace(MARKED_MARK, &MARK.to_string()),
-        false => text,
+    let mut parts = text.split(MARK);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    if out.len() == text.len() {
+        return text;
     }
+    for part in parts {
+        let (mark, rest) = part.split_at(part.chars().next().map_or(0, char::len_utf8));
+        match mark {
+            "b" => out.push_str("\\ufffd"),
+            "m" => out.push(MARK),
+            _ => {}
+        }
+        out.push_str(rest);
+    }
+    out
 }
 
 fn from_json(json: &Json, ints: bool) -> Value {
@@ -152,6 +161,21 @@ trait Forms {
     fn nil_list(&self) -> Json {
         Json::Null
     }
+
+    /// A nil map.
+    fn nil_map(&self) -> Json {
+        Json::Null
+    }
+
+    /// A slice of bytes.
+    fn bytes(&self, list: &List) -> Json {
+        Json::String(STANDARD.encode(list.bytes()))
+    }
+
+    /// The key of a struct's member, by its place there.
+    fn member(&self, _: u8, name: &str) -> String {
+        name.to_owned()
+    }
 }
 
 /// A replacement character for each byte that is no UTF-8.
@@ -167,6 +191,12 @@ impl Forms for Replaced {
 struct Marked;
 
 impl Forms for Marked {
+    /// Maps are sorted by their keys, structs are not: the mark has a letter for the place.
+    fn member(&self, place: u8, name: &str) -> String {
+        let letter = char::from(b'A' + place.min(25));
+        format!("{MARK}{letter}{name}")
+    }
+
     fn text(&mut self, text: &Text) -> String {
         let mut out = String::with_capacity(text.bytes().len());
         for chunk in text.bytes().utf8_chunks() {
@@ -195,6 +225,15 @@ impl StandIns {
 impl Forms for StandIns {
     fn nil_list(&self) -> Json {
         Json::Array(Vec::new())
+    }
+
+    fn nil_map(&self) -> Json {
+        Json::Object(serde_json::Map::new())
+    }
+
+    fn bytes(&self, list: &List) -> Json {
+        let numbers = list.bytes();
+        Json::Array(numbers.iter().map(|byte| Json::from(*byte)).collect())
     }
 
     fn text(&mut self, text: &Text) -> String {
@@ -234,9 +273,7 @@ fn to_json(value: &Value, forms: &mut dyn Forms, depth: u32) -> Result<Json, Str
             None => forms.float(*n)?,
         },
         Value::String(text) => Json::String(forms.text(text)),
-        Value::List(list) if list.kind == ListKind::Bytes => {
-            Json::String(STANDARD.encode(list.bytes()))
-        }
+        Value::List(list) if list.kind == ListKind::Bytes => forms.bytes(list),
         Value::List(list) => {
             let items: Result<Vec<Json>, String> = list
                 .items()
@@ -245,9 +282,7 @@ fn to_json(value: &Value, forms: &mut dyn Forms, depth: u32) -> Result<Json, Str
                 .collect();
             Json::Array(items?)
         }
-        Value::Map(map) if matches!(map.kind(), MapKind::NilAny | MapKind::NilStrings) => {
-            Json::Null
-        }
+        Value::Map(map) if map.is_nil() => forms.nil_map(),
         Value::Map(map) => {
             let mut entries = serde_json::Map::new();
             for (key, item) in map.entries() {
@@ -258,7 +293,15 @@ fn to_json(value: &Value, forms: &mut dyn Forms, depth: u32) -> Result<Json, Str
         }
         Value::Object(object) => match object.as_any().downcast_ref::<Time>() {
             Some(time) => forms.time(time.json_text()),
-            None => to_json(&object.data(), forms, depth + 1)?,
+            None if object.members().is_empty() => to_json(&object.data(), forms, depth + 1)?,
+            None => {
+                let mut entries = serde_json::Map::new();
+                for (place, (name, value)) in (0..).zip(object.members()) {
+                    let key = forms.member(place, name);
+                    entries.insert(key, to_json(&value, forms, depth + 1)?);
+                }
+                Json::Object(entries)
+            }
         },
     })
 }

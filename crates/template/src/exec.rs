@@ -669,7 +669,7 @@ impl<'t> Frame<'_, '_, 't> {
         match value {
             Value::Missing | Value::Nil => self.out.write(NO_VALUE, origin),
             Value::String(text) => self.out.write_text(text, origin),
-            other => self.out.write(&format::print_value(other), origin),
+            other => self.out.write(&format::print_given(other), origin),
         }
     }
 
@@ -768,7 +768,7 @@ impl<'t> Frame<'_, '_, 't> {
                 Ok(!list.is_empty())
             }
             Value::Map(map) => {
-                let boxed = !map.kind().holds_strings();
+                let boxed = map.kind().boxes();
                 let entries = map.entries();
                 let any = !entries.is_empty();
                 for (key, item) in entries {
@@ -781,12 +781,10 @@ impl<'t> Frame<'_, '_, 't> {
                 }
                 Ok(any)
             }
-            Value::Object(object) if object.kind() != "struct" && object.kind() != "ptr" => {
-                let data = Operand::of(object.data());
-                self.range_over(branch, &data, inner)
-            }
             other => {
-                let shown = String::from_utf8_lossy(&format::print_value(other)).into_owned();
+                let shown = format::print_value(other);
+                let shown = shown.strip_prefix(b"&".as_slice()).unwrap_or(&shown);
+                let shown = String::from_utf8_lossy(shown);
                 Err(self.fail(&format!("range can't iterate over {shown}")))
             }
         }

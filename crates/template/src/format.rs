@@ -4,7 +4,7 @@
 
 use crate::literal::{quote, quote_char};
 use crate::text::Text;
-use crate::value::{List, ListKind, Map, Value};
+use crate::value::{List, ListKind, Map, Object, Value};
 use pilotis_yaml::number;
 
 /// Deepest nesting printed.
@@ -22,6 +22,19 @@ pub(crate) fn print_value(value: &Value) -> Vec<u8> {
     out
 }
 
+/// What an action prints of a value it gives: of a pointer, what is there.
+pub(crate) fn print_given(value: &Value) -> Vec<u8> {
+    let Value::Object(object) = value else {
+        return print_value(value);
+    };
+    if let Some(text) = object.addressed_string() {
+        return text.into_bytes();
+    }
+    let printed = print_value(value);
+    let there = printed.strip_prefix(b"&".as_slice());
+    there.map_or_else(|| printed.clone(), <[u8]>::to_vec)
+}
+
 /// The text of a string, or what `fmt.Sprint` makes of anything else.
 pub(crate) fn text_of(value: &Value) -> Text {
     match value {
@@ -32,6 +45,15 @@ pub(crate) fn text_of(value: &Value) -> Text {
 
 /// `fmt.Sprint`: spaces only between operands that are both no strings.
 pub(crate) fn sprint(values: &[Value]) -> Vec<u8> {
+    sprint_with(values, print_value)
+}
+
+/// The same of values an action would print.
+pub(crate) fn sprint_given(values: &[Value]) -> Vec<u8> {
+    sprint_with(values, print_given)
+}
+
+fn sprint_with(values: &[Value], print: fn(&Value) -> Vec<u8>) -> Vec<u8> {
     let mut out = Vec::new();
     let mut previous_string = true;
     for (index, value) in values.iter().enumerate() {
@@ -39,7 +61,7 @@ pub(crate) fn sprint(values: &[Value]) -> Vec<u8> {
         if index > 0 && !is_string && !previous_string {
             out.push(b' ');
         }
-        write_v(&mut out, value, Flags::default(), 0);
+        out.extend(print(value));
         previous_string = is_string;
     }
     out
@@ -69,49 +91,52 @@ struct Flags {
     precision: Option<usize>,
     /// `%#v`.
     sharp_v: bool,
+    /// `%+v`.
+    plus_v: bool,
 }
 
 /// `fmt.Sprintf`.
 pub(crate) fn sprintf(format: &[u8], values: &[Value]) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut next = 0;
-    let mut at = 0;
-    let mut reordered = false;
-    while at < format.len() {
-        let Some(percent) = format[at..].iter().position(|b| *b == b'%') else {
-            out.extend_from_slice(&format[at..]);
-            break;
-        };
-        out.extend_from_slice(&format[at..at + percent]);
-        at += percent + 1;
-        let (mut flags, complaint) =
-            parse_flags(format, &mut at, values, &mut next, &mut reordered);
-        out.extend_from_slice(complaint);
-        let Some(verb) = next_char(format, &mut at) else {
+    let mut directive = Directive {
+        format,
+        at: 0,
+        values,
+        next: 0,
+        is_reordered: false,
+        is_good: true,
+    };
+    while let Some(percent) = directive.rest().iter().position(|b| *b == b'%') {
+        out.extend_from_slice(&directive.rest()[..percent]);
+        directive.at += percent + 1;
+        directive.is_good = true;
+        let mut flags = directive.flags(&mut out);
+        let Some(verb) = next_char(format, &mut directive.at) else {
             out.extend_from_slice(b"%!(NOVERB)");
             break;
         };
-        if verb == '%' {
-            out.push(b'%');
-            continue;
-        }
-        let Some(value) = values.get(next) else {
-            let bad = next == usize::MAX;
-            out.extend_from_slice(
-                format!("%!{verb}({})", if bad { "BADINDEX" } else { "MISSING" }).as_bytes(),
-            );
-            continue;
+        let value = match (verb, directive.is_good, values.get(directive.next)) {
+            ('%', ..) => {
+                out.push(b'%');
+                continue;
+            }
+            (_, true, Some(value)) => value,
+            (_, is_good, _) => {
+                let what = if is_good { "MISSING" } else { "BADINDEX" };
+                out.extend_from_slice(format!("%!{verb}({what})").as_bytes());
+                continue;
+            }
         };
-        next += 1;
+        directive.next += 1;
         if verb == 'v' {
             flags.sharp_v = std::mem::take(&mut flags.sharp);
-            // `%+v` is about fields, not about signs.
-            flags.plus = false;
+            flags.plus_v = std::mem::take(&mut flags.plus);
         }
         write_verb(&mut out, value, verb, flags, 0);
     }
-    if !reordered && next < values.len() {
-        write_extra(&mut out, &values[next..]);
+    out.extend_from_slice(directive.rest());
+    if !directive.is_reordered && directive.next < values.len() {
+        write_extra(&mut out, &values[directive.next..]);
     }
     out
 }
@@ -145,90 +170,108 @@ fn next_char(format: &[u8], at: &mut usize) -> Option<char> {
     Some(c)
 }
 
-fn parse_flags(
-    format: &[u8],
-    at: &mut usize,
-    values: &[Value],
-    next: &mut usize,
-    reordered: &mut bool,
-) -> (Flags, &'static [u8]) {
-    let mut flags = Flags::default();
-    let mut complaint: &'static [u8] = b"";
-    while let Some(byte) = format.get(*at) {
-        match byte {
-            b'-' => flags.minus = true,
-            b'+' => flags.plus = true,
-            b'#' => flags.sharp = true,
-            b' ' => flags.space = true,
-            b'0' => flags.zero = true,
-            _ => break,
-        }
-        *at += 1;
+/// Where `fmt` is in a format, and at which argument.
+struct Directive<'a> {
+    format: &'a [u8],
+    at: usize,
+    values: &'a [Value],
+    next: usize,
+    is_reordered: bool,
+    /// Whether every `[3]` of this verb names an argument and stands where it may.
+    is_good: bool,
+}
+
+impl Directive<'_> {
+    fn rest(&self) -> &[u8] {
+        self.format.get(self.at..).unwrap_or_default()
     }
-    argument_index(format, at, values, next, reordered);
-    if format.get(*at) == Some(&b'*') {
-        *at += 1;
-        match star(values, next) {
-            Some(width) => {
-                flags.minus |= width < 0;
-                flags.width = usize::try_from(width.abs()).ok();
+
+    fn takes(&mut self, byte: u8) -> bool {
+        let found = self.format.get(self.at) == Some(&byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn flags(&mut self, out: &mut Vec<u8>) -> Flags {
+        let mut flags = Flags::default();
+        while let Some(byte) = self.format.get(self.at) {
+            match byte {
+                b'-' => flags.minus = true,
+                b'+' => flags.plus = true,
+                b'#' => flags.sharp = true,
+                b' ' => flags.space = true,
+                b'0' => flags.zero = true,
+                _ => break,
             }
-            None => complaint = b"%!(BADWIDTH)",
+            self.at += 1;
         }
-    } else {
-        flags.width = digits(format, at);
-    }
-    if format.get(*at) == Some(&b'.') {
-        *at += 1;
-        argument_index(format, at, values, next, reordered);
-        if format.get(*at) == Some(&b'*') {
-            *at += 1;
-            match star(values, next) {
-                Some(precision) => flags.precision = usize::try_from(precision).ok(),
-                None => complaint = b"%!(BADPREC)",
+        let mut is_after_index = self.argument_index();
+        if self.takes(b'*') {
+            is_after_index = false;
+            match self.star() {
+                Some(width) => {
+                    flags.minus |= width < 0;
+                    flags.width = usize::try_from(width.abs()).ok();
+                }
+                None => out.extend_from_slice(b"%!(BADWIDTH)"),
             }
         } else {
-            flags.precision = Some(digits(format, at).unwrap_or(0));
+            flags.width = digits(self.format, &mut self.at);
+            self.is_good &= !is_after_index || flags.width.is_none();
         }
+        if self.takes(b'.') {
+            self.is_good &= !is_after_index;
+            is_after_index = self.argument_index();
+            if self.takes(b'*') {
+                is_after_index = false;
+                let given = self.star().and_then(|n| usize::try_from(n).ok());
+                flags.precision = given;
+                if given.is_none() {
+                    out.extend_from_slice(b"%!(BADPREC)");
+                }
+            } else {
+                flags.precision = Some(digits(self.format, &mut self.at).unwrap_or(0));
+            }
+        }
+        if !is_after_index {
+            self.argument_index();
+        }
+        if flags.minus {
+            flags.zero = false;
+        }
+        flags
     }
-    argument_index(format, at, values, next, reordered);
-    if flags.minus {
-        flags.zero = false;
-    }
-    (flags, complaint)
-}
 
-/// `[3]`: the next argument by number.
-fn argument_index(
-    format: &[u8],
-    at: &mut usize,
-    values: &[Value],
-    next: &mut usize,
-    reordered: &mut bool,
-) {
-    if format.get(*at) != Some(&b'[') {
-        return;
+    /// `[3]`: the next argument by number. Says whether a number was there.
+    fn argument_index(&mut self) -> bool {
+        if self.format.get(self.at) != Some(&b'[') {
+            return false;
+        }
+        self.is_reordered = true;
+        let end = self.rest().iter().position(|b| *b == b']');
+        let Some(end) = end.filter(|_| self.rest().len() >= 3) else {
+            self.is_good = false;
+            self.at += 1;
+            return false;
+        };
+        let mut begin = self.at + 1;
+        let number = digits(&self.format[..self.at + end], &mut begin);
+        let number = number.filter(|_| begin == self.at + end);
+        self.at += end + 1;
+        match number.and_then(|number| number.checked_sub(1)) {
+            Some(index) if index < self.values.len() => self.next = index,
+            _ => self.is_good = false,
+        }
+        number.is_some()
     }
-    *reordered = true;
-    let Some(end) = format[*at..].iter().position(|b| *b == b']') else {
-        *next = usize::MAX;
-        *at += 1;
-        return;
-    };
-    let number = std::str::from_utf8(&format[*at + 1..*at + end]).ok();
-    *at += end + 1;
-    *next = match number.and_then(|n| n.parse::<usize>().ok()) {
-        Some(number) if number >= 1 && number <= values.len() => number - 1,
-        _ => usize::MAX,
-    };
-}
 
-fn star(values: &[Value], next: &mut usize) -> Option<i64> {
-    let value = values.get(*next)?;
-    *next += 1;
-    match value {
-        Value::Int(n) | Value::Int64(n) if n.unsigned_abs() <= WIDTH_MAX as u64 => Some(*n),
-        _ => None,
+    fn star(&mut self) -> Option<i64> {
+        let value = self.values.get(self.next)?;
+        self.next += 1;
+        match value {
+            Value::Int(n) | Value::Int64(n) if n.unsigned_abs() <= WIDTH_MAX as u64 => Some(*n),
+            _ => None,
+        }
     }
 }
 
@@ -286,12 +329,7 @@ fn write_verb(out: &mut Vec<u8>, value: &Value, verb: char, flags: Flags, depth:
         (_, Value::String(text)) => write_text(out, value, text.bytes(), verb, flags),
         (_, Value::List(list)) => write_list(out, list, verb, flags, depth),
         (_, Value::Map(map)) => write_map(out, map, verb, flags, depth),
-        (_, Value::Object(object)) => match object.string() {
-            Some(text) if "sxXq".contains(verb) => {
-                write_text(out, value, text.as_bytes(), verb, flags);
-            }
-            _ => pad(out, object.print().as_bytes(), flags),
-        },
+        (_, Value::Object(object)) => write_object(out, object.as_ref(), verb, flags, depth),
         _ => bad_verb(out, value, verb, flags),
     }
 }
@@ -309,15 +347,48 @@ fn write_v(out: &mut Vec<u8>, value: &Value, flags: Flags, depth: u32) {
         Value::Bool(value) => pad(out, value.to_string().as_bytes(), flags),
         Value::Int(n) | Value::Int64(n) => write_int(out, value, *n, 'd', flags),
         Value::Float(n) => write_float(out, *n, 'g', flags),
-        Value::String(text) if flags.sharp_v => pad(out, quote(text.bytes()).as_bytes(), flags),
+        Value::String(text) if flags.sharp_v => write_text(out, value, text.bytes(), 'q', flags),
         Value::String(text) => write_text(out, value, text.bytes(), 's', flags),
         Value::List(list) => write_list(out, list, 'v', flags, depth),
         Value::Map(map) => write_map(out, map, 'v', flags, depth),
-        Value::Object(object) => {
-            let text = object.string().unwrap_or_else(|| object.print());
-            pad(out, text.as_bytes(), flags);
-        }
+        Value::Object(object) => write_object(out, object.as_ref(), 'v', flags, depth),
     }
+}
+
+/// What a Stringer says, or the fields. Where one points to another, Go prints an address and we
+/// what is there.
+fn write_object(out: &mut Vec<u8>, object: &dyn Object, verb: char, flags: Flags, depth: u32) {
+    let said = match (verb, flags.sharp_v) {
+        ('v', true) => object.go_string(),
+        ('v' | 's' | 'x' | 'X' | 'q', _) => object.string(),
+        _ => None,
+    };
+    if let Some(text) = said {
+        let verb = if verb == 'v' { 's' } else { verb };
+        return write_text(out, &Value::Nil, text.as_bytes(), verb, flags);
+    }
+    if object.kind() == "int64" {
+        return write_verb(out, &object.data(), verb, flags, depth);
+    }
+    if object.kind() == "ptr" {
+        out.push(b'&');
+    }
+    if flags.sharp_v {
+        out.extend_from_slice(object.type_name().trim_start_matches('*').as_bytes());
+    }
+    out.push(b'{');
+    let separator: &[u8] = if flags.sharp_v { b", " } else { b" " };
+    for (index, (name, value)) in object.fields().iter().enumerate() {
+        if index > 0 {
+            out.extend_from_slice(separator);
+        }
+        if flags.sharp_v || flags.plus_v {
+            out.extend_from_slice(name.as_bytes());
+            out.push(b':');
+        }
+        write_item(out, value, verb, flags, depth);
+    }
+    out.push(b'}');
 }
 
 fn write_list(out: &mut Vec<u8>, list: &List, verb: char, flags: Flags, depth: u32) {
@@ -325,16 +396,31 @@ fn write_list(out: &mut Vec<u8>, list: &List, verb: char, flags: Flags, depth: u
         let bytes = list.bytes();
         return write_text(out, &Value::Nil, &bytes, verb, flags);
     }
-    let (open, separator, close) = if flags.sharp_v {
-        (
-            format!("{}{{", Value::List(list.clone()).type_name()),
-            ", ",
-            "}",
-        )
-    } else {
-        ("[".to_string(), " ", "]")
+    let name = match (list.kind, depth) {
+        // Alone it is told apart by its Go type, inside of others it is a slice like any other.
+        (ListKind::Bytes, 0) => "[]byte".to_owned(),
+        _ => Value::List(list.clone()).type_name(),
+    };
+    if flags.sharp_v && list.is_nil() {
+        out.extend_from_slice(name.as_bytes());
+        return out.extend_from_slice(b"(nil)");
+    }
+    let (open, separator, close) = match flags.sharp_v {
+        true => (format!("{name}{{"), ", ", "}"),
+        false => ("[".to_string(), " ", "]"),
     };
     out.extend_from_slice(open.as_bytes());
+    let (verb, flags) = match (list.kind, verb, flags.sharp_v) {
+        (ListKind::Bytes, 'v', true) => (
+            'x',
+            Flags {
+                sharp: true,
+                sharp_v: false,
+                ..flags
+            },
+        ),
+        _ => (verb, flags),
+    };
     for (index, item) in list.items().iter().enumerate() {
         if index > 0 {
             out.extend_from_slice(separator.as_bytes());
@@ -345,14 +431,14 @@ fn write_list(out: &mut Vec<u8>, list: &List, verb: char, flags: Flags, depth: u
 }
 
 fn write_map(out: &mut Vec<u8>, map: &Map, verb: char, flags: Flags, depth: u32) {
-    let (open, separator, close) = if flags.sharp_v {
-        (
-            format!("{}{{", Value::Map(map.clone()).type_name()),
-            ", ",
-            "}",
-        )
-    } else {
-        ("map[".to_string(), " ", "]")
+    let name = Value::Map(map.clone()).type_name();
+    if flags.sharp_v && map.is_nil() {
+        out.extend_from_slice(name.as_bytes());
+        return out.extend_from_slice(b"(nil)");
+    }
+    let (open, separator, close) = match flags.sharp_v {
+        true => (format!("{name}{{"), ", ", "}"),
+        false => ("map[".to_string(), " ", "]"),
     };
     out.extend_from_slice(open.as_bytes());
     for (index, (key, item)) in map.entries().into_iter().enumerate() {

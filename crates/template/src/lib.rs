@@ -25,6 +25,7 @@ mod call;
 mod convert;
 mod error;
 mod exec;
+mod files;
 mod format;
 mod functions;
 mod go_address;

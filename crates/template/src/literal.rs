@@ -154,6 +154,15 @@ pub(crate) fn number(token: &str) -> Result<Number, String> {
         });
     }
     let plain = token.replace('_', "");
+    if let Some(whole) = unsigned(&plain) {
+        #[expect(clippy::cast_precision_loss, reason = "Go promotes the same way")]
+        let float = Some(whole as f64);
+        return Ok(Number {
+            int: None,
+            float,
+            looks_float: false,
+        });
+    }
     let float = match looks_hex {
         true => hex_float(&plain),
         false => pilotis_yaml::number::parse_decimal_float(&plain),
@@ -173,6 +182,18 @@ pub(crate) fn number(token: &str) -> Result<Number, String> {
         }
         None => Err(format!("illegal number syntax: {token:?}")),
     }
+}
+
+/// A whole number without a sign that fits 64 bits.
+fn unsigned(plain: &str) -> Option<u64> {
+    let lower = plain.to_ascii_lowercase();
+    let radixes = [("0x", 16), ("0b", 2), ("0o", 8), ("0", 8), ("", 10)];
+    let (prefix, radix) = radixes
+        .into_iter()
+        .find(|(prefix, _)| lower.starts_with(prefix))?;
+    let digits = &lower[prefix.len()..];
+    let is_plain = digits.starts_with(|first: char| first.is_ascii_hexdigit());
+    is_plain.then(|| u64::from_str_radix(digits, radix).ok())?
 }
 
 /// `0x1.8p3`: a hexadecimal mantissa and a binary exponent.

@@ -1,11 +1,12 @@
-//! The methods of Helm's type `Values`, which `.Values` and the root have; a key of the same name
-//! is not seen. Read in Helm's `pkg/chart/common/values.go`.
+//! The methods of Helm's types that are maps and slices: `Values`, which `.Values` and the root
+//! have, and `VersionSet`; a key of the same name is not seen. Read in Helm's
+//! `pkg/chart/common/values.go` and `capabilities.go`.
 
 use crate::error::{Error, NIL_POINTER};
 use crate::exec::Machine;
 use crate::functions::{self, Type};
 use crate::literal::quote;
-use crate::value::{Map, MapKind, Value};
+use crate::value::{List, ListKind, Map, MapKind, Value};
 
 /// What a method makes of a map and its argument.
 type Run = fn(&mut Machine<'_>, &Map, &str) -> Result<Value, Error>;
@@ -18,13 +19,16 @@ pub(crate) struct MapMethod {
 
 impl MapKind {
     /// Whether it is Helm's `Values`.
-    pub(crate) fn has_methods(self) -> bool {
+    pub(crate) fn is_values(self) -> bool {
         matches!(self, MapKind::Values | MapKind::Values3)
     }
 
     /// The method of this name, if the type has methods.
     pub(crate) fn method(self, name: &str) -> Option<&'static MapMethod> {
-        if !self.has_methods() {
+        if self == MapKind::Files {
+            return crate::files::method(name);
+        }
+        if !self.is_values() {
             return None;
         }
         Some(match name {
@@ -36,6 +40,21 @@ impl MapKind {
             _ => return None,
         })
     }
+}
+
+impl ListKind {
+    /// Whether a list of this type has the method `Has`.
+    pub(crate) fn has(self, name: &str) -> bool {
+        name == "Has" && matches!(self, ListKind::Versions | ListKind::Versions3)
+    }
+}
+
+/// Whether a set of versions holds one.
+pub(crate) fn holds(versions: &List, wanted: &str) -> Value {
+    let mut texts = versions.items().iter();
+    Value::Bool(
+        texts.any(|item| matches!(item, Value::String(text) if text.bytes() == wanted.as_bytes())),
+    )
 }
 
 static AS_MAP: MapMethod = MapMethod {
@@ -92,7 +111,7 @@ static PATH_VALUE: MapMethod = MapMethod {
 fn table(map: &Map, path: &str) -> Result<Map, Error> {
     path.split('.')
         .try_fold(map.clone(), |map, name| match map.get(name.as_bytes()) {
-            Some(Value::Map(next)) if !next.kind().holds_strings() => Ok(next.of_type(map.kind())),
+            Some(Value::Map(next)) if next.kind().boxes() => Ok(next.of_type(map.kind())),
             _ => {
                 let name = quote(name.as_bytes());
                 Err(Error::plain(format!("{name} is not a table")))

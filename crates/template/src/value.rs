@@ -80,17 +80,37 @@ pub trait Object {
         let _ = name;
         None
     }
+    /// Names and values of a struct's fields in their order, those no template reads too.
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        Vec::new()
+    }
     /// What `fmt.Stringer` gives, if it is one.
     fn string(&self) -> Option<String> {
         None
     }
-    /// What `%v` prints when it is no Stringer.
-    fn print(&self) -> String {
-        self.type_name()
+    /// The same of its address: what an action prints that gives it, and nothing else does.
+    fn addressed_string(&self) -> Option<String> {
+        self.string()
     }
-    /// The value it converts to for JSON and YAML, and for `range` and `index`.
+    /// The value alone, when it is no longer at an address: as an argument.
+    fn copied(&self) -> Option<Rc<dyn Object>> {
+        None
+    }
+    /// What `fmt.GoStringer` gives, if it is one.
+    fn go_string(&self) -> Option<String> {
+        None
+    }
+    /// The members of its JSON, in their order, if it is a struct.
+    fn members(&self) -> Vec<(&'static str, Value)> {
+        Vec::new()
+    }
+    /// The value it converts to for YAML and TOML.
     fn data(&self) -> Value {
-        Value::Nil
+        let map = Map::new();
+        for (name, value) in self.members() {
+            map.insert(name, value);
+        }
+        Value::Map(map)
     }
     /// Downcast for functions that take this very type.
     fn as_any(&self) -> &dyn std::any::Any;
@@ -111,6 +131,10 @@ pub enum ListKind {
     Lists,
     /// `[]map[string]interface {}`, such as the tables of `[[name]]` in TOML.
     Maps,
+    /// `common.VersionSet`, strings: the API versions of a cluster.
+    Versions,
+    /// `chartutil.VersionSet`, what Helm 3 calls it.
+    Versions3,
 }
 
 /// An immutable list, cheap to clone.
@@ -126,8 +150,13 @@ enum Items {
     /// No slice at all: it has no items and is `null` in YAML and JSON.
     Nil,
     Made(Rc<Vec<Value>>),
-    /// One number each, made when somebody looks at one.
-    Bytes(Rc<(Bytes, OnceCell<Vec<Value>>)>),
+    Bytes(Rc<Late>),
+}
+
+/// Bytes read, and made one number each, when somebody looks at them.
+struct Late {
+    read: Box<dyn Fn() -> Bytes>,
+    numbers: OnceCell<Vec<Value>>,
 }
 
 impl List {
@@ -148,11 +177,20 @@ impl List {
         matches!(self.items, Items::Nil)
     }
 
-    /// A `[]uint8`, such as the content of a file.
+    /// A `[]uint8`.
     pub fn of_bytes(data: Bytes) -> Self {
+        Self::reading(move || data.clone())
+    }
+
+    /// A `[]uint8` that is read when somebody looks at it, such as the content of a file.
+    pub fn reading(read: impl Fn() -> Bytes + 'static) -> Self {
+        let late = Late {
+            read: Box::new(read),
+            numbers: OnceCell::new(),
+        };
         Self {
             kind: ListKind::Bytes,
-            items: Items::Bytes(Rc::new((data, OnceCell::new()))),
+            items: Items::Bytes(Rc::new(late)),
         }
     }
 
@@ -161,9 +199,12 @@ impl List {
         match &self.items {
             Items::Nil => &[],
             Items::Made(items) => items,
-            Items::Bytes(late) => late.1.get_or_init(|| {
-                let numbers = late.0.iter().map(|byte| Value::Int(i64::from(*byte)));
-                numbers.collect()
+            Items::Bytes(late) => late.numbers.get_or_init(|| {
+                let bytes = (late.read)();
+                bytes
+                    .iter()
+                    .map(|byte| Value::Int(i64::from(*byte)))
+                    .collect()
             }),
         }
     }
@@ -177,7 +218,7 @@ impl List {
         match &self.items {
             Items::Nil => Bytes::new(),
             Items::Made(items) => items.iter().map(byte).collect(),
-            Items::Bytes(late) => late.0.clone(),
+            Items::Bytes(late) => (late.read)(),
         }
     }
 
@@ -186,7 +227,7 @@ impl List {
         match &self.items {
             Items::Nil => 0,
             Items::Made(items) => items.len(),
-            Items::Bytes(late) => late.0.len(),
+            Items::Bytes(late) => (late.read)().len(),
         }
     }
 
@@ -211,6 +252,8 @@ pub enum MapKind {
     NilAny,
     /// A nil `map[string]string`.
     NilStrings,
+    /// `engine.files`, a `map[string][]uint8`: a missing key gives a nil slice.
+    Files,
 }
 
 /// Entries of a map, put in the order of their keys when somebody asks for all of them.
@@ -319,6 +362,11 @@ impl Map {
     /// Its type.
     pub fn kind(&self) -> MapKind {
         self.kind
+    }
+
+    /// Whether it is a nil map.
+    pub(crate) fn is_nil(&self) -> bool {
+        matches!(self.kind, MapKind::NilAny | MapKind::NilStrings)
     }
 
     /// Its path in the values, if it comes from there.
@@ -441,12 +489,7 @@ impl Value {
             Value::String(text) => !text.bytes().is_empty(),
             Value::List(list) => !list.is_empty(),
             Value::Map(map) => !map.is_empty(),
-            Value::Object(object) => match object.data() {
-                data @ (Value::List(_) | Value::Map(_)) if object.kind() != "struct" => {
-                    data.truth()
-                }
-                _ => true,
-            },
+            Value::Object(object) => object.kind() != "int64" || object.data().truth(),
         }
     }
 
@@ -463,6 +506,12 @@ impl Value {
             Value::Map(map) => map.kind().type_name().to_string(),
             Value::Object(object) => object.type_name(),
         }
+    }
+
+    /// The type of what it points to, or its own.
+    pub(crate) fn element_name(&self) -> String {
+        let name = self.type_name();
+        name.strip_prefix('*').map_or(name.clone(), str::to_owned)
     }
 
     /// Its Go kind as `reflect.Kind` prints it.
@@ -490,6 +539,8 @@ impl ListKind {
             ListKind::Bytes => "[]uint8",
             ListKind::Lists => "[][]interface {}",
             ListKind::Maps => "[]map[string]interface {}",
+            ListKind::Versions => "common.VersionSet",
+            ListKind::Versions3 => "chartutil.VersionSet",
         }
     }
 
@@ -502,15 +553,19 @@ impl ListKind {
 impl MapKind {
     /// What a key gives that is not there.
     pub(crate) fn absent(self) -> Value {
-        match self.holds_strings() {
-            true => Value::text(""),
-            false => Value::Nil,
+        match self {
+            MapKind::Strings | MapKind::NilStrings => Value::text(""),
+            MapKind::Files => Value::List(List::nil(ListKind::Bytes)),
+            _ => Value::Nil,
         }
     }
 
-    /// Whether values are strings, not interfaces.
-    pub(crate) fn holds_strings(self) -> bool {
-        matches!(self, MapKind::Strings | MapKind::NilStrings)
+    /// Whether the values are held in interfaces.
+    pub(crate) fn boxes(self) -> bool {
+        !matches!(
+            self,
+            MapKind::Strings | MapKind::NilStrings | MapKind::Files
+        )
     }
 
     fn type_name(self) -> &'static str {
@@ -519,6 +574,7 @@ impl MapKind {
             MapKind::Values => "common.Values",
             MapKind::Values3 => "chartutil.Values",
             MapKind::Strings | MapKind::NilStrings => "map[string]string",
+            MapKind::Files => "engine.files",
         }
     }
 }

@@ -1,10 +1,12 @@
 //! `cargo xtask helm`: our chart engine beside the real Helm, byte for byte.
 //!
 //! `vectors` lets the real Helm of every profile answer the lists in `inputs/` and stores what it
-//! said; tests replay that. `sample` asks again for a random part, as CI does. `charts` renders
-//! public charts that lie on this machine with both programs and prints a table. Nothing of a
-//! public chart is kept; no expected output is written by hand.
+//! said; tests replay that. `sample` asks again for a random part, as CI does. `calls` asks Helm's
+//! engine about calls made at random. `charts` renders public charts that lie on this machine with
+//! both programs and prints a table. Nothing of a public chart is kept; no expected output is
+//! written by hand.
 
+mod calls;
 mod chart_list;
 mod charts;
 mod corpus;
@@ -66,6 +68,9 @@ pub fn main(arguments: &[String]) -> Result<()> {
         ["vectors", list] => vectors::record(Some(list)),
         ["sample"] => vectors::sample(None),
         ["sample", seed] => vectors::sample(Some(seed.parse()?)),
+        ["calls"] => calls::compare(None, 10_000),
+        ["calls", count] => calls::compare(None, count.parse()?),
+        ["calls", count, seed] => calls::compare(Some(seed.parse()?), count.parse()?),
         ["corpus", target] => corpus::compare(target),
         ["emitter"] => emitter::compare(10_000),
         ["emitter", count] => emitter::compare(count.parse()?),
@@ -78,7 +83,7 @@ pub fn main(arguments: &[String]) -> Result<()> {
         ["argocd"] => argocd(),
         _ => bail!(
             "usage: cargo xtask helm judges | vectors | sample [SEED] | emitter [COUNT] | corpus TARGET | \
-             tables [NAME] | lock FOLDER | charts FOLDER [FILTER] [VERSION] | \
+             calls [COUNT [SEED]] | tables [NAME] | lock FOLDER | charts FOLDER [FILTER] [VERSION] | \
              lint FOLDER [FILTER] [VERSION] | goldens FOLDER | argocd"
         ),
     }

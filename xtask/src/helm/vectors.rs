@@ -88,48 +88,75 @@ fn expand(line: &str) -> Vec<String> {
 /// Failing inputs asked of the versions that are not the default one: every so many.
 const FAILING_STEP: usize = 5;
 
-/// Asks every version and stores the answers, of one list or of all.
+/// Asks every version about what is not stored yet, and stores the answers, of one list or of all.
+/// Without the stored file everything is asked.
 pub fn record(only: Option<&str>) -> Result<()> {
-    for list in LISTS
-        .into_iter()
-        .filter(|list| only.is_none_or(|only| only == *list))
-    {
+    let wanted = |list: &&str| only.is_none_or(|only| only == *list);
+    for list in LISTS.into_iter().filter(wanted) {
         let inputs = inputs(list)?;
-        let failing = guess(&inputs)?;
-        let helm = Program::helm(VERSIONS[0])?;
-        let default = ask(&helm, &inputs, &failing)?;
-        let failing: Vec<bool> = default
-            .iter()
-            .map(|a| matches!(a, Answer::Error(_)))
-            .collect();
-        let kept = repeatable(&helm, &inputs, &default)?;
-        let count = failing.iter().filter(|failing| **failing).count();
-        println!(
-            "{list}: helm {}: {} vectors, {count} failing",
-            VERSIONS[0],
-            inputs.len()
-        );
-        let mut answers = vec![(VERSIONS[0], default)];
-        for version in &VERSIONS[1..] {
-            let Ok(helm) = Program::helm(version) else {
-                eprintln!("{list}: helm {version} is not installed, its answers are left out");
-                continue;
-            };
-            let which: Vec<usize> = (0..inputs.len())
-                .filter(|index| asked(*index, &answers[0].1[*index]))
-                .collect();
-            let some: Vec<String> = which.iter().map(|index| inputs[*index].clone()).collect();
-            let hints: Vec<bool> = which.iter().map(|index| failing[*index]).collect();
-            let mut all = answers[0].1.clone();
-            for (index, answer) in which.iter().zip(ask(&helm, &some, &hints)?) {
-                all[*index] = answer;
-            }
-            println!("{list}: helm {version}: {} vectors", some.len());
-            answers.push((version, all));
+        let mut vectors = known(list);
+        let new = inputs.iter().filter(|input| !vectors.contains_key(*input));
+        let new: Vec<String> = new.cloned().collect();
+        println!("{list}: {} of {} inputs are new", new.len(), inputs.len());
+        if !new.is_empty() {
+            vectors.extend(asked_of_all(list, &new)?);
         }
-        write(list, &inputs, &answers, &kept)?;
+        let lines = inputs.iter().filter_map(|input| vectors.get(input));
+        write(list, lines.map(Value::to_string).collect())?;
     }
     Ok(())
+}
+
+/// The vectors stored for this version, by input.
+fn known(list: &str) -> BTreeMap<String, Value> {
+    let text = fs::read_to_string(stored(list)).unwrap_or_default();
+    let all: Value = serde_json::from_str(&text).unwrap_or_default();
+    let is_of_today = all["version"] == VERSIONS[0];
+    let vectors = all["vectors"].as_array().filter(|_| is_of_today);
+    let pairs = vectors.into_iter().flatten().filter_map(|vector| {
+        let input = vector["input"].as_str()?;
+        Some((input.to_owned(), vector.clone()))
+    });
+    pairs.collect()
+}
+
+fn asked_of_all(list: &str, inputs: &[String]) -> Result<BTreeMap<String, Value>> {
+    let failing = guess(inputs)?;
+    let helm = Program::helm(VERSIONS[0])?;
+    let default = ask(&helm, inputs, &failing)?;
+    let is_error = |answer: &Answer| matches!(answer, Answer::Error(_));
+    let failing: Vec<bool> = default.iter().map(is_error).collect();
+    let kept = repeatable(&helm, inputs, &default)?;
+    let count = failing.iter().filter(|failing| **failing).count();
+    let version = VERSIONS[0];
+    println!(
+        "{list}: helm {version}: {} vectors, {count} failing",
+        inputs.len()
+    );
+    let mut others = Vec::new();
+    for version in &VERSIONS[1..] {
+        let Ok(helm) = Program::helm(version) else {
+            eprintln!("{list}: helm {version} is not installed, its answers are left out");
+            continue;
+        };
+        let which = (0..inputs.len()).filter(|index| asked(*index, &default[*index]));
+        let which: Vec<usize> = which.collect();
+        let some: Vec<String> = which.iter().map(|index| inputs[*index].clone()).collect();
+        let hints: Vec<bool> = which.iter().map(|index| failing[*index]).collect();
+        let mut all = default.clone();
+        for (index, answer) in which.iter().zip(ask(&helm, &some, &hints)?) {
+            all[*index] = answer;
+        }
+        println!("{list}: helm {version}: {} vectors", some.len());
+        others.push((*version, all));
+    }
+    let indices = (0..inputs.len()).filter(|index| kept[*index]);
+    let vectors = indices.map(|index| {
+        let input = inputs[index].clone();
+        let vector = vector(index, &input, &default[index], &others);
+        (input, vector)
+    });
+    Ok(vectors.collect())
 }
 
 /// Whether every version is asked, the default one having answered.
@@ -176,35 +203,28 @@ fn repeatable(helm: &Program, inputs: &[String], answers: &[Answer]) -> Result<V
     Ok(kept)
 }
 
-fn write(
-    list: &str,
-    inputs: &[String],
-    answers: &[(&str, Vec<Answer>)],
-    kept: &[bool],
-) -> Result<()> {
-    let (default, others) = answers.split_first().context("no judge is installed")?;
-    let mut text = format!("{{\"version\": \"{}\", \"vectors\": [\n", default.0);
-    let mut lines = Vec::new();
-    for (index, input) in inputs.iter().enumerate().filter(|(index, _)| kept[*index]) {
-        let mut vector = Map::new();
-        vector.insert("input".into(), json!(input));
-        vector.insert("expected".into(), default.1[index].to_json());
-        if asked(index, &default.1[index]) {
-            vector.insert("every_version".into(), json!(true));
-        }
-        let differing: BTreeMap<&str, Value> = others
-            .iter()
-            .filter(|(_, answers)| answers[index] != default.1[index])
-            .map(|(version, answers)| (*version, answers[index].to_json()))
-            .collect();
-        if !differing.is_empty() {
-            vector.insert("except".into(), json!(differing));
-        }
-        lines.push(Value::Object(vector).to_string());
+fn vector(index: usize, input: &str, default: &Answer, others: &[(&str, Vec<Answer>)]) -> Value {
+    let mut vector = Map::new();
+    vector.insert("input".into(), json!(input));
+    vector.insert("expected".into(), default.to_json());
+    if asked(index, default) {
+        vector.insert("every_version".into(), json!(true));
     }
-    text.push_str(&lines.join(",\n"));
-    text.push('\n');
-    text.push_str("]}\n");
+    let differing: BTreeMap<&str, Value> = others
+        .iter()
+        .filter(|(_, answers)| answers[index] != *default)
+        .map(|(version, answers)| (*version, answers[index].to_json()))
+        .collect();
+    if !differing.is_empty() {
+        vector.insert("except".into(), json!(differing));
+    }
+    Value::Object(vector)
+}
+
+fn write(list: &str, lines: Vec<String>) -> Result<()> {
+    let version = VERSIONS[0];
+    let lines = lines.join(",\n");
+    let text = format!("{{\"version\": \"{version}\", \"vectors\": [\n{lines}\n]}}\n");
     let path = stored(list);
     fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
     fs::write(&path, text).with_context(|| path.display().to_string())
@@ -333,10 +353,10 @@ fn each(program: &Program, inputs: &[String], which: &[usize]) -> Result<Vec<Ans
 }
 
 /// A chart on disk, removed when dropped.
-struct Folder(PathBuf);
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("pilotis-vectors-{}-{count}", std::process::id());

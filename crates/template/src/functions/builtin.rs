@@ -1,5 +1,6 @@
 //! The functions of text/template itself: comparison, `index`, `len`, printing, escaping.
 
+use super::lists::deep_equal;
 use super::{Args, Function, Outcome, Type, fixed, variadic};
 use crate::error::Error;
 use crate::exec::Machine;
@@ -70,7 +71,7 @@ fn joined(args: &Args) -> Text {
                 value if value.is_nil() => Value::text("<no value>"),
                 value => value.clone(),
             });
-            Text::new(format::sprint(&shown.collect::<Vec<_>>()))
+            Text::new(format::sprint_given(&shown.collect::<Vec<_>>()))
         }
     }
 }
@@ -123,16 +124,29 @@ fn equal(args: &Args) -> Result<bool, Error> {
     Ok(false)
 }
 
+/// Whether it is nil, or a slice or map that is.
+fn is_nil(value: &Value) -> bool {
+    match value {
+        Value::List(list) => list.is_nil(),
+        Value::Map(map) => map.is_nil(),
+        other => other.is_nil(),
+    }
+}
+
 fn same(a: &Value, b: &Value) -> Result<bool, Error> {
+    let comparable = a.kind() == b.kind() || a.is_nil() || b.is_nil();
     Ok(match (a, b) {
         (Value::Bool(a), Value::Bool(b)) => a == b,
         (Value::Int(a) | Value::Int64(a), Value::Int(b) | Value::Int64(b)) => a == b,
         #[expect(clippy::float_cmp, reason = "eq compares exactly")]
         (Value::Float(a), Value::Float(b)) => a == b,
         (Value::String(a), Value::String(b)) => a == b,
-        (a, b) if a.is_nil() || b.is_nil() => a.is_nil() && b.is_nil(),
-        (Value::Object(a), Value::Object(b)) => std::rc::Rc::ptr_eq(a, b),
-        (a, b) if a.kind() != b.kind() => {
+        (a, b) if comparable && (is_nil(a) || is_nil(b)) => is_nil(a) && is_nil(b),
+        (Value::Object(a), Value::Object(b)) if a.kind() == b.kind() => {
+            let is_struct = a.kind() == "struct" && a.type_name() == b.type_name();
+            std::rc::Rc::ptr_eq(a, b) || (is_struct && deep_equal(&a.data(), &b.data(), 0))
+        }
+        (a, b) if !comparable => {
             let shown = |verb: &[u8], v: &Value| {
                 let shown = format::sprintf(verb, std::slice::from_ref(v));
                 String::from_utf8_lossy(&shown).into_owned()
@@ -183,10 +197,7 @@ fn length(value: &Value) -> Outcome {
         Value::String(text) => text.bytes().len(),
         Value::List(list) => list.len(),
         Value::Map(map) => map.len(),
-        Value::Object(object) if object.kind() == "map" || object.kind() == "slice" => {
-            return length(&object.data());
-        }
-        other => return Err(format!("len of type {}", other.type_name()).into()),
+        other => return Err(format!("len of type {}", other.element_name()).into()),
     };
     Ok(Value::Int(i64::try_from(length).unwrap_or(i64::MAX)))
 }
@@ -197,12 +208,6 @@ fn index(_: &mut Machine<'_>, args: &Args) -> Outcome {
         return Err("index of untyped nil".into());
     }
     for index in args.rest(1) {
-        if let Value::Object(object) = &item
-            && (object.kind() == "map" || object.kind() == "slice")
-        {
-            let data = object.data();
-            item = data;
-        }
         item = match &item {
             Value::Missing | Value::Nil => return Err("index of nil pointer".into()),
             Value::List(list) => {
@@ -223,7 +228,10 @@ fn index(_: &mut Machine<'_>, args: &Args) -> Outcome {
                     return Err(format!("value has type {kind}; should be string").into());
                 }
             },
-            other => return Err(format!("can't index item of type {}", other.type_name()).into()),
+            other => {
+                let kind = other.element_name();
+                return Err(format!("can't index item of type {kind}").into());
+            }
         };
     }
     Ok(item)
@@ -261,18 +269,21 @@ fn html(text: &Text) -> Vec<u8> {
     out
 }
 
-fn js(text: &Text) -> String {
-    let mut out = String::new();
-    for c in text.lossy().chars() {
-        match c {
-            '\\' => out.push_str("\\\\"),
-            '\'' => out.push_str("\\'"),
-            '"' => out.push_str("\\\""),
-            '<' | '>' | '&' | '=' => out.push_str(&format!("\\u{:04X}", c as u32)),
-            c if (c as u32) < 0x20 => out.push_str(&format!("\\u{:04X}", c as u32)),
-            c if crate::go_unicode::is_print(c) => out.push(c),
-            c => out.push_str(&format!("\\u{:04X}", c as u32)),
+/// Bytes that are no UTF-8 stay: Go takes each for a character that can be printed.
+fn js(text: &Text) -> Vec<u8> {
+    let mut out = Vec::new();
+    for chunk in text.bytes().utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\\' | '\'' | '"' => out.extend([b'\\', c as u8]),
+                '<' | '>' | '&' | '=' => out.extend(format!("\\u{:04X}", c as u32).bytes()),
+                c if c == '\u{7f}' || crate::go_unicode::is_print(c) => {
+                    out.extend(c.encode_utf8(&mut [0; 4]).bytes());
+                }
+                c => out.extend(format!("\\u{:04X}", c as u32).bytes()),
+            }
         }
+        out.extend(chunk.invalid());
     }
     out
 }

@@ -20,7 +20,6 @@ pub(super) fn texts(value: &Value) -> Vec<Text> {
             items.map(text).collect()
         }
         value if value.is_nil() => Vec::new(),
-        Value::Object(object) if object.kind() == "slice" => texts(&object.data()),
         value => vec![text(value)],
     }
 }
@@ -69,7 +68,7 @@ pub(super) fn float(value: &Value) -> f64 {
     }
 }
 
-/// `strconv.ParseFloat`, which takes `_` between digits; 0 for what is no number.
+/// `strconv.ParseFloat`, which takes `_` between digits; 0 for no number and for a too large one.
 fn parse_float(text: &str) -> f64 {
     let bytes = text.as_bytes();
     let digit = |at: Option<&u8>| at.is_some_and(u8::is_ascii_digit);
@@ -80,13 +79,25 @@ fn parse_float(text: &str) -> f64 {
     if misplaced {
         return 0.0;
     }
-    text.replace('_', "").parse().unwrap_or(0.0)
+    let number: f64 = text.replace('_', "").parse().unwrap_or(0.0);
+    match number.is_infinite() && text.contains(|c: char| c.is_ascii_digit()) {
+        true => 0.0,
+        false => number,
+    }
+}
+
+/// `strconv.ParseInt`, of which Sprig takes what it gives with an error too: the nearest number.
+pub(super) fn nearest(text: &str) -> i64 {
+    use std::num::IntErrorKind::{NegOverflow, PosOverflow};
+    text.parse::<i64>()
+        .unwrap_or_else(|error| match error.kind() {
+            PosOverflow => i64::MAX,
+            NegOverflow => i64::MIN,
+            _ => 0,
+        })
 }
 
 /// Whether Sprig calls it empty.
 pub(super) fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Object(object) if object.kind() == "ptr" => false,
-        other => !other.truth(),
-    }
+    !value.truth()
 }

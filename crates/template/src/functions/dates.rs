@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use super::{Args, Function, Outcome, Type, fixed};
+use super::{Args, Function, Outcome, Type, cast, fixed};
 use crate::error::Error;
 use crate::exec::Machine;
 use crate::go_time::{Time, duration_text, parse_duration};
@@ -82,7 +82,7 @@ pub(super) const TABLE: &[Function] = &[
     fixed("duration", &[Type::Any], |_, a| {
         let seconds = match a.value(0) {
             Value::Int64(n) => *n,
-            Value::String(text) => text.lossy().parse().unwrap_or(0),
+            Value::String(text) => cast::nearest(&text.lossy()),
             _ => 0,
         };
         Ok(Value::text(duration_text(

@@ -134,37 +134,60 @@ fn base32_encode(bytes: &[u8]) -> String {
     out
 }
 
+/// `base32.StdEncoding`: groups of eight, the last filled up; what it says of others is the answer.
 fn base32_decode(text: &Text) -> Vec<u8> {
+    let bytes = text.bytes().iter().copied();
+    let bytes: Vec<u8> = bytes.filter(|b| !matches!(b, b'\n' | b'\r')).collect();
     let mut out = Vec::new();
-    let mut number = 0u64;
-    let mut bits = 0;
-    let length = text
-        .bytes()
-        .iter()
-        .filter(|byte| !matches!(byte, b'\n' | b'\r'))
-        .count();
-    if length % 8 != 0 {
-        // Go decodes groups of eight and names the start of one that is not complete.
-        let valid = |byte: &u8| matches!(byte, b'\n' | b'\r' | b'=') || BASE32.contains(byte);
-        let bad = text.bytes().iter().position(|byte| !valid(byte));
-        let at = bad.unwrap_or(length - length % 8);
-        return format!("illegal base32 data at input byte {at}").into_bytes();
-    }
-    for (index, byte) in text.bytes().iter().enumerate() {
-        match (byte, BASE32.iter().position(|letter| letter == byte)) {
-            (_, Some(value)) => {
-                number = (number << 5) | value as u64;
-                bits += 5;
-                if bits >= 8 {
-                    bits -= 8;
-                    out.push(u8::try_from((number >> bits) & 0xff).unwrap_or(0));
-                }
+    for (index, group) in bytes.chunks(8).enumerate() {
+        let rest = &bytes[index * 8..];
+        let letters = match base32_letters(group, rest) {
+            Ok(letters) => letters,
+            Err(at) => {
+                let at = index * 8 + at;
+                return format!("illegal base32 data at input byte {at}").into_bytes();
             }
-            (b'\n' | b'\r' | b'=', None) => {}
-            _ => return format!("illegal base32 data at input byte {index}").into_bytes(),
+        };
+        let number = letters
+            .iter()
+            .fold(0u64, |n, letter| (n << 5) | u64::from(*letter));
+        let number = number << (5 * (8 - letters.len()));
+        out.extend_from_slice(&number.to_be_bytes()[3..3 + letters.len() * 5 / 8]);
+        if letters.len() < 8 {
+            break;
         }
     }
     out
+}
+
+/// The numbers of a group's letters, or where the mistake is; `rest` begins with the group.
+fn base32_letters(group: &[u8], rest: &[u8]) -> Result<Vec<u8>, usize> {
+    let mut letters = Vec::with_capacity(8);
+    for (at, byte) in group.iter().enumerate() {
+        let after = rest.len() - at - 1;
+        if *byte == b'=' && at >= 2 && after < 8 {
+            if after + at < 7 {
+                return Err(rest.len());
+            }
+            if let Some(other) = (0..7 - at).find(|k| rest.get(at + 1 + k) != Some(&b'=')) {
+                return Err(at + other);
+            }
+            return match at {
+                3 | 6 => Err(at),
+                _ => Ok(letters),
+            };
+        }
+        let letter = BASE32.iter().position(|letter| letter == byte);
+        letters.push(
+            letter
+                .and_then(|letter| u8::try_from(letter).ok())
+                .ok_or(at)?,
+        );
+    }
+    match letters.len() {
+        8 => Ok(letters),
+        _ => Err(0),
+    }
 }
 
 fn adler32(bytes: &[u8]) -> u32 {

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::exec::{Machine, Note};
 use crate::go_json;
 use crate::text::Text;
-use crate::value::{Map, Value};
+use crate::value::{List, ListKind, Map, MapKind, Value};
 
 pub(super) const TABLE: &[Function] = &[
     fixed("include", &[Type::String, Type::Any], |m, a| {
@@ -132,12 +132,10 @@ pub(crate) fn yaml(
         Err(error) => return Ok(Err(format!("error marshaling into JSON: {error}"))),
     };
     if holds_controls(&json) {
-        let reason = "yaml: control characters are not allowed";
-        return Ok(Err(format!("error converting JSON to YAML: {reason}")));
+        return Ok(Err("yaml: control characters are not allowed".to_owned()));
     }
     if breaks_keys(&json) {
-        let reason = "yaml: did not find expected ',' or '}'";
-        return Ok(Err(format!("error converting JSON to YAML: {reason}")));
+        return Ok(Err("yaml: did not find expected ',' or '}'".to_owned()));
     }
     let text = emit(&json, Flavour::GoV2);
     machine.check_size(text.len())?;
@@ -243,7 +241,7 @@ fn from_yaml_array(text: &Text) -> Value {
 fn from_json(text: &[u8]) -> Value {
     match go_json::read_json(text) {
         Ok(json @ Json::Object(_)) => Value::from_json(&json),
-        Ok(Json::Null) => Value::Map(Map::new()),
+        Ok(Json::Null) => Value::Map(Map::of_kind(MapKind::NilAny)),
         Ok(other) => error_map(&format!(
             "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
             json_kind(&other)
@@ -255,7 +253,7 @@ fn from_json(text: &[u8]) -> Value {
 fn from_json_array(text: &[u8]) -> Value {
     match go_json::read_json(text) {
         Ok(json @ Json::Array(_)) => Value::from_json(&json),
-        Ok(Json::Null) => Value::list(Vec::new()),
+        Ok(Json::Null) => Value::List(List::nil(ListKind::Any)),
         Ok(other) => Value::list(vec![Value::text(format!(
             "json: cannot unmarshal {} into Go value of type []interface {{}}",
             json_kind(&other)

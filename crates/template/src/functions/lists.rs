@@ -125,7 +125,6 @@ pub(super) fn deep_equal(a: &Value, b: &Value, depth: u32) -> bool {
 fn items(value: &Value, verb: &str) -> Result<List, Error> {
     match value {
         Value::List(list) => Ok(list.clone()),
-        Value::Object(object) if object.kind() == "slice" => items(&object.data(), verb),
         value if value.is_nil() => Err(NIL_POINTER.into()),
         other => Err(format!("Cannot {verb} type {}", other.kind()).into()),
     }
@@ -260,9 +259,13 @@ fn chunk(args: &Args) -> Outcome {
     let list = items(args.value(1), "chunk")?;
     let size = args.int(0);
     let last = i64::try_from(list.len()).unwrap_or(i64::MAX) - 1;
-    // A negative size gives no chunks where Go's arithmetic comes to none.
+    // A negative size gives no chunks, or one, where Go's arithmetic comes to that.
     if size < 0 && last > 0 && last <= -size {
         return Ok(Value::List(List::new(ListKind::Lists, Vec::new())));
+    }
+    if size < -1 && last == 0 {
+        let chunk = Value::list(list.items().to_vec());
+        return Ok(Value::List(List::new(ListKind::Lists, vec![chunk])));
     }
     let size = usize::try_from(size).ok().filter(|size| *size > 0);
     let Some(size) = size else {

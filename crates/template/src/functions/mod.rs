@@ -88,7 +88,7 @@ impl Type {
             | (Type::Int, Value::Int(_))
             | (Type::Float, Value::Float(_))
             | (Type::Bool, Value::Bool(_)) => true,
-            (Type::Map, Value::Map(map)) => !map.kind().holds_strings(),
+            (Type::Map, Value::Map(map)) => map.kind().boxes(),
             (Type::Time | Type::Certificate | Type::Version, Value::Object(object)) => {
                 object.type_name() == self.go_name()
             }

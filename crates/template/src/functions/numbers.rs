@@ -8,7 +8,7 @@ use crate::value::{List, ListKind, Value};
 
 pub(super) const TABLE: &[Function] = &[
     fixed("atoi", &[Type::String], |_, a| {
-        Ok(Value::Int(a.string(0).parse().unwrap_or(0)))
+        Ok(Value::Int(cast::nearest(&a.string(0))))
     }),
     fixed("int", &[Type::Any], |_, a| {
         Ok(Value::Int(cast::int(a.value(0))))
@@ -75,11 +75,13 @@ pub(super) const TABLE: &[Function] = &[
     variadic("min", &[Type::Any], Type::Any, |_, a| Ok(extreme(a, false))),
     variadic("maxf", &[Type::Any], Type::Any, |_, a| {
         let all = a.rest(0).iter().map(cast::float);
-        Ok(Value::Float(all.fold(f64::NEG_INFINITY, f64::max)))
+        Ok(Value::Float(all.fold(f64::NEG_INFINITY, larger)))
     }),
     variadic("minf", &[Type::Any], Type::Any, |_, a| {
         let all = a.rest(0).iter().map(cast::float);
-        Ok(Value::Float(all.fold(f64::INFINITY, f64::min)))
+        Ok(Value::Float(
+            -all.map(|n| -n).fold(f64::NEG_INFINITY, larger),
+        ))
     }),
     fixed("ceil", &[Type::Any], |_, a| {
         Ok(Value::Float(cast::float(a.value(0)).ceil()))
@@ -121,6 +123,15 @@ fn divide(args: &Args, operation: fn(i64, i64) -> i64) -> Outcome {
 fn extreme(args: &Args, largest: bool) -> Value {
     let all = args.rest(0).iter().map(cast::int);
     Value::Int64(if largest { all.max() } else { all.min() }.unwrap_or(0))
+}
+
+/// `math.Max`: of the two zeros the one without a sign; what is no number wins.
+fn larger(a: f64, b: f64) -> f64 {
+    match (a.is_nan() || b.is_nan(), a == 0.0 && b == 0.0) {
+        (true, _) => f64::NAN,
+        (_, true) if a.is_sign_negative() => b,
+        _ => a.max(b),
+    }
 }
 
 fn round(args: &Args) -> Value {

@@ -204,7 +204,7 @@ impl<'a> Reader<'a> {
             '0' => {}
             'A' | 'B' | 'b' | 'z' | 'C' | 'd' | 'D' | 's' | 'S' | 'w' | 'W' | 'a' | 'f' | 'n'
             | 'r' | 't' | 'v' => {}
-            c if c.is_ascii_punctuation() => {}
+            c if c.is_ascii() && !c.is_ascii_alphanumeric() => {}
             _ => {
                 let shown = &rest[..length];
                 return Err(format!("invalid escape sequence: `{shown}`"));

@@ -149,8 +149,18 @@ impl Pattern {
 fn panicking(machine: &mut Machine<'_>, args: &Args) -> Result<Rc<Regex>, Error> {
     compile(machine, args).map_err(|error| {
         let pattern = args.string(0);
-        Error::plain(format!("regexp: Compile(`{pattern}`): {}", error.text()))
+        let pattern = match can_backquote(&pattern) {
+            true => format!("`{pattern}`"),
+            false => crate::literal::quote(pattern.as_bytes()),
+        };
+        Error::plain(format!("regexp: Compile({pattern}): {}", error.text()))
     })
+}
+
+/// `strconv.CanBackquote`.
+fn can_backquote(text: &str) -> bool {
+    let forbids = |c: char| (c.is_ascii_control() && c != '\t') || c == '`' || c == '\u{feff}';
+    !text.contains(forbids)
 }
 
 fn complaint(reason: &str) -> String {
@@ -170,6 +180,10 @@ fn to_rust(pattern: &str) -> String {
             }
             '\\' => {
                 let escaped = chars.next();
+                if let Some(code) = octal(escaped, &mut chars) {
+                    out.push_str(&format!("\\x{{{code:x}}}"));
+                    continue;
+                }
                 escape(&mut out, escaped, in_class);
                 let is_named = matches!(escaped, Some('p' | 'P' | 'x'));
                 out.extend(is_named.then(|| chars.next_if_eq(&'{')).flatten());
@@ -237,6 +251,23 @@ fn quoted(out: &mut String, chars: &mut std::iter::Peekable<std::str::Chars<'_>>
     out.push_str(&regex::escape(&literal));
 }
 
+/// `\0`, `\12`: a character by up to three octal digits. A single digit but `0` is none.
+fn octal(first: Option<char>, rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<u32> {
+    let is_octal = |c: &char| ('0'..='7').contains(c);
+    let first = first.filter(is_octal)?;
+    if first != '0' && !rest.peek().is_some_and(is_octal) {
+        return None;
+    }
+    let mut code = first.to_digit(8)?;
+    for _ in 0..2 {
+        let Some(digit) = rest.next_if(is_octal) else {
+            break;
+        };
+        code = code * 8 + digit.to_digit(8)?;
+    }
+    Some(code)
+}
+
 fn escape(out: &mut String, escaped: Option<char>, in_class: bool) {
     let (inside, outside) = match escaped {
         Some('d') => ("0-9", "[0-9]"),
@@ -251,6 +282,10 @@ fn escape(out: &mut String, escaped: Option<char>, in_class: bool) {
         Some('a') => ("\\x07", "\\x07"),
         Some('b') => ("\\x08", "(?-u:\\b)"),
         Some('B') => ("\\B", "(?-u:\\B)"),
+        Some(c) if c.is_ascii_control() || c == ' ' => {
+            out.push_str(&format!("\\x{:02x}", c as u32));
+            return;
+        }
         Some(c) => {
             out.push('\\');
             out.push(c);
@@ -335,6 +370,9 @@ fn split(pattern: &Regex, text: &[u8], count: i64) -> Outcome {
     for found in pattern.find_iter(text) {
         if parts.len() + 1 == limit {
             break;
+        }
+        if found.is_empty() && is_inside(text, found.start()) {
+            continue;
         }
         end = found.start();
         if found.end() != 0 {

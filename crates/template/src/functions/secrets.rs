@@ -103,15 +103,15 @@ impl Object for Certificate {
         }
     }
 
-    fn print(&self) -> String {
-        format!("{{{} {}}}", self.cert.lossy(), self.key.lossy())
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        let texts = [("Cert", &self.cert), ("Key", &self.key)];
+        texts
+            .map(|(name, text)| (name, Value::String(text.clone())))
+            .to_vec()
     }
 
-    fn data(&self) -> Value {
-        let map = crate::Map::new();
-        map.insert("Cert", Value::String(self.cert.clone()));
-        map.insert("Key", Value::String(self.key.clone()));
-        Value::Map(map)
+    fn members(&self) -> Vec<(&'static str, Value)> {
+        self.fields()
     }
 
     fn as_any(&self) -> &dyn std::any::Any {

@@ -303,8 +303,9 @@ pub(super) fn split<'a>(text: &'a [u8], separator: &[u8], limit: i64) -> Vec<&'a
     let mut rest = text;
     if separator.is_empty() {
         while !rest.is_empty() && parts.len() + 1 < limit {
-            let length = (1..rest.len()).find(|at| rest[*at] & 0xc0 != 0x80);
-            let (first, tail) = rest.split_at(length.unwrap_or(rest.len()));
+            let chunk = rest.utf8_chunks().next();
+            let first = chunk.and_then(|chunk| chunk.valid().chars().next());
+            let (first, tail) = rest.split_at(first.map_or(1, char::len_utf8));
             parts.push(first);
             rest = tail;
         }

@@ -7,7 +7,8 @@ use pilotis_yaml::number;
 
 use super::durations::Duration;
 use crate::go_time::Time;
-use crate::value::{List, Map, MapKind, Value};
+use crate::text::Text;
+use crate::value::{List, Map, MapKind, Object, Value};
 
 /// Deepest nesting written, because a template can put a map into itself.
 const DEPTH_MAX: usize = 1000;
@@ -86,8 +87,8 @@ impl Writer {
         match (form(value, 0)?, value) {
             (Form::Nothing, _) => Ok(()),
             (Form::Plain, value) => self.key_and_value(value),
-            (_, Value::Object(object)) => self.entry(&object.data()),
-            (_, Value::Map(map)) => self.table(map),
+            (_, Value::Object(object)) => self.table(fields(object.as_ref())),
+            (_, Value::Map(map)) => self.table(map.entries()),
             (_, Value::List(list)) => self.tables(list),
             _ => Ok(()),
         }
@@ -105,14 +106,14 @@ impl Writer {
         Ok(())
     }
 
-    fn table(&mut self, map: &Map) -> Result<(), String> {
+    fn table(&mut self, entries: Vec<Entry>) -> Result<(), String> {
         if self.path.len() == 1 {
             self.new_line();
         }
         if !self.path.is_empty() {
             self.heading("[", "]");
         }
-        self.entries(map)
+        self.entries(entries)
     }
 
     fn tables(&mut self, list: &List) -> Result<(), String> {
@@ -122,21 +123,19 @@ impl Writer {
         for item in list.items() {
             self.new_line();
             self.heading("[[", "]]");
-            let data = match item {
-                Value::Object(object) => object.data(),
-                item => item.clone(),
-            };
-            if let Value::Map(map) = data {
-                self.entries(&map)?;
+            match item {
+                Value::Object(object) => self.entries(fields(object.as_ref()))?,
+                Value::Map(map) => self.entries(map.entries())?,
+                _ => {}
             }
         }
         Ok(())
     }
 
-    fn entries(&mut self, map: &Map) -> Result<(), String> {
-        let (plain, tables) = sorted(map)?;
+    fn entries(&mut self, entries: Vec<Entry>) -> Result<(), String> {
+        let (plain, tables) = parted(entries)?;
         for (key, value) in plain.iter().chain(&tables) {
-            self.path.push(quoted_key(key));
+            self.path.push(quoted_key(key.bytes()));
             self.entry(value)?;
             self.path.pop();
         }
@@ -210,14 +209,14 @@ impl Writer {
 
     /// A key without a value is left out, the comma after it is not.
     fn inline_table(&mut self, map: &Map) -> Result<(), String> {
-        let (plain, tables) = sorted(map)?;
+        let (plain, tables) = parted(map.entries())?;
         let last = (plain.len() + tables.len()).saturating_sub(1);
         self.out.push(b'{');
         for (index, (key, value)) in plain.iter().chain(&tables).enumerate() {
             if form(value, 0)? == Form::Nothing {
                 continue;
             }
-            self.out.extend(quoted_key(key));
+            self.out.extend(quoted_key(key.bytes()));
             self.out.extend_from_slice(b" = ");
             self.value(value)?;
             if index < last {
@@ -230,19 +229,29 @@ impl Writer {
 }
 
 /// A key and its value.
-type Entry = (Vec<u8>, Value);
+type Entry = (Text, Value);
 
 /// The plain entries, and those that are tables, each by key.
-fn sorted(map: &Map) -> Result<(Vec<Entry>, Vec<Entry>), String> {
+fn parted(entries: Vec<Entry>) -> Result<(Vec<Entry>, Vec<Entry>), String> {
     let (mut plain, mut tables) = (Vec::new(), Vec::new());
-    for (key, value) in map.entries() {
+    for (key, value) in entries {
         let list = match form(&value, 0)? {
             Form::Table | Form::Tables => &mut tables,
             Form::Nothing | Form::Plain => &mut plain,
         };
-        list.push((key.bytes().to_vec(), value));
+        list.push((key, value));
     }
     Ok((plain, tables))
+}
+
+/// The fields of a struct that are exported, by their Go names.
+fn fields(object: &dyn Object) -> Vec<Entry> {
+    let mut fields = object.fields();
+    fields.retain(|(name, _)| name.starts_with(|first: char| first.is_ascii_uppercase()));
+    let entries = fields
+        .into_iter()
+        .map(|(name, value)| (Text::new(name), value));
+    entries.collect()
 }
 
 fn float(number: f64) -> String {

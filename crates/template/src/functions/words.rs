@@ -269,6 +269,8 @@ pub(super) fn pascal(text: &str) -> String {
     let mut out = text[..text.len() - body.len()].to_string();
     let mut chars = body.chars();
     let Some(first) = chars.next() else {
+        // The library writes the last one a second time.
+        out.extend(text.chars().next_back());
         return out;
     };
     // A word that starts with a capital keeps no further capitals until a small letter.

@@ -10,6 +10,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
+use crate::literal::quote;
 use crate::value::{Method, Object, Value};
 
 /// The calendar repeats itself after so many years.
@@ -141,6 +142,30 @@ impl Object for Time {
 
     fn string(&self) -> Option<String> {
         Some(self.format("2006-01-02 15:04:05.999999999 -0700 MST"))
+    }
+
+    fn go_string(&self) -> Option<String> {
+        let time = &self.kept;
+        let month = usize::try_from(time.month() - 1).unwrap_or(0);
+        let zone = match time.time_zone().iana_name() {
+            Some("UTC") => "time.UTC".to_owned(),
+            Some(name) => format!("time.Location({})", quote(name.as_bytes())),
+            None => {
+                let name = self.format("MST");
+                let name = if name.starts_with(['+', '-']) {
+                    ""
+                } else {
+                    &name
+                };
+                format!("time.Location({})", quote(name.as_bytes()))
+            }
+        };
+        let (year, month, day) = (self.year(), layout::MONTHS[month], time.day());
+        let [hour, minute, second] = [time.hour(), time.minute(), time.second()];
+        let nanos = time.subsec_nanosecond();
+        Some(format!(
+            "time.Date({year}, time.{month}, {day}, {hour}, {minute}, {second}, {nanos}, {zone})"
+        ))
     }
 
     fn data(&self) -> Value {
