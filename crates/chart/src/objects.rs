@@ -56,10 +56,7 @@ impl Object for Struct {
     fn method(&self, name: &str) -> Option<Method> {
         let (_, made) = self.methods.iter().find(|(method, _)| *method == name)?;
         let made = Rc::clone(made);
-        Some(Method {
-            parameters: 0,
-            call: Box::new(move |_| Ok(made())),
-        })
+        Some(Method::giving(move || made()))
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {

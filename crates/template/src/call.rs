@@ -6,6 +6,7 @@ use crate::ast::{Command, Constant, Expr, ExprKind, Id, Literal, Trees};
 use crate::error::Error;
 use crate::exec::{At, Frame, Operand};
 use crate::functions::{Args, Arguments, Function, Type};
+use crate::go_time::Duration;
 use crate::methods::holds;
 use crate::output::{Read, path_of};
 use crate::text::Text;
@@ -294,22 +295,11 @@ impl<'t> Frame<'_, '_, 't> {
             }
             Value::Object(object) => {
                 if let Some(method) = object.method(name) {
-                    let signature = vec![Type::String; method.parameters];
                     let mut values = Arguments::new();
-                    self.arguments(name, (&signature, None), given, &mut values)?;
-                    let texts: Vec<_> = values.iter().map(crate::format::text_of).collect();
-                    return (method.call)(&texts)
+                    self.arguments(name, (method.parameters, None), given, &mut values)?;
+                    return (method.call)(&values)
                         .map(|value| Operand::boxed(value, false))
                         .map_err(|error| self.call_failed(node, name, error));
-                }
-                if let Some(call) = object.version_method(name) {
-                    let mut values = Arguments::new();
-                    self.arguments(name, (&[Type::Version], None), given, &mut values)?;
-                    let value = match values.first() {
-                        Some(Value::Object(other)) => call(other.as_ref()),
-                        _ => Value::Nil,
-                    };
-                    return Ok(Operand::boxed(value, false));
                 }
                 if let Some(value) = object.field(name) {
                     if has_args {
@@ -494,6 +484,7 @@ impl<'t> Frame<'_, '_, 't> {
         };
         let number = match (wanted, int, float) {
             (Type::Int, Some(int), _) => Some(Value::Int(int)),
+            (Type::Duration, Some(int), _) => Some(Duration(int).into_value()),
             (Type::Uint32, Some(int), _) if int >= 0 => Some(Value::Int(int)),
             (Type::Float, _, Some(float)) => Some(Value::Float(float)),
             _ => None,
@@ -514,7 +505,7 @@ impl<'t> Frame<'_, '_, 't> {
             (Type::Uint32, _) => Err(expected("unsigned integer")),
             (Type::Bool, _) => Err(expected("bool")),
             (Type::String, _) => Err(expected("string")),
-            (Type::Int, _) => Err(expected("integer")),
+            (Type::Int | Type::Duration, _) => Err(expected("integer")),
             (Type::Float, _) => Err(expected("float")),
             (other, _) => Err(format!(
                 "can't handle {shown} for arg of type {}",

@@ -367,8 +367,13 @@ fn write_object(out: &mut Vec<u8>, object: &dyn Object, verb: char, flags: Flags
         let verb = if verb == 'v' { 's' } else { verb };
         return write_text(out, &Value::Nil, text.as_bytes(), verb, flags);
     }
-    if object.kind() == "int64" {
-        return write_verb(out, &object.data(), verb, flags, depth);
+    if object.is_number() {
+        if "vdbcoOxXqU".contains(verb) {
+            return write_verb(out, &object.data(), verb, flags, depth);
+        }
+        out.extend_from_slice(format!("%!{verb}({}=", object.type_name()).as_bytes());
+        write_v(out, &object.data(), flags, depth);
+        return out.push(b')');
     }
     if object.kind() == "ptr" {
         out.push(b'&');

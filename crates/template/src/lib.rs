@@ -58,7 +58,7 @@ pub use output::{Output, Piece, Place, lossy, shared_lossy};
 pub use set::{Parsed, Set, Source};
 pub use text::Text;
 pub use tree::{Table, Tree};
-pub use value::{Call, List, ListKind, Map, MapKind, Method, Object, Value, VersionCall};
+pub use value::{List, ListKind, Map, MapKind, Method, Object, Value};
 pub use watch::{Point, PointKind, Watched};
 
 /// A value as Go's `%v` prints it.

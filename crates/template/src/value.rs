@@ -15,6 +15,7 @@ use indexmap::IndexMap;
 
 use crate::convert;
 use crate::error::Error;
+use crate::functions::Type;
 use crate::text::Text;
 use crate::tree::Table;
 
@@ -45,17 +46,27 @@ pub enum Value {
 
 /// A method: its parameters and what it does.
 pub struct Method {
-    /// Number of parameters, all strings.
-    pub parameters: usize,
-    /// Calls it.
-    pub call: Call,
+    pub(crate) parameters: &'static [Type],
+    pub(crate) call: Call,
 }
 
-/// What a method does with its arguments.
-pub type Call = Box<dyn Fn(&[Text]) -> Result<Value, Error>>;
+type Call = Box<dyn Fn(&[Value]) -> Result<Value, Error>>;
 
-/// What a method does with the version it is given.
-pub type VersionCall = Box<dyn Fn(&dyn Object) -> Value>;
+impl Method {
+    /// One without parameters.
+    pub fn giving(make: impl Fn() -> Value + 'static) -> Self {
+        Self::taking(&[], move |_| Ok(make()))
+    }
+
+    /// One with parameters.
+    pub(crate) fn taking(
+        parameters: &'static [Type],
+        call: impl Fn(&[Value]) -> Result<Value, Error> + 'static,
+    ) -> Self {
+        let call = Box::new(call);
+        Self { parameters, call }
+    }
+}
 
 /// A Go struct, or anything else with methods, as a template sees it.
 pub trait Object {
@@ -70,13 +81,12 @@ pub trait Object {
         let _ = name;
         None
     }
+    /// Whether it is a whole number with a type of its own, which [`Object::data`] gives.
+    fn is_number(&self) -> bool {
+        matches!(self.kind(), "int" | "int64")
+    }
     /// A method.
     fn method(&self, name: &str) -> Option<Method> {
-        let _ = name;
-        None
-    }
-    /// A method whose one argument is another version; only versions have some.
-    fn version_method(&self, name: &str) -> Option<VersionCall> {
         let _ = name;
         None
     }
@@ -474,6 +484,15 @@ impl Value {
         Self::List(List::new(ListKind::Strings, texts))
     }
 
+    /// The whole number it is, under whatever type.
+    pub(crate) fn whole(&self) -> Option<i64> {
+        match self {
+            Value::Int(n) | Value::Int64(n) => Some(*n),
+            Value::Object(object) if object.is_number() => object.data().whole(),
+            _ => None,
+        }
+    }
+
     /// Whether it is nil or missing.
     pub fn is_nil(&self) -> bool {
         matches!(self, Value::Missing | Value::Nil)
@@ -489,7 +508,7 @@ impl Value {
             Value::String(text) => !text.bytes().is_empty(),
             Value::List(list) => !list.is_empty(),
             Value::Map(map) => !map.is_empty(),
-            Value::Object(object) => object.kind() != "int64" || object.data().truth(),
+            Value::Object(object) => !object.is_number() || object.data().truth(),
         }
     }
 

@@ -95,10 +95,9 @@ enum Basic {
 fn basic(value: &Value) -> Option<Basic> {
     match value {
         Value::Bool(_) => Some(Basic::Bool),
-        Value::Int(_) | Value::Int64(_) => Some(Basic::Int),
         Value::Float(_) => Some(Basic::Float),
         Value::String(_) => Some(Basic::String),
-        _ => None,
+        other => other.whole().map(|_| Basic::Int),
     }
 }
 
@@ -134,10 +133,12 @@ fn is_nil(value: &Value) -> bool {
 }
 
 fn same(a: &Value, b: &Value) -> Result<bool, Error> {
+    if let (Some(a), Some(b)) = (a.whole(), b.whole()) {
+        return Ok(a == b);
+    }
     let comparable = a.kind() == b.kind() || a.is_nil() || b.is_nil();
     Ok(match (a, b) {
         (Value::Bool(a), Value::Bool(b)) => a == b,
-        (Value::Int(a) | Value::Int64(a), Value::Int(b) | Value::Int64(b)) => a == b,
         #[expect(clippy::float_cmp, reason = "eq compares exactly")]
         (Value::Float(a), Value::Float(b)) => a == b,
         (Value::String(a), Value::String(b)) => a == b,
@@ -176,8 +177,10 @@ fn less(args: &Args) -> Result<bool, Error> {
     if kind_a != kind_b {
         return Err(incompatible(a, b));
     }
+    if let (Some(a), Some(b)) = (a.whole(), b.whole()) {
+        return Ok(a < b);
+    }
     match (a, b) {
-        (Value::Int(a) | Value::Int64(a), Value::Int(b) | Value::Int64(b)) => Ok(a < b),
         (Value::Float(a), Value::Float(b)) => Ok(a < b),
         (Value::String(a), Value::String(b)) => Ok(a.bytes() < b.bytes()),
         _ => Err("invalid type for comparison".into()),
@@ -238,11 +241,11 @@ fn index(_: &mut Machine<'_>, args: &Args) -> Outcome {
 }
 
 fn index_of(index: &Value, length: usize, what: &str) -> Result<usize, Error> {
-    let number = match index {
-        Value::Int(n) | Value::Int64(n) => *n,
-        value if value.is_nil() => return Err("cannot index slice/array with nil".into()),
-        value => {
-            let kind = value.type_name();
+    let number = match index.whole() {
+        Some(number) => number,
+        None if index.is_nil() => return Err("cannot index slice/array with nil".into()),
+        None => {
+            let kind = index.type_name();
             return Err(format!("cannot index slice/array with type {kind}").into());
         }
     };

@@ -24,17 +24,17 @@ pub(super) fn texts(value: &Value) -> Vec<Text> {
     }
 }
 
-/// `cast.ToInt64`.
+/// `cast.ToInt64`, which knows months and days of the week, but no durations.
 pub(super) fn int(value: &Value) -> i64 {
     match value {
-        Value::Int(n) | Value::Int64(n) => *n,
         Value::Float(n) => whole(*n),
         Value::Bool(value) => i64::from(*value),
         Value::String(text) => {
             let text = text.lossy();
             crate::literal::integer(trim_zero_decimal(&text)).unwrap_or(0)
         }
-        _ => 0,
+        Value::Object(object) if object.kind() != "int" => 0,
+        other => other.whole().unwrap_or(0),
     }
 }
 
@@ -59,12 +59,11 @@ fn trim_zero_decimal(text: &str) -> &str {
 /// `cast.ToFloat64`.
 pub(super) fn float(value: &Value) -> f64 {
     match value {
-        #[expect(clippy::cast_precision_loss, reason = "Go rounds the same way")]
-        Value::Int(n) | Value::Int64(n) => *n as f64,
         Value::Float(n) => *n,
         Value::Bool(value) => f64::from(u8::from(*value)),
         Value::String(text) => parse_float(&text.lossy()),
-        _ => 0.0,
+        #[expect(clippy::cast_precision_loss, reason = "Go rounds the same way")]
+        other => int(other) as f64,
     }
 }
 

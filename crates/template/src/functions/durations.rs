@@ -1,11 +1,9 @@
 //! Helm's durations: lengths of time as values, and as numbers of a unit.
 
-use std::rc::Rc;
-
 use super::{Args, Function, Type, fixed};
 use crate::error::Error;
-use crate::go_time::{duration_text, parse_duration};
-use crate::value::{Object, Value};
+use crate::go_time::{Duration, parse_duration};
+use crate::value::Value;
 
 const SECOND: i64 = 1_000_000_000;
 const MINUTE: i64 = 60 * SECOND;
@@ -38,40 +36,15 @@ pub(super) const TABLE: &[Function] = &[
         Ok(Value::Float(parts(a, HOUR) / 24.0 / 7.0))
     }),
     fixed("durationRoundTo", &[Type::Any, Type::Any], |_, a| {
-        Ok(stepped(a, round))
+        Ok(stepped(a, Duration::round))
     }),
     fixed("durationTruncateTo", &[Type::Any, Type::Any], |_, a| {
-        Ok(stepped(a, truncate))
+        Ok(stepped(a, Duration::truncate))
     }),
 ];
 
-/// Go's `time.Duration`.
-pub(super) struct Duration(i64);
-
-impl Object for Duration {
-    fn type_name(&self) -> String {
-        "time.Duration".to_string()
-    }
-
-    fn kind(&self) -> &'static str {
-        "int64"
-    }
-
-    fn string(&self) -> Option<String> {
-        Some(duration_text(self.0))
-    }
-
-    fn data(&self) -> Value {
-        Value::Int64(self.0)
-    }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
-}
-
 fn duration(nanos: i64) -> Value {
-    Value::Object(Rc::new(Duration(nanos)))
+    Duration(nanos).into_value()
 }
 
 /// What a value means as a length of time; bare numbers are seconds.
@@ -128,43 +101,17 @@ fn whole(args: &Args, unit: i64) -> Value {
     Value::Int64(nanos(args.value(0)).unwrap_or(0) / unit)
 }
 
-/// The number of units, as Go adds whole units and a fraction.
+/// The number of units.
 fn parts(args: &Args, unit: i64) -> f64 {
-    let nanos = nanos(args.value(0)).unwrap_or(0);
-    #[expect(clippy::cast_precision_loss, reason = "Go rounds the same way")]
-    let (whole, rest, unit) = ((nanos / unit) as f64, (nanos % unit) as f64, unit as f64);
-    whole + rest / unit
+    Duration(nanos(args.value(0)).unwrap_or(0)).parts(unit)
 }
 
-fn stepped(args: &Args, step: fn(i64, i64) -> i64) -> Value {
+fn stepped(args: &Args, step: fn(Duration, i64) -> Duration) -> Value {
     let Ok(length) = nanos(args.value(0)) else {
         return duration(0);
     };
     match nanos(args.value(1)) {
-        Ok(multiple) => duration(step(length, multiple)),
+        Ok(multiple) => step(Duration(length), multiple).into_value(),
         Err(_) => duration(length),
-    }
-}
-
-fn truncate(length: i64, multiple: i64) -> i64 {
-    if multiple <= 0 {
-        return length;
-    }
-    length - length % multiple
-}
-
-/// Half away from zero; what does not fit saturates.
-fn round(length: i64, multiple: i64) -> i64 {
-    if multiple <= 0 {
-        return length;
-    }
-    let rest = (length % multiple).abs();
-    let down = length - length % multiple;
-    if rest < multiple - rest {
-        return down;
-    }
-    match length < 0 {
-        true => down.saturating_sub(multiple),
-        false => down.saturating_add(multiple),
     }
 }

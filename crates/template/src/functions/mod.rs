@@ -57,6 +57,8 @@ pub(crate) enum Type {
     Uint32,
     Certificate,
     Version,
+    /// `time.Duration`.
+    Duration,
     /// `io.Writer`, which no value of a template is; `nil` arrives as nil.
     Writer,
 }
@@ -72,6 +74,7 @@ impl Type {
             Type::Bool => "bool",
             Type::Map => "map[string]interface {}",
             Type::Time => "time.Time",
+            Type::Duration => "time.Duration",
             Type::List => "[]interface {}",
             Type::Uint32 => "uint32",
             Type::Certificate => secrets::CERTIFICATE,
@@ -89,9 +92,10 @@ impl Type {
             | (Type::Float, Value::Float(_))
             | (Type::Bool, Value::Bool(_)) => true,
             (Type::Map, Value::Map(map)) => map.kind().boxes(),
-            (Type::Time | Type::Certificate | Type::Version, Value::Object(object)) => {
-                object.type_name() == self.go_name()
-            }
+            (
+                Type::Time | Type::Duration | Type::Certificate | Type::Version,
+                Value::Object(object),
+            ) => object.type_name() == self.go_name(),
             (Type::List, Value::List(list)) => list.kind == crate::ListKind::Any,
             _ => false,
         }

@@ -5,8 +5,7 @@
 
 use pilotis_yaml::number;
 
-use super::durations::Duration;
-use crate::go_time::Time;
+use crate::go_time::{Duration, Time};
 use crate::text::Text;
 use crate::value::{List, Map, MapKind, Object, Value};
 

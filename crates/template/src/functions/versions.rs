@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::{Function, Type, fixed};
 use crate::go_semver::{Constraint, Version};
-use crate::value::{Method, Object, Value, VersionCall};
+use crate::value::{Method, Object, Value};
 
 pub(super) const TABLE: &[Function] = &[
     fixed("semver", &[Type::String], |_, a| {
@@ -51,7 +51,7 @@ fn renamed(version: &Version, mut next: Version) -> Value {
 #[derive(Debug)]
 struct Made(Version);
 
-/// Methods a pointer has and the struct has not.
+/// A method a pointer has and the struct has not, as it has no comparisons.
 const OF_POINTER: &str = "Original";
 
 impl Object for Made {
@@ -64,7 +64,8 @@ impl Object for Made {
     }
 
     fn method(&self, name: &str) -> Option<Method> {
-        (name != OF_POINTER).then(|| self.0.method(name)).flatten()
+        let is_of_pointer = name == OF_POINTER || comparison(&self.0, name).is_some();
+        (!is_of_pointer).then(|| self.0.method(name)).flatten()
     }
 
     fn string(&self) -> Option<String> {
@@ -87,17 +88,37 @@ fn setter(
     set: fn(&mut Version, String),
 ) -> Method {
     let version = version.clone();
-    Method {
-        parameters: 1,
-        call: Box::new(move |arguments| {
-            let text = arguments.first().map(|text| text.lossy().into_owned());
-            let text = text.unwrap_or_default();
-            check(&text)?;
-            let mut next = version.clone();
-            set(&mut next, text);
-            Ok(renamed(&version, next))
-        }),
-    }
+    Method::taking(&[Type::String], move |arguments| {
+        let text = arguments.first().map(crate::format::text_of);
+        let text = text.map_or_else(String::new, |text| text.lossy().into_owned());
+        check(&text)?;
+        let mut next = version.clone();
+        set(&mut next, text);
+        Ok(renamed(&version, next))
+    })
+}
+
+/// A method whose argument is another version.
+fn comparison(version: &Version, name: &str) -> Option<Method> {
+    let decide: fn(Ordering) -> Value = match name {
+        "Compare" => |order| Value::Int(order as i64),
+        "Equal" => |order| Value::Bool(order.is_eq()),
+        "LessThan" => |order| Value::Bool(order.is_lt()),
+        "LessThanEqual" => |order| Value::Bool(order.is_le()),
+        "GreaterThan" => |order| Value::Bool(order.is_gt()),
+        "GreaterThanEqual" => |order| Value::Bool(order.is_ge()),
+        _ => return None,
+    };
+    let own = version.clone();
+    Some(Method::taking(&[Type::Version], move |arguments| {
+        let other = match arguments.first() {
+            Some(Value::Object(other)) => other.as_any().downcast_ref::<Version>(),
+            _ => None,
+        };
+        Ok(decide(
+            other.map_or(Ordering::Equal, |other| own.compare(other)),
+        ))
+    }))
 }
 
 impl Object for Version {
@@ -136,29 +157,9 @@ impl Object for Version {
                 return Some(setter(self, check, |version, text| version.metadata = text));
             }
             "IncPatch" => raised(self, [self.major, self.minor, self.patch + 1]),
-            _ => return None,
+            _ => return comparison(self, name),
         };
-        Some(Method {
-            parameters: 0,
-            call: Box::new(move |_| Ok(value.clone())),
-        })
-    }
-
-    fn version_method(&self, name: &str) -> Option<VersionCall> {
-        let decide: fn(Ordering) -> Value = match name {
-            "Compare" => |order| Value::Int(order as i64),
-            "Equal" => |order| Value::Bool(order.is_eq()),
-            "LessThan" => |order| Value::Bool(order.is_lt()),
-            "LessThanEqual" => |order| Value::Bool(order.is_le()),
-            "GreaterThan" => |order| Value::Bool(order.is_gt()),
-            "GreaterThanEqual" => |order| Value::Bool(order.is_ge()),
-            _ => return None,
-        };
-        let own = self.clone();
-        Some(Box::new(move |other| {
-            let other = other.as_any().downcast_ref::<Self>();
-            decide(other.map_or(Ordering::Equal, |other| own.compare(other)))
-        }))
+        Some(Method::giving(move || value.clone()))
     }
 
     fn string(&self) -> Option<String> {

@@ -1,9 +1,100 @@
-//! Durations, as texts such as `1h2.5s`.
+//! Durations, as values and as texts such as `1h2.5s`.
+
+use std::rc::Rc;
 
 use super::parse::quote;
+use crate::functions::Type;
+use crate::value::{Method, Object, Value};
 
 /// Nanoseconds nothing goes beyond.
 const MAX: u64 = 1 << 63;
+
+/// A `time.Duration`, in nanoseconds.
+#[derive(Clone, Copy)]
+pub(crate) struct Duration(pub(crate) i64);
+
+impl Duration {
+    pub(crate) fn into_value(self) -> Value {
+        Value::Object(Rc::new(self))
+    }
+
+    /// `Duration.Truncate`.
+    pub(crate) fn truncate(self, multiple: i64) -> Self {
+        match multiple > 0 {
+            true => Self(self.0 - self.0 % multiple),
+            false => self,
+        }
+    }
+
+    /// `Duration.Round`: half away from zero; what does not fit saturates.
+    pub(crate) fn round(self, multiple: i64) -> Self {
+        if multiple <= 0 {
+            return self;
+        }
+        let rest = (self.0 % multiple).abs();
+        let down = self.0 - self.0 % multiple;
+        Self(match (rest < multiple - rest, self.0 < 0) {
+            (true, _) => down,
+            (_, true) => down.saturating_sub(multiple),
+            (_, false) => down.saturating_add(multiple),
+        })
+    }
+
+    /// How many of a unit, as Go adds whole ones and a fraction.
+    pub(crate) fn parts(self, unit: i64) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "Go rounds the same way")]
+        let (whole, rest, unit) = ((self.0 / unit) as f64, (self.0 % unit) as f64, unit as f64);
+        whole + rest / unit
+    }
+}
+
+impl Object for Duration {
+    fn type_name(&self) -> String {
+        "time.Duration".to_string()
+    }
+
+    fn kind(&self) -> &'static str {
+        "int64"
+    }
+
+    fn method(&self, name: &str) -> Option<Method> {
+        const SECOND: i64 = 1_000_000_000;
+        let own = *self;
+        let value = match name {
+            "Hours" => Value::Float(own.parts(3600 * SECOND)),
+            "Minutes" => Value::Float(own.parts(60 * SECOND)),
+            "Seconds" => Value::Float(own.parts(SECOND)),
+            "Milliseconds" => Value::Int64(own.0 / 1_000_000),
+            "Microseconds" => Value::Int64(own.0 / 1_000),
+            "Nanoseconds" => Value::Int64(own.0),
+            "Abs" => Self(own.0.saturating_abs()).into_value(),
+            "String" => Value::text(duration_text(own.0)),
+            "Round" => return Some(stepped(move |multiple| own.round(multiple))),
+            "Truncate" => return Some(stepped(move |multiple| own.truncate(multiple))),
+            _ => return None,
+        };
+        Some(Method::giving(move || value.clone()))
+    }
+
+    fn string(&self) -> Option<String> {
+        Some(duration_text(self.0))
+    }
+
+    fn data(&self) -> Value {
+        Value::Int64(self.0)
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
+fn stepped(step: impl Fn(i64) -> Duration + 'static) -> Method {
+    Method::taking(&[Type::Duration], move |arguments| {
+        let multiple = arguments.first().and_then(Value::whole);
+        Ok(step(multiple.unwrap_or(0)).into_value())
+    })
+}
 
 /// `time.ParseDuration`: nanoseconds.
 ///

@@ -2,9 +2,10 @@
 
 mod duration;
 mod layout;
+mod methods;
 mod parse;
 
-pub(crate) use duration::{duration_text, parse_duration};
+pub(crate) use duration::{Duration, duration_text, parse_duration};
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -108,36 +109,7 @@ impl Object for Time {
     }
 
     fn method(&self, name: &str) -> Option<Method> {
-        let time = self.clone();
-        let value = match name {
-            "Format" => {
-                return Some(Method {
-                    parameters: 1,
-                    call: Box::new(move |args| {
-                        let layout = args.first().map(|t| t.lossy().into_owned());
-                        Ok(Value::text(time.format(&layout.unwrap_or_default())))
-                    }),
-                });
-            }
-            "Unix" => Value::Int64(self.unix()),
-            "UnixNano" => Value::Int64(i64::try_from(self.unix_nanos()).unwrap_or(0)),
-            "Year" => Value::Int(i64::from(self.year())),
-            "Month" => {
-                let month = usize::try_from(self.kept.month() - 1).unwrap_or(0);
-                Value::text(layout::MONTHS[month])
-            }
-            "Day" => Value::Int(i64::from(self.kept.day())),
-            "Hour" => Value::Int(i64::from(self.kept.hour())),
-            "Minute" => Value::Int(i64::from(self.kept.minute())),
-            "Second" => Value::Int(i64::from(self.kept.second())),
-            "UTC" => Value::Object(std::rc::Rc::new(self.in_zone("UTC"))),
-            "String" => Value::text(self.string().unwrap_or_default()),
-            _ => return None,
-        };
-        Some(Method {
-            parameters: 0,
-            call: Box::new(move |_| Ok(value.clone())),
-        })
+        methods::method(self, name)
     }
 
     fn string(&self) -> Option<String> {
