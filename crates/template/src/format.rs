@@ -219,7 +219,8 @@ impl Directive<'_> {
             flags.width = digits(self.format, &mut self.at);
             self.is_good &= !is_after_index || flags.width.is_none();
         }
-        if self.takes(b'.') {
+        // A point that ends the format is a verb.
+        if self.rest().len() > 1 && self.takes(b'.') {
             self.is_good &= !is_after_index;
             is_after_index = self.argument_index();
             if self.takes(b'*') {
@@ -357,7 +358,7 @@ fn write_v(out: &mut Vec<u8>, value: &Value, flags: Flags, depth: u32) {
 
 /// What a Stringer says, or the fields. Where one points to another, Go prints an address and we
 /// what is there.
-fn write_object(out: &mut Vec<u8>, object: &dyn Object, verb: char, flags: Flags, depth: u32) {
+fn write_object(out: &mut Vec<u8>, object: &dyn Object, verb: char, mut flags: Flags, depth: u32) {
     let said = match (verb, flags.sharp_v) {
         ('v', true) => object.go_string(),
         ('v' | 's' | 'x' | 'X' | 'q', _) => object.string(),
@@ -368,6 +369,10 @@ fn write_object(out: &mut Vec<u8>, object: &dyn Object, verb: char, flags: Flags
         return write_text(out, &Value::Nil, text.as_bytes(), verb, flags);
     }
     if object.is_number() {
+        if verb == 'v' && flags.sharp_v && object.kind() == "uint8" {
+            flags.sharp = true;
+            return write_verb(out, &object.data(), 'x', flags, depth);
+        }
         if "vdbcoOxXqU".contains(verb) {
             return write_verb(out, &object.data(), verb, flags, depth);
         }

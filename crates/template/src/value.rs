@@ -83,7 +83,7 @@ pub trait Object {
     }
     /// Whether it is a whole number with a type of its own, which [`Object::data`] gives.
     fn is_number(&self) -> bool {
-        matches!(self.kind(), "int" | "int64")
+        matches!(self.kind(), "int" | "int64" | "uint8")
     }
     /// A method.
     fn method(&self, name: &str) -> Option<Method> {

@@ -42,7 +42,8 @@ struct Timed {
 /// When a program is missing or the sample does not render.
 pub fn measure(bench: &mut Bench) -> Result<()> {
     judges::helm()?;
-    cargo_build(&["--package", "pilotis-chart", "--example", "render"])?;
+    // With the whole workspace's features, so that what the binary is made of is not built again.
+    cargo_build(&["--workspace", "--example", "render"])?;
     let helm = judges::bin().join("helm");
     let mut all = Vec::new();
     for (name, path) in charts()? {

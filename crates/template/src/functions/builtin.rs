@@ -1,12 +1,14 @@
 //! The functions of text/template itself: comparison, `index`, `len`, printing, escaping.
 
+use std::rc::Rc;
+
 use super::lists::deep_equal;
 use super::{Args, Function, Outcome, Type, fixed, variadic};
 use crate::error::Error;
 use crate::exec::Machine;
 use crate::format;
 use crate::text::Text;
-use crate::value::Value;
+use crate::value::{ListKind, Object, Value};
 
 pub(super) const TABLE: &[Function] = &[
     // `and` and `or` are run by the executor, which must not evaluate every argument.
@@ -145,7 +147,7 @@ fn same(a: &Value, b: &Value) -> Result<bool, Error> {
         (a, b) if comparable && (is_nil(a) || is_nil(b)) => is_nil(a) && is_nil(b),
         (Value::Object(a), Value::Object(b)) if a.kind() == b.kind() => {
             let is_struct = a.kind() == "struct" && a.type_name() == b.type_name();
-            std::rc::Rc::ptr_eq(a, b) || (is_struct && deep_equal(&a.data(), &b.data(), 0))
+            Rc::ptr_eq(a, b) || (is_struct && deep_equal(&a.data(), &b.data(), 0))
         }
         (a, b) if !comparable => {
             let shown = |verb: &[u8], v: &Value| {
@@ -215,11 +217,14 @@ fn index(_: &mut Machine<'_>, args: &Args) -> Outcome {
             Value::Missing | Value::Nil => return Err("index of nil pointer".into()),
             Value::List(list) => {
                 let at = index_of(index, list.len(), "slice")?;
-                list.items()[at].clone()
+                match list.kind == ListKind::Bytes {
+                    true => Byte::value(list.bytes()[at]),
+                    false => list.items()[at].clone(),
+                }
             }
             Value::String(text) => {
                 let at = index_of(index, text.bytes().len(), "string")?;
-                Value::Int(i64::from(text.bytes()[at]))
+                Byte::value(text.bytes()[at])
             }
             Value::Map(map) => match index {
                 Value::String(key) => crate::call::map_entry(map, key.bytes()).value,
@@ -238,6 +243,33 @@ fn index(_: &mut Machine<'_>, args: &Args) -> Outcome {
         };
     }
     Ok(item)
+}
+
+/// A `uint8`: a byte of a text.
+struct Byte(u8);
+
+impl Byte {
+    fn value(byte: u8) -> Value {
+        Value::Object(Rc::new(Self(byte)))
+    }
+}
+
+impl Object for Byte {
+    fn type_name(&self) -> String {
+        "uint8".to_owned()
+    }
+
+    fn kind(&self) -> &'static str {
+        "uint8"
+    }
+
+    fn data(&self) -> Value {
+        Value::Int(self.0.into())
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
 }
 
 fn index_of(index: &Value, length: usize, what: &str) -> Result<usize, Error> {

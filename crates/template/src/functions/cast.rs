@@ -33,7 +33,7 @@ pub(super) fn int(value: &Value) -> i64 {
             let text = text.lossy();
             crate::literal::integer(trim_zero_decimal(&text)).unwrap_or(0)
         }
-        Value::Object(object) if object.kind() != "int" => 0,
+        Value::Object(object) if object.kind() == "int64" => 0,
         other => other.whole().unwrap_or(0),
     }
 }

@@ -125,25 +125,44 @@ func (m *maker) body(depth int) string {
 	if depth == 0 {
 		return m.pick(plain)
 	}
-	inner, other := m.body(depth-1), m.body(depth-1)
+	return m.block(call, m.body(depth-1), m.body(depth-1))
+}
+
+// An action that holds others.
+func (m *maker) block(call, inner, other string) string {
 	value := m.value(anything, 1)
-	switch m.random.Intn(9) {
+	open, shut := m.pick(opens), m.pick(closes)
+	switch m.random.Intn(16) {
 	case 0:
-		return "{{ if " + value + " }}" + inner + "{{ else if " + call + " }}b{{ else }}" + other + "{{ end }}"
+		return open + "if " + value + shut + inner + "{{ else if " + call + " }}b{{ else }}" + other + "{{ end }}"
 	case 1:
 		return "{{- range $k, $v := " + m.ranged() + " }}[{{ $k }}={{ $v }}]" + inner + "{{- else }}" + other + "{{ end -}}"
 	case 2:
-		return "{{ with " + value + " }}{{ . }}" + inner + "{{ else }}" + other + "{{ end }}"
+		return open + "with " + value + shut + "{{ . }}" + inner + "{{ else }}" + other + "{{ end }}"
 	case 3:
 		return "{{ $x := " + value + " }}{{ $x }}{{ $x = " + call + " }}{{ $x | " + m.pick(writers) + " }}"
 	case 4:
-		return "{{ range " + m.ranged() + " }}{{ . }}{{ if " + call + " }}{{ break }}{{ end }},{{ end }}"
+		return "{{ range " + m.ranged() + " }}{{ . }}{{ if " + call + " }}{{ " + m.pick(jumps) + " }}{{ end }},{{ end }}" + other
 	case 5:
 		return "{{ (" + value + ")." + m.pick(fields) + " }}"
 	case 6:
 		return "{{ tpl `" + strings.ReplaceAll(inner, "`", "'") + "` " + m.pick([]string{".", "$", "(dict)", value}) + " }}"
 	case 7:
 		return "{{ $a := dict " + m.pick(keyed) + " }}{{ $b := set $a " + m.pick(texts) + " (" + call + ") }}{{ $a | " + m.pick(writers) + " }}"
+	case 8:
+		return open + "with $y := " + value + shut + inner + "{{ $y }}{{ else with " + m.value(anything, 0) + " }}{{ . }}{{ else }}" + other + "{{ end }}{{ $y }}"
+	case 9:
+		return "{{ range $i := " + m.pick(small) + " }}{{ $i }}{{ if eq $i 1 }}{{ " + m.pick(jumps) + " }}{{ end }}" + inner + "{{ end }}{{ $i }}"
+	case 10:
+		return "{{ $x := 1 }}{{ range " + m.ranged() + " }}{{ $x = add $x 1 }}{{ $x := . }}{{ $x }}{{ end }}{{ $x }}" + other
+	case 11:
+		return m.pick(comments) + inner + m.pick(comments) + " " + other
+	case 12:
+		return "{{ block \"y\" " + value + " }}" + inner + "{{ . }}{{ end }}{{ include \"y\" " + m.value(anything, 0) + " }}"
+	case 13:
+		return "{{ include " + m.pick(named) + " " + value + " | " + m.filter() + " }}" + inner
+	case 14:
+		return "{{ " + call + " | " + m.filter() + " | " + m.filter() + " | " + m.pick(writers) + " }}"
 	default:
 		return `{{ define "x" }}` + inner + `{{ end }}{{ template "x" ` + value + " }}" + other
 	}
@@ -286,8 +305,13 @@ var (
 		"printf \"%#v\"", "printf \"%+v\"", "toRawJson", "toPrettyJson", "kindOf", "typeOf", "squote", "len"}
 	plain = []string{"text", "{{ . | kindOf }}", "{{ .Values.s }}", "{{- /* c */ -}}", "{{ $ | kindOf }}",
 		"{{ .Chart.Name }}", " {{- 1 -}} ", "{{ \"a\" }}", "{{ `b` }}", "{{ .Missing }}", "{{ .Values.a.b.c }}"}
-	fields = []string{"a", "b.c", "Name", "missing", "Major", "c.d", "String", "Year", "host", "Values.s"}
-	marks  = []string{" ", "(", ")", "{{", "}}", "|", "$", ".", ",", "\"", "`", "'", "-", " - ", "{{-", "-}}",
+	fields   = []string{"a", "b.c", "Name", "missing", "Major", "c.d", "String", "Year", "host", "Values.s"}
+	opens    = []string{"{{ ", "{{- ", "{{", "a {{- ", "\n{{-\n"}
+	closes   = []string{" }}", " -}}", "}}", " -}} b", "\n-}}\n "}
+	jumps    = []string{"break", "continue", "break ", "continue -", "break 1", "continue | print"}
+	comments = []string{"{{/* c */}}", "{{- /* c */ -}}", "{{ /* c */ }}", "{{/* {{ a }} */}}", "{{- /*\n*/}} ", "{{/* c */", "{{/**/}}"}
+	named    = []string{`"hello"`, `"lines"`, `"fails"`, `"loop"`, `"none"`, `"x"`, `(print "hel" "lo")`, "1"}
+	marks    = []string{" ", "(", ")", "{{", "}}", "|", "$", ".", ",", "\"", "`", "'", "-", " - ", "{{-", "-}}",
 		":=", "=", "\n", "0x", "1", "é", "\t", "\\", "/*", "*/", "{{ end }}", "{{ else }}", "nil", "!", "%"}
 	keyed    = []string{`"a" 1`, `"b" "x" "a" 2.5`, `"k"`, `1 2`, `nil true`, `"l" (list 1 2)`, ``}
 	small    = []string{"0", "1", "2", "3", "-1", "5", "7", "10", "-3", "12"}
