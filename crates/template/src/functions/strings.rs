@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::exec::Machine;
 use crate::literal::quote;
 use crate::text::Text;
-use crate::value::{Map, MapKind, Value};
+use crate::value::{ListKind, Map, MapKind, Value};
 
 pub(super) const TABLE: &[Function] = &[
     fixed("hello", &[], |_, _| Ok(Value::text("Hello!"))),
@@ -152,9 +152,7 @@ pub(super) const TABLE: &[Function] = &[
         )))
     }),
     fixed("toStrings", &[Type::Any], |_, a| {
-        Ok(Value::strings(
-            cast::texts(a.value(0)).iter().map(Text::bytes),
-        ))
+        Ok(strings_of(a.value(0), &cast::texts(a.value(0))))
     }),
     fixed("join", &[Type::String, Type::Any], |_, a| {
         let texts = cast::texts(a.value(1));
@@ -167,7 +165,7 @@ pub(super) const TABLE: &[Function] = &[
             texts.push(Text::new("<nil>"));
         }
         texts.sort_by(|x, y| x.bytes().cmp(y.bytes()));
-        Ok(Value::strings(texts.iter().map(Text::bytes)))
+        Ok(strings_of(a.value(0), &texts))
     }),
     fixed("randAlphaNum", &[Type::Int], |m, a| {
         random(m, a, |c| c.is_ascii_alphanumeric())
@@ -323,6 +321,14 @@ pub(super) fn split<'a>(text: &'a [u8], separator: &[u8], limit: i64) -> Vec<&'a
     }
     parts.push(rest);
     parts
+}
+
+/// The texts of a value as a `[]string`, which stays nil if it is one already.
+fn strings_of(value: &Value, texts: &[Text]) -> Value {
+    match value {
+        Value::List(list) if list.kind == ListKind::Strings && list.is_nil() => value.clone(),
+        _ => Value::strings(texts.iter().map(Text::bytes)),
+    }
 }
 
 fn split_map(args: &Args, separator: usize, text: usize, limit: i64) -> Value {

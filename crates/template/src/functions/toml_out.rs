@@ -35,6 +35,7 @@ fn form(value: &Value, depth: usize) -> Result<Form, String> {
     Ok(match value {
         Value::Missing | Value::Nil => Form::Nothing,
         Value::Map(map) if is_nil(map) => Form::Nothing,
+        Value::List(list) if list.is_nil() => Form::Nothing,
         Value::Map(_) => Form::Table,
         Value::List(list) if is_tables(list, depth)? => Form::Tables,
         Value::Object(object) if object.as_any().is::<Time>() => Form::Plain,
@@ -84,6 +85,7 @@ impl Writer {
             return Err(too_deep());
         }
         match (form(value, 0)?, value) {
+            (Form::Nothing, Value::List(_)) if self.path.is_empty() => self.key_and_value(value),
             (Form::Nothing, _) => Ok(()),
             (Form::Plain, value) => self.key_and_value(value),
             (_, Value::Object(object)) => self.table(fields(object.as_ref())),
