@@ -69,9 +69,10 @@ impl Object for Struct {
 
     fn copied(&self) -> Option<Rc<dyn Object>> {
         self.text.as_ref()?;
-        let text = None;
-        let copy = self.clone();
-        Some(Rc::new(Self { text, ..copy }))
+        Some(Rc::new(Self {
+            text: None,
+            ..self.clone()
+        }))
     }
 
     fn members(&self) -> Vec<(&'static str, Value)> {

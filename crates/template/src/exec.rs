@@ -782,9 +782,8 @@ impl<'t> Frame<'_, '_, 't> {
                 Ok(any)
             }
             other => {
-                let shown = format::print_value(other);
-                let shown = shown.strip_prefix(b"&".as_slice()).unwrap_or(&shown);
-                let shown = String::from_utf8_lossy(shown);
+                let shown = format::print_element(other);
+                let shown = String::from_utf8_lossy(&shown);
                 Err(self.fail(&format!("range can't iterate over {shown}")))
             }
         }

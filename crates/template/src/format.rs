@@ -30,9 +30,18 @@ pub(crate) fn print_given(value: &Value) -> Vec<u8> {
     if let Some(text) = object.addressed_string() {
         return text.into_bytes();
     }
-    let printed = print_value(value);
-    let there = printed.strip_prefix(b"&".as_slice());
-    there.map_or_else(|| printed.clone(), <[u8]>::to_vec)
+    print_element(value)
+}
+
+/// What a pointer points to, or the value.
+pub(crate) fn print_element(value: &Value) -> Vec<u8> {
+    let mut printed = print_value(value);
+    if matches!(value, Value::Object(object) if object.kind() == "ptr")
+        && printed.first() == Some(&b'&')
+    {
+        printed.remove(0);
+    }
+    printed
 }
 
 /// The text of a string, or what `fmt.Sprint` makes of anything else.

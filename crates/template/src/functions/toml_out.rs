@@ -7,7 +7,7 @@ use pilotis_yaml::number;
 
 use crate::go_time::{Duration, Time};
 use crate::text::Text;
-use crate::value::{List, Map, MapKind, Object, Value};
+use crate::value::{List, Map, Object, Value};
 
 /// Deepest nesting written, because a template can put a map into itself.
 const DEPTH_MAX: usize = 1000;
@@ -34,7 +34,7 @@ fn form(value: &Value, depth: usize) -> Result<Form, String> {
     }
     Ok(match value {
         Value::Missing | Value::Nil => Form::Nothing,
-        Value::Map(map) if is_nil(map) => Form::Nothing,
+        Value::Map(map) if map.is_nil() => Form::Nothing,
         Value::List(list) if list.is_nil() => Form::Nothing,
         Value::Map(_) => Form::Table,
         Value::List(list) if is_tables(list, depth)? => Form::Tables,
@@ -43,10 +43,6 @@ fn form(value: &Value, depth: usize) -> Result<Form, String> {
         Value::Object(object) => form(&object.data(), depth + 1)?,
         _ => Form::Plain,
     })
-}
-
-fn is_nil(map: &Map) -> bool {
-    matches!(map.kind(), MapKind::NilAny | MapKind::NilStrings)
 }
 
 /// Whether there are items and all of them are tables; nil is no item.
