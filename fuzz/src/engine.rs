@@ -96,6 +96,8 @@ pub fn whole(bytes: &[u8]) {
         assert_eq!(plain, watched, "two ways to render");
     }
     let request = LintRequest {
+        folders: Vec::new(),
+        unreadable: None,
         files,
         path: "/a".into(),
         log: Vec::new(),

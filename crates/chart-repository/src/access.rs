@@ -181,10 +181,18 @@ pub(crate) fn reason(error: &reqwest::Error, url: &str) -> String {
     });
     match host {
         Some((host, port)) if text == "connection refused" => {
-            format!("dial tcp {host}:{port}: connect: {text}")
+            format!("dial tcp {}: connect: {text}", dialled(&host, port))
         }
         _ => text,
     }
+}
+
+/// The address behind a name, as far as it has one.
+fn dialled(host: &str, port: u16) -> String {
+    use std::net::ToSocketAddrs;
+    let found = (host.trim_matches(['[', ']']), port).to_socket_addrs();
+    let first = found.ok().and_then(|mut all| all.next());
+    first.map_or_else(|| format!("{host}:{port}"), |address| address.to_string())
 }
 
 /// The innermost cause.

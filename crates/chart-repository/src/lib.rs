@@ -29,7 +29,9 @@ pub use access::{Access, CHART_BYTES_MAX, Tls, fetch_values};
 pub use address::{is_oci, is_remote, shown};
 pub use dependencies::{Dependencies, status};
 pub use download::{Saved, Verify};
-pub use files::{ensure_archive, go_io, now_text, read, write_atomically};
+pub use files::{
+    absolute, archive_time, cleaned, ensure_archive, go_io, now_text, read, write_atomically,
+};
 pub use index::Updated;
 pub use oci::{Pushed, login, logout, push, stored};
 pub use repositories::{Entry, Repositories};

@@ -437,11 +437,25 @@ fn annotations(metadata: &Metadata, created: &str) -> BTreeMap<String, String> {
     all
 }
 
+/// The host in an address, with its port.
+fn host_of(address: &str) -> &str {
+    let schemes = ["oci://", "http://", "https://"];
+    let plain = schemes
+        .iter()
+        .find_map(|scheme| address.strip_prefix(scheme));
+    let plain = plain.unwrap_or(address);
+    plain.split('/').next().unwrap_or(plain)
+}
+
 /// Lets a registry confirm a password and keeps it.
 ///
 /// # Errors
 /// A registry that does not let us in, a file that cannot be written.
 pub async fn login(reach: &Reach, registry: &str, talk: &mut dyn Talk) -> Result<(), Error> {
+    let registry = match reach.compat.command_line.logs_in_to_addresses {
+        true => host_of(registry),
+        false => registry,
+    };
     if let Some((host, _)) = registry.split_once('/') {
         talk.warn(&format!(
             "level=WARN msg=\"registry login currently only supports registry hostname, not a \

@@ -8,7 +8,7 @@ use crate::errors::Error;
 pub struct Capabilities {
     /// Full version, such as `v1.35.4+k3s1`.
     pub kube_version: String,
-    /// Version without suffix, for constraints.
+    /// The numbers that were given, without suffix, for constraints.
     pub normalized: String,
     /// Major number.
     pub major: String,
@@ -28,11 +28,10 @@ impl Capabilities {
         kube_version: Option<&str>,
         more: &[String],
     ) -> Result<Self, Error> {
-        let given = kube_version.unwrap_or(compat.kube_version);
-        let numbers = numbers(given).ok_or_else(|| {
-            let reason = format!("could not parse {given:?} as version");
-            Error::new(format!("invalid kube version '{given}': {reason}"))
-        })?;
+        let given = kube_version.filter(|version| !version.is_empty());
+        let given = given.unwrap_or(compat.kube_version);
+        let numbers = numbers(given)
+            .map_err(|reason| Error::new(format!("invalid kube version '{given}': {reason}")))?;
         let defaults = compat.api_versions.iter().map(ToString::to_string);
         let prefixed = given.starts_with('v');
         let normalized = format!("v{}", numbers.join("."));
@@ -51,19 +50,39 @@ impl Capabilities {
     }
 }
 
-/// Two or more numbers at the start of a version.
-fn numbers(version: &str) -> Option<Vec<String>> {
-    let rest = version.trim().trim_start_matches('v');
-    let end = rest
-        .find(|c: char| c != '.' && !c.is_ascii_digit())
-        .unwrap_or(rest.len());
-    let parts: Option<Vec<String>> = rest[..end]
-        .split('.')
-        .map(|part| part.parse::<u64>().ok().map(|number| number.to_string()))
-        .collect();
-    let mut parts = parts.filter(|parts| parts.len() >= 2)?;
-    if parts.len() == 2 {
-        parts.push("0".to_string());
+/// Two or more numbers at the start of a version, as `version.ParseGeneric` of Kubernetes reads
+/// them.
+fn numbers(version: &str) -> Result<Vec<String>, String> {
+    let rest = version.trim_start();
+    let rest = rest.strip_prefix('v').unwrap_or(rest);
+    let is_number = |part: &str| part.starts_with(|c: char| c.is_ascii_digit());
+    let mut parts: Vec<&str> = Vec::new();
+    for part in rest.split('.').take_while(|part| is_number(part)) {
+        let end = part.find(|c: char| !c.is_ascii_digit());
+        parts.push(&part[..end.unwrap_or(part.len())]);
+        if end.is_some() {
+            break;
+        }
     }
-    Some(parts)
+    match parts.as_slice() {
+        [] => return Err(format!("could not parse {version:?} as version")),
+        [_] => return Err(format!("illegal version string {version:?}")),
+        [first, ..] if first.len() > 1 && first.starts_with('0') => {
+            return Err(format!(
+                "illegal zero-prefixed version component {first:?} in {version:?}"
+            ));
+        }
+        _ => {}
+    }
+    let mut numbers = Vec::new();
+    for part in parts {
+        let number: u64 = part.parse().map_err(|_| {
+            format!(
+                "illegal non-numeric version component {part:?} in {version:?}: \
+                 strconv.ParseUint: parsing {part:?}: value out of range"
+            )
+        })?;
+        numbers.push(number.to_string());
+    }
+    Ok(numbers)
 }

@@ -143,7 +143,6 @@ fn rendered(
     let capabilities = request.capabilities()?;
     let values = Values::merge_for(&request.inputs, &request.options.compat)?;
     check_installable(chart)?;
-    check_release_name(&request.release.name)?;
     let run = (&request.options, environment);
     render(chart, &values, &request.release, &capabilities, run)
 }
@@ -164,27 +163,9 @@ pub fn name_from(text: &str) -> Result<String, Error> {
     let mut set = Set::new();
     set.add("name-template", text).map_err(wrap)?;
     let output = Machine::new(set, &NoEnvironment)
-        .run("name-template", &Value::Nil)
+        .run_unchanged("name-template", &Value::Nil)
         .map_err(wrap)?;
     Ok(output.text().into_owned())
-}
-
-/// Longest release name.
-const NAME_LENGTH_MAX: usize = 53;
-
-fn check_release_name(name: &str) -> Result<(), Error> {
-    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let label =
-        |part: &str| part.chars().all(inner) && part.starts_with(edge) && part.ends_with(edge);
-    if name.len() <= NAME_LENGTH_MAX && name.split('.').all(label) {
-        return Ok(());
-    }
-    Err(Error::new(format!(
-        "release name check failed: invalid release name, must match regex \
-         ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ and the length \
-         must not be longer than 53: {name:?}"
-    )))
 }
 
 /// What a `--template` of `helm version` prints.
@@ -195,14 +176,8 @@ pub fn version_text(compat: &Compat, text: &str) -> Result<String, Error> {
     let wrap = |error: pilotis_template::Error| Error::new(error.to_string());
     let mut set = Set::new();
     set.add("_", text).map_err(wrap)?;
-    let about = serde_json::json!({
-        "Version": format!("v{}", compat.name),
-        "GitCommit": "",
-        "GitTreeState": "",
-        "GoVersion": compat.go_version,
-        "KubeClientVersion": compat.kube_client_version,
-    });
-    let output = Machine::new(set, &NoEnvironment).run("_", &Value::from_json(&about));
+    let about = crate::objects::build_info(compat, &format!("v{}", compat.name));
+    let output = Machine::new(set, &NoEnvironment).run_unchanged("_", &about);
     Ok(output.map_err(wrap)?.text().into_owned())
 }
 
@@ -307,6 +282,18 @@ pub fn show(chart: &Chart, what: Show) -> String {
         }
     }
     out
+}
+
+/// What a JSONPath template prints of a chart's values, without a line's end of its own; nothing
+/// when a step of it leads nowhere, or the chart has no `values.yaml`.
+///
+/// # Errors
+/// A template that cannot be read.
+pub fn show_path(chart: &Chart, template: &str) -> Result<String, Error> {
+    match &chart.values_text {
+        None => Ok(String::new()),
+        Some(_) => crate::json_path::print(template, &Json::Object(chart.values.to_json())),
+    }
 }
 
 #[cfg(test)]

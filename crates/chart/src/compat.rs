@@ -52,6 +52,65 @@ pub enum ChartObject {
     Map,
 }
 
+/// What command lines of Helm's versions take otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandLine {
+    /// Flags that are unknown, by their long names.
+    pub absent: &'static [&'static str],
+    /// Flags that are taken with a warning, and what it says.
+    pub deprecated: &'static [(&'static str, &'static str)],
+    /// Whether `--wait` and `--dry-run` take the name of a strategy, with a warning where they are
+    /// given as the switches they were.
+    pub names_strategies: bool,
+    /// Whether a chart that lies in the working folder is taken though `--repo` names another
+    /// place.
+    pub prefers_local_charts: bool,
+    /// Whether `repo update` fails when an index cannot be fetched, or when
+    /// `--fail-on-repo-update-fail` asks for it.
+    pub updates_succeed: bool,
+    /// Whether `registry login` takes the host out of an address, or wants a host.
+    pub logs_in_to_addresses: bool,
+    /// Whether keys are looked for in `pubring.kbx` where there is no `pubring.gpg`.
+    pub finds_keyboxes: bool,
+    /// Whether `lint` looks at the working folder when no chart is named.
+    pub lints_here: bool,
+}
+
+/// Flags of Helm 3 that Helm 4 does not know.
+const FLAGS_OF_3: [&str; 3] = ["client", "fail-on-repo-update-fail", "no-update"];
+/// Flags of Helm 4 that Helm 3 does not know.
+const FLAGS_OF_4: [&str; 9] = [
+    "color",
+    "colour",
+    "content-cache",
+    "force-conflicts",
+    "force-replace",
+    "no-headers",
+    "rollback-on-failure",
+    "server-side",
+    "type",
+];
+const NO_EFFECT: &str = "this flag has no effect for 'helm template' and will be removed in Helm 5";
+/// Flags of `helm template` that Helm 4 still takes.
+const FLAGS_DEPRECATED: [(&str, &str); 5] = [
+    ("atomic", "use --rollback-on-failure instead"),
+    ("force", "use --force-replace instead"),
+    ("hide-notes", NO_EFFECT),
+    ("render-subchart-notes", NO_EFFECT),
+    ("validate", "use '--dry-run=server' instead"),
+];
+
+const COMMAND_LINE_4: CommandLine = CommandLine {
+    absent: &FLAGS_OF_3,
+    deprecated: &FLAGS_DEPRECATED,
+    names_strategies: true,
+    prefers_local_charts: false,
+    updates_succeed: true,
+    logs_in_to_addresses: false,
+    finds_keyboxes: false,
+    lints_here: false,
+};
+
 /// The behaviour of one Helm version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compat {
@@ -65,22 +124,29 @@ pub struct Compat {
     pub drops_null_defaults: bool,
     /// Whether every document of a values file counts, or the first only.
     pub merges_value_documents: bool,
-    /// Whether charts of an `apiVersion` it does not know are refused.
+    /// Whether the `apiVersion` is read before the chart, and one it does not know refused.
     pub refuses_api_versions: bool,
     /// Whether a text of `--set` and its kin ends at an index that is not closed, or is refused.
     pub open_index_ends_set: bool,
     /// `lint` misses `templates/` and looks into `crds/`.
     pub lints_folders: bool,
+    /// `lint` warns of unknown fields of `Chart.yaml` and of versions that leave parts out, and
+    /// looks into manifests that end in `.yml`.
+    pub lints_strictly: bool,
     /// Name of the type `lint` reads manifests into, as messages name it.
     pub lint_type: &'static str,
     /// Kinds in the order they are printed; others follow, by name.
     pub kind_order: &'static [&'static str],
     /// What `.Chart` is.
     pub chart_object: ChartObject,
+    /// Package of the types charts are read into, as messages name it.
+    pub chart_package: &'static str,
     /// Package of Helm's own types, as `%T` prints it.
     pub types: &'static str,
     /// Package of the type manifests are read into, as messages name it.
     pub release_package: &'static str,
+    /// What is said before the names of dependencies that are not there.
+    pub missing_dependencies: &'static str,
     /// How template errors are told.
     pub error_style: ErrorStyle,
     /// Whether a post-renderer is given the files, hooks among them, or the printed objects.
@@ -89,6 +155,8 @@ pub struct Compat {
     pub log_style: LogStyle,
     /// When what is said of a registry is logged.
     pub registry_log: RegistryLog,
+    /// How its command line is another.
+    pub command_line: CommandLine,
     /// Functions this version does not have.
     pub functions_absent: &'static [&'static str],
     /// Version of Kubernetes assumed when none is given.
@@ -145,15 +213,20 @@ impl Compat {
         refuses_api_versions: true,
         open_index_ends_set: true,
         lints_folders: true,
+        lints_strictly: true,
         lint_type: "k8sYamlStruct",
         kind_order: &KIND_ORDER,
         chart_object: ChartObject::Map,
+        chart_package: "v2",
         types: "common",
         release_package: "util",
+        missing_dependencies: "an error occurred while checking for chart dependencies. You may \
+                               need to run 'helm dependency build' to fetch missing dependencies",
         error_style: ErrorStyle::Lines,
         post_renders_files: true,
         log_style: LogStyle::Attributes,
         registry_log: RegistryLog::Never,
+        command_line: COMMAND_LINE_4,
         functions_absent: &SINCE_4_3,
         kube_version: "v1.36.0",
         keeps_kube_suffix: true,
@@ -174,6 +247,10 @@ impl Compat {
     pub const HELM_4_3_1: Self = Self {
         name: "4.3.1",
         registry_log: RegistryLog::Rendering,
+        command_line: CommandLine {
+            finds_keyboxes: true,
+            ..COMMAND_LINE_4
+        },
         functions_absent: &[],
         kube_version: "v1.37.0",
         api_versions: &API_VERSIONS_1_37,
@@ -192,15 +269,29 @@ impl Compat {
         refuses_api_versions: false,
         open_index_ends_set: false,
         lints_folders: false,
+        lints_strictly: false,
         lint_type: "K8sYamlStruct",
         kind_order: &KIND_ORDER_3,
         chart_object: ChartObject::Struct,
+        chart_package: "chart",
         types: "chartutil",
         release_package: "releaseutil",
+        missing_dependencies: "An error occurred while checking for chart dependencies. You may \
+                               need to run `helm dependency build` to fetch missing dependencies",
         error_style: ErrorStyle::OneLine,
         post_renders_files: false,
         log_style: LogStyle::Places,
         registry_log: RegistryLog::Always,
+        command_line: CommandLine {
+            absent: &FLAGS_OF_4,
+            deprecated: &[],
+            names_strategies: false,
+            prefers_local_charts: true,
+            updates_succeed: false,
+            logs_in_to_addresses: true,
+            finds_keyboxes: false,
+            lints_here: true,
+        },
         functions_absent: &ABSENT_3,
         kube_version: "v1.36.0",
         keeps_kube_suffix: false,
@@ -216,6 +307,19 @@ impl Compat {
         Self::HELM_4_2_2,
         Self::HELM_3_21_4,
     ];
+
+    /// The same error, with types of charts in the package this version has them in.
+    pub(crate) fn typed(&self, mut error: Error) -> Error {
+        let (before, after) = match error.message.rfind(" of type ") {
+            Some(at) => error.message.split_at(at),
+            None => return error,
+        };
+        error.message = format!(
+            "{before}{}",
+            after.replace("v2.", &format!("{}.", self.chart_package))
+        );
+        error
+    }
 
     /// The profile of a version, such as `4.2.4` or `v4.2.4`.
     ///

@@ -23,9 +23,7 @@ pub(crate) fn check_present(chart: &Chart) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::new(format!(
-        "an error occurred while checking for chart dependencies. You may need to run 'helm \
-         dependency build' to fetch missing dependencies: found in Chart.yaml, but missing in \
-         charts/ directory: {}",
+        "found in Chart.yaml, but missing in charts/ directory: {}",
         missing.join(", ")
     )))
 }

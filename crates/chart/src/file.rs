@@ -88,7 +88,8 @@ impl File {
         Some(Error::new(failed.clone()))
     }
 
-    pub(crate) fn text(&self) -> Cow<'_, str> {
+    /// The content as text; bytes that are none become replacement characters.
+    pub fn text(&self) -> Cow<'_, str> {
         pilotis_template::lossy(self.data())
     }
 

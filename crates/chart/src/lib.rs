@@ -24,6 +24,7 @@ mod explain;
 mod file;
 mod ignore;
 mod index;
+mod json_path;
 pub mod lint;
 mod load;
 mod lock;
@@ -51,7 +52,7 @@ mod warnings;
 
 pub use archive::{ARCHIVE_BYTES_MAX, FILE_BYTES_MAX, unpack};
 pub use capabilities::Capabilities;
-pub use compat::{ChartObject, Compat, ErrorStyle, LogStyle, RegistryLog, Separator};
+pub use compat::{ChartObject, CommandLine, Compat, ErrorStyle, LogStyle, RegistryLog, Separator};
 pub use errors::Error;
 pub use explain::Explanation;
 pub use file::File;

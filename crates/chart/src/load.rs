@@ -11,8 +11,10 @@ use crate::compat::Compat;
 use crate::errors::Error;
 use crate::file::File;
 use crate::ignore::Rules;
-use crate::metadata::Metadata;
+use crate::lock::Lock;
+use crate::metadata::{Metadata, UNKNOWN_FORMAT};
 use crate::values::{self, Nodes};
+use crate::warnings::Warning;
 
 /// A chart, as loaded. Plain data: it can be shared between threads and rendered many times.
 #[derive(Debug, Clone, Default)]
@@ -37,8 +39,27 @@ pub struct Chart {
     pub dependencies: Vec<Chart>,
     /// Paths of this chart's templates in messages start with it.
     pub full_path: String,
+    /// What Helm logged while it read the chart and those below it, one line each.
+    pub log: Vec<String>,
 }
 
+/// How charts are read, and what is logged meanwhile.
+struct Reader<'a> {
+    compat: &'a Compat,
+    log: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn log(&mut self, place: &'static str, message: &str) {
+        let line = Warning::plain(place, message.to_string());
+        self.log.push(line.text(self.compat));
+    }
+}
+
+const OLD_REQUIREMENTS: &str = "Warning: Dependencies are handled in Chart.yaml since apiVersion \
+                                \"v2\". We recommend migrating dependencies to Chart.yaml.";
+const OLD_LOCK: &str = "Warning: Dependency locking is handled in Chart.lock since apiVersion \
+                        \"v2\". We recommend migrating to Chart.lock.";
 /// Deepest nesting of subcharts.
 const DEPTH_MAX: u32 = 20;
 
@@ -61,9 +82,26 @@ impl Chart {
         let kept = files
             .into_iter()
             .filter(|file| !rules.ignores_file(&file.path));
-        let mut chart = Self::from_files(kept.collect(), 0, compat)?;
-        chart.name_paths(None);
-        Ok(chart)
+        Self::read(kept.collect(), compat)
+    }
+
+    /// Reads a chart that has no parent.
+    fn read(files: Vec<File>, compat: &Compat) -> Result<Self, Error> {
+        let mut reader = Reader {
+            compat,
+            log: Vec::new(),
+        };
+        match Self::from_files(files, 0, &mut reader) {
+            Ok(mut chart) => {
+                chart.log = reader.log;
+                chart.name_paths(None);
+                Ok(chart)
+            }
+            Err(error) => Err(Error {
+                warnings: reader.log,
+                ..compat.typed(error)
+            }),
+        }
     }
 
     /// Loads a chart from a `.tgz` archive.
@@ -71,9 +109,7 @@ impl Chart {
     /// # Errors
     /// As [`Chart::load`], and a broken or dangerous archive.
     pub fn load_archive(bytes: &[u8]) -> Result<Self, Error> {
-        let mut chart = Self::from_files(crate::archive::unpack(bytes)?, 0, &Compat::default())?;
-        chart.name_paths(None);
-        Ok(chart)
+        Self::read(crate::archive::unpack(bytes)?, &Compat::default())
     }
 
     /// Whether rendering it is worth several threads.
@@ -106,6 +142,19 @@ impl Chart {
         crate::dependencies::check_present(self)
     }
 
+    /// Refuses a format that cannot be installed: Helm 4 knows three and installs two.
+    ///
+    /// # Errors
+    /// In its words.
+    pub fn check_format(&self, compat: &Compat) -> Result<(), Error> {
+        match self.metadata.api_version.as_str() {
+            "v1" | "v2" => Ok(()),
+            _ if !compat.refuses_api_versions => Ok(()),
+            "v3" => Err(Error::new("invalid chart apiVersion")),
+            _ => Err(Error::new(UNKNOWN_FORMAT)),
+        }
+    }
+
     pub(crate) fn is_library(&self) -> bool {
         self.metadata.chart_type.eq_ignore_ascii_case("library")
     }
@@ -122,7 +171,7 @@ impl Chart {
         }
     }
 
-    fn from_files(files: Vec<File>, depth: u32, compat: &Compat) -> Result<Self, Error> {
+    fn from_files(files: Vec<File>, depth: u32, reader: &mut Reader<'_>) -> Result<Self, Error> {
         if depth > DEPTH_MAX {
             return Err(Error::new(format!(
                 "charts are nested deeper than {DEPTH_MAX}"
@@ -141,14 +190,14 @@ impl Chart {
         let mut files = files;
         files.sort_by(|a, b| a.path.cmp(&b.path));
         for file in files {
-            chart.sort_in(file, &mut subcharts, compat)?;
+            chart.sort_in(file, &mut subcharts, reader)?;
         }
         if !found {
             return Err(Error::new("Chart.yaml file is missing"));
         }
         chart.metadata.validate()?;
         for (name, files) in subcharts {
-            chart.add_subchart(&name, files, depth, compat)?;
+            chart.add_subchart(&name, files, depth, reader)?;
         }
         Ok(chart)
     }
@@ -157,27 +206,49 @@ impl Chart {
         &mut self,
         file: File,
         subcharts: &mut BTreeMap<String, Vec<File>>,
-        compat: &Compat,
+        reader: &mut Reader<'_>,
     ) -> Result<(), Error> {
+        let is_old = self.metadata.api_version == "v1";
         match file.path.as_str() {
             "Chart.yaml" => {}
-            "Chart.lock" => self.lock = Some(file.data().clone()),
+            "Chart.lock" => {
+                Lock::parse(&file.text(), "Chart.lock")?;
+                self.lock = Some(file.data().clone());
+            }
             "values.yaml" => {
-                let first_only = !compat.merges_value_documents;
-                self.values = values::read_defaults(file.data(), first_only)
-                    .map_err(|e| Error::new(format!("cannot load values.yaml: {}", e.message)))?;
+                let first_only = !reader.compat.merges_value_documents;
+                self.values = values::read_defaults(file.data(), first_only).map_err(|error| {
+                    let reason = match first_only {
+                        true => error.message.trim_start_matches(values::UNREADABLE),
+                        false => &error.message,
+                    };
+                    Error::new(format!("cannot load values.yaml: {reason}"))
+                })?;
                 self.values_nodes = Nodes::of(file.data(), first_only).into();
                 self.values_text = Some(file.data().clone());
             }
             "values.schema.json" => self.schema = Some(file.text().into_owned()),
             "requirements.yaml" => {
+                if !is_old {
+                    reader.log("load.go:120", OLD_REQUIREMENTS);
+                }
                 let needed = Metadata::parse(&file.text(), "requirements.yaml")?;
-                self.metadata.dependencies = needed.dependencies;
-                if self.metadata.api_version == "v1" {
+                if needed.lists_dependencies {
+                    self.metadata.lists_dependencies = true;
+                    self.metadata.dependencies = needed.dependencies;
+                }
+                if is_old {
                     self.files.push(file);
                 }
             }
-            "requirements.lock" if self.metadata.api_version != "v1" => {}
+            "requirements.lock" => {
+                Lock::parse(&file.text(), "requirements.lock")?;
+                if is_old {
+                    self.files.push(file);
+                } else {
+                    reader.log("load.go:138", OLD_LOCK);
+                }
+            }
             path if path.starts_with("templates/") => self.templates.push(file),
             path if path.starts_with("charts/") && !path.ends_with(".prov") => {
                 let inner = path["charts/".len()..].to_string();
@@ -194,7 +265,7 @@ impl Chart {
         name: &str,
         files: Vec<File>,
         depth: u32,
-        compat: &Compat,
+        reader: &mut Reader<'_>,
     ) -> Result<(), Error> {
         if name.starts_with(['_', '.']) {
             return Ok(());
@@ -207,15 +278,22 @@ impl Chart {
             ))
         };
         let loaded = if name.ends_with(".tgz") {
-            let bytes = files.first().map_or(&[][..], |file| file.data());
+            let first = files.first();
+            if let Some(file) = first.filter(|file| file.path != name) {
+                let (own, path) = (&self.metadata.name, &file.path);
+                return Err(Error::new(format!(
+                    "error unpacking subchart tar in {own}: expected {name}, got {path}"
+                )));
+            }
+            let bytes = first.map_or(&[][..], |file| file.data());
             crate::archive::unpack(bytes)
-                .and_then(|files| Self::from_files(files, depth + 1, compat))
+                .and_then(|files| Self::from_files(files, depth + 1, reader))
         } else {
             let inner = files.into_iter().filter_map(|file| {
                 let (_, path) = file.path.split_once('/')?;
                 Some(file.moved(path))
             });
-            Self::from_files(inner.collect(), depth + 1, compat)
+            Self::from_files(inner.collect(), depth + 1, reader)
         };
         self.dependencies.push(loaded.map_err(wrap)?);
         Ok(())

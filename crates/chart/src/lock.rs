@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
 use crate::errors::Error;
-use crate::metadata::{Dependency, Metadata};
+use crate::metadata::{Dependency, Metadata, lock_fields};
 
 /// A lock file.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -26,21 +26,18 @@ impl Lock {
     /// # Errors
     /// A text that is no YAML or has another shape.
     pub fn parse(text: &str, file: &str) -> Result<Self, Error> {
-        let wrap = |message: String| Error::new(format!("cannot load {file}: {message}"));
-        let json = match pilotis_yaml::parse_first(text) {
-            Ok(Some(node)) => pilotis_yaml::to_json(&node),
-            Ok(None) => Ok(Json::Null),
-            Err(error) => Err(error),
+        let mut fields = lock_fields(text, file)?;
+        let text = |name: &str| match fields.get(name) {
+            Some(Json::String(text)) => text.clone(),
+            _ => String::new(),
         };
-        let json = json.map_err(|e| wrap(format!("error converting YAML to JSON: {e}")))?;
-        let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
         let (generated, digest) = (text("generated"), text("digest"));
-        let list = json!({"dependencies": json["dependencies"]});
-        let read = Metadata::from_json(list).map_err(|error| wrap(error.message))?;
+        let list = fields.remove("dependencies").unwrap_or(Json::Null);
+        let read = Metadata::from_json(json!({"dependencies": list}));
         Ok(Self {
             generated,
             digest,
-            dependencies: read.dependencies,
+            dependencies: read?.dependencies,
         })
     }
 

@@ -113,15 +113,26 @@ pub(crate) const FIELDS: [&str; 17] = [
 
 impl Metadata {
     /// Reads `Chart.yaml` (or the dependencies of a `requirements.yaml` into it).
-    pub(crate) fn parse(text: &str, file: &str) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// What is no YAML, or has fields of other types.
+    pub fn parse(text: &str, file: &str) -> Result<Self, Error> {
         let wrap = |message: String| Error::new(format!("cannot load {file}: {message}"));
-        let converted = match pilotis_yaml::parse_first(text) {
-            Ok(Some(node)) => pilotis_yaml::to_json(&node),
-            Ok(None) => Ok(Json::Null),
-            Err(error) => Err(error),
-        };
-        let json = converted.map_err(|e| wrap(format!("error converting YAML to JSON: {e}")))?;
-        Self::from_json(json).map_err(|error| wrap(error.message))
+        Self::from_json(yaml(text, file)?).map_err(|error| wrap(error.message))
+    }
+
+    /// Refuses a `Chart.yaml` whose format Helm 4 does not know, which it looks at before it reads
+    /// the chart.
+    ///
+    /// # Errors
+    /// In its words.
+    pub fn check_format(text: &str) -> Result<(), Error> {
+        const FILE: &str = "Chart.yaml";
+        let fields = structure(&BASE, yaml(text, FILE)?, FILE)?;
+        match fields.get("apiVersion").and_then(Json::as_str) {
+            None | Some("" | "v1" | "v2" | "v3") => Ok(()),
+            Some(_) => Err(Error::new(UNKNOWN_FORMAT)),
+        }
     }
 
     /// The same from JSON somebody read.
@@ -409,10 +420,47 @@ fn tidy(text: &mut String) {
     *text = spaced.filter(|c| pilotis_template::is_print(*c)).collect();
 }
 
+/// What Helm 4 says of a chart of another format.
+pub(crate) const UNKNOWN_FORMAT: &str = "unsupported chart version";
+
+/// The first document of a chart's file as JSON.
+fn yaml(text: &str, file: &str) -> Result<Json, Error> {
+    let converted = match pilotis_yaml::parse_first(text) {
+        Ok(Some(node)) => pilotis_yaml::to_json(&node),
+        Ok(None) => Ok(Json::Null),
+        Err(error) => Err(error),
+    };
+    converted.map_err(|error| {
+        Error::new(format!(
+            "cannot load {file}: error converting YAML to JSON: {error}"
+        ))
+    })
+}
+
+/// The fields of a chart's file.
+fn structure(
+    structure: &Structure,
+    json: Json,
+    file: &str,
+) -> Result<serde_json::Map<String, Json>, Error> {
+    match json {
+        Json::Null => Ok(serde_json::Map::new()),
+        json => {
+            let read = structure.read_yaml(json);
+            read.map_err(|why| Error::new(format!("cannot load {file}: {why}")))
+        }
+    }
+}
+
+/// The fields of a lock file.
+pub(crate) fn lock_fields(text: &str, file: &str) -> Result<serde_json::Map<String, Json>, Error> {
+    structure(&LOCK, yaml(text, file)?, file)
+}
+
 static METADATA: Structure = Structure {
     name: "Metadata",
     list: "",
-    item: "loader.chartBase",
+    item: "v2.Metadata",
     fields: &[
         ("name", Shape::Text),
         ("home", Shape::Text),
@@ -431,6 +479,26 @@ static METADATA: Structure = Structure {
         ("kubeVersion", Shape::Text),
         ("dependencies", Shape::Structs(&DEPENDENCY)),
         ("type", Shape::Text),
+    ],
+};
+
+/// What is read of a chart before it is known what format it has.
+static BASE: Structure = Structure {
+    name: "chartBase",
+    list: "",
+    item: "loader.chartBase",
+    fields: &[("apiVersion", Shape::Text)],
+};
+
+/// What `Chart.lock` is read into.
+static LOCK: Structure = Structure {
+    name: "Lock",
+    list: "",
+    item: "v2.Lock",
+    fields: &[
+        ("generated", Shape::Text),
+        ("digest", Shape::Text),
+        ("dependencies", Shape::Structs(&DEPENDENCY)),
     ],
 };
 
@@ -474,8 +542,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_named_as_go_names_it() {
         let cases = [
-            ("x", "string into Go value of type loader.chartBase"),
-            ("[1]", "array into Go value of type loader.chartBase"),
+            ("x", "string into Go value of type v2.Metadata"),
+            ("[1]", "array into Go value of type v2.Metadata"),
             (
                 "version: {}\ntags: {a: b}",
                 "object into Go struct field Metadata.tags of type string",

@@ -233,24 +233,6 @@ pub(crate) fn capabilities(capabilities: &Capabilities, compat: &Compat) -> Valu
             ("String", text_method(&capabilities.normalized)),
         ],
     };
-    let helm = Struct {
-        type_name: "version.BuildInfo".to_string(),
-        kind: "struct",
-        fields: [
-            ("Version", Some(compat.helm_version)),
-            ("GitCommit", Some("")),
-            ("GitTreeState", Some("")),
-            ("GoVersion", Some(compat.go_version)),
-            ("KubeClientVersion", compat.kube_client_version),
-        ]
-        .into_iter()
-        .filter_map(|(name, text)| Some((name, Value::text(text?))))
-        .collect(),
-        embeds: false,
-        text: None,
-        methods: Vec::new(),
-        json: &HELM_JSON,
-    };
     Value::Object(Rc::new(Struct {
         type_name: format!("*{types}.Capabilities"),
         kind: "ptr",
@@ -260,12 +242,34 @@ pub(crate) fn capabilities(capabilities: &Capabilities, compat: &Compat) -> Valu
                 "APIVersions",
                 Value::List(List::new(versions, names.collect())),
             ),
-            ("HelmVersion", Value::Object(Rc::new(helm))),
+            ("HelmVersion", build_info(compat, compat.helm_version)),
         ],
         embeds: false,
         text: None,
         methods: vec![("Copy", copy_method(capabilities, compat))],
         json: &[],
+    }))
+}
+
+/// What Helm knows of the program it is, which says it is some version.
+pub(crate) fn build_info(compat: &Compat, version: &str) -> Value {
+    let fields = [
+        ("Version", Some(version)),
+        ("GitCommit", Some("")),
+        ("GitTreeState", Some("")),
+        ("GoVersion", Some(compat.go_version)),
+        ("KubeClientVersion", compat.kube_client_version),
+    ];
+    let fields = fields.into_iter();
+    let fields = fields.filter_map(|(name, text)| Some((name, Value::text(text?))));
+    Value::Object(Rc::new(Struct {
+        type_name: "version.BuildInfo".to_string(),
+        kind: "struct",
+        fields: fields.collect(),
+        embeds: false,
+        text: None,
+        methods: Vec::new(),
+        json: &HELM_JSON,
     }))
 }
 

@@ -26,16 +26,6 @@ use crate::values::{Values, steps};
 use crate::warnings::Warning;
 use crate::{dependencies, explain, parallel, schema};
 
-/// Helm 4 knows charts of three formats and installs those of two.
-fn check_api_version(chart: &Chart, compat: &Compat) -> Result<(), Error> {
-    match chart.metadata.api_version.as_str() {
-        "v1" | "v2" => Ok(()),
-        _ if !compat.refuses_api_versions => Ok(()),
-        "v3" => Err(Error::new("invalid chart apiVersion")),
-        _ => Err(Error::new("unsupported chart version")),
-    }
-}
-
 /// The release templates believe to be part of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
@@ -60,9 +50,36 @@ impl Default for Release {
     }
 }
 
+/// Longest release name, in bytes.
+const NAME_BYTES_MAX: usize = 53;
+/// What Helm 4 says first of a name it refuses.
+const NAME_REFUSED: &str = "release name check failed";
+
+/// Why Helm takes no release of this name, if so.
+fn refused_name(name: &str) -> Option<String> {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let label =
+        |part: &str| part.chars().all(inner) && part.starts_with(edge) && part.ends_with(edge);
+    if name.len() <= NAME_BYTES_MAX && name.split('.').all(label) {
+        return None;
+    }
+    let shown = pilotis_template::quote(name.as_bytes());
+    if name.is_empty() {
+        return Some(format!("release name {shown}: no name provided"));
+    }
+    Some(format!(
+        "release name {shown}: invalid release name, must match regex \
+         ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ and the length \
+         must not be longer than 53"
+    ))
+}
+
 /// How to render.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
+    /// Whether a release name Helm would not take is refused; tests of charts use such ones.
+    pub checks_name: bool,
     /// Which Helm to be.
     pub compat: Compat,
     /// Whether `values.schema.json` is not looked at.
@@ -141,7 +158,7 @@ pub fn render(
     capabilities: &Capabilities,
     run: (&Options, &(dyn Environment + Sync)),
 ) -> Result<Rendered, Error> {
-    check_api_version(chart, &run.0.compat)?;
+    chart.check_format(&run.0.compat)?;
     let job = Job {
         values,
         release,
@@ -341,13 +358,23 @@ impl Job<'_> {
         if chart.metadata.deprecated {
             warnings.push(deprecated());
         }
-        dependencies::check_present(chart)?;
+        let compat = &self.options.compat;
+        dependencies::check_present(chart)
+            .map_err(|error| error.about(compat.missing_dependencies))?;
+        let logs_failures = compat.log_style == LogStyle::Attributes;
+        if let Some(why) = refused_name(&self.release.name).filter(|_| self.options.checks_name) {
+            if !logs_failures {
+                return Err(Error::new(why));
+            }
+            warnings.push(Warning::error(NAME_REFUSED, why.clone()));
+            return Err(Error::new(why).about(NAME_REFUSED));
+        }
         let drops_null_defaults = self.options.compat.drops_null_defaults;
         let mut chart = chart.clone();
         let values = &Table::from(&self.values.merged);
         let done = dependencies::process(&mut chart, values, drops_null_defaults, warnings);
         if let Err(error) = &done
-            && self.options.compat.log_style == LogStyle::Attributes
+            && logs_failures
         {
             let what = dependencies::FAILED;
             let why = error.message.trim_start_matches(what);

@@ -72,7 +72,7 @@ pub fn from_starter(name: &str, starter: &Chart) -> Result<Vec<File>, Error> {
     let mut files = vec![File::new("Chart.yaml", about)];
     if let Some(values) = &starter.values_text {
         let text = put_in(values);
-        crate::values::read_plain(text.as_bytes())
+        crate::values::read_plain(text.as_bytes(), crate::values::PLAIN_TYPE)
             .map_err(|reason| Error::new(format!("transforming values file: {reason}")))?;
         files.push(File::new("values.yaml", text));
     }

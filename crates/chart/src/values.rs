@@ -324,13 +324,13 @@ fn documents(
 
 /// A document that is no map of values.
 fn no_map(document: &Json) -> Error {
-    let reason = not_a_map(document);
-    Error::new(format!("cannot unmarshal yaml document: {reason}"))
+    let reason = not_a_map(document, PLAIN_TYPE);
+    Error::new(format!("{UNREADABLE}{reason}"))
 }
 
 /// What cannot be read of a piece with some lines above it; Helm's text counts from the piece.
 fn unreadable(error: &pilotis_yaml::Error, line: u32) -> Error {
-    let text = format!("cannot unmarshal yaml document: error converting YAML to JSON: {error}");
+    let text = format!("{UNREADABLE}error converting YAML to JSON: {error}");
     let position = Position {
         file: "values.yaml".to_string(),
         line: line + error.line,
@@ -339,8 +339,11 @@ fn unreadable(error: &pilotis_yaml::Error, line: u32) -> Error {
     Error::at(text, Some(position))
 }
 
-/// The first document of a values file, its errors as they are.
-pub(crate) fn read_plain(data: &[u8]) -> Result<(Map<String, Json>, Vec<Node>), String> {
+/// The first document of a values file, its errors as they are, about a type of that name.
+pub(crate) fn read_plain(
+    data: &[u8],
+    type_name: &str,
+) -> Result<(Map<String, Json>, Vec<Node>), String> {
     let wrap = |error: pilotis_yaml::Error| format!("error converting YAML to JSON: {error}");
     let Some(node) = pilotis_yaml::parse_first_bytes(data).map_err(wrap)? else {
         return Ok((Map::new(), Vec::new()));
@@ -348,15 +351,20 @@ pub(crate) fn read_plain(data: &[u8]) -> Result<(Map<String, Json>, Vec<Node>), 
     match floats(pilotis_yaml::to_json(&node).map_err(wrap)?) {
         Json::Object(map) => Ok((map, vec![node])),
         Json::Null => Ok((Map::new(), Vec::new())),
-        other => Err(not_a_map(&other)),
+        other => Err(not_a_map(&other, type_name)),
     }
 }
 
-fn not_a_map(value: &Json) -> String {
+/// How Go writes the type of plain values.
+pub(crate) const PLAIN_TYPE: &str = "map[string]interface {}";
+/// What Helm 4 says first of a document it cannot read.
+pub(crate) const UNREADABLE: &str = "cannot unmarshal yaml document: ";
+
+fn not_a_map(value: &Json, type_name: &str) -> String {
     let kind = pilotis_template::json_kind(value);
     format!(
         "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {kind} into Go \
-         value of type map[string]interface {{}}"
+         value of type {type_name}"
     )
 }
 

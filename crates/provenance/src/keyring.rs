@@ -7,7 +7,7 @@ use pgp::packet::Signature;
 use pgp::types::{KeyDetails, Password, Tag, Timestamp};
 use zeroize::Zeroizing;
 
-use crate::Error;
+use crate::{Error, keybox};
 
 /// Most keys of a ring that are read.
 const KEYS_MAX: usize = 10_000;
@@ -42,13 +42,19 @@ impl std::fmt::Debug for Signer<'_> {
 }
 
 impl Keyring {
-    /// Reads the keys of a file, armoured or not. Keys of kinds we do not know are left out.
+    /// Reads the keys of a file: armoured or not, or a keybox. Keys of kinds we do not know are
+    /// left out.
     ///
     /// # Errors
     /// [`Error::Keyring`] when there is none.
     pub fn read(bytes: &[u8]) -> Result<Self, Error> {
         let broken = |error: pgp::errors::Error| Error::Keyring(error.to_string());
         let mut ring = Self::default();
+        let boxed = match keybox::is_keybox(bytes) {
+            true => Some(keybox::keys(bytes).map_err(Error::Keyring)?),
+            false => None,
+        };
+        let bytes = boxed.as_deref().unwrap_or(bytes);
         let (keys, _) = PublicOrSecret::from_reader_many(bytes).map_err(broken)?;
         for key in keys.take(KEYS_MAX) {
             match key {

@@ -8,6 +8,7 @@
 //! The format is Helm's: a clear-signed `Chart.yaml`, a line of three dots, and the digests. Keys
 //! come from files GnuPG exports; no agent is asked. Files and the clock are the caller's.
 
+mod keybox;
 mod keyring;
 mod statement;
 

@@ -178,16 +178,33 @@ impl<'e> Machine<'e> {
     /// # Errors
     /// Go's text and the place; a limit reached.
     pub fn run(&mut self, name: &str, data: &Value) -> Result<Output, Error> {
+        let buffer = self.executed(name, data)?.without_no_value();
+        Ok(self.output(buffer))
+    }
+
+    /// The same, with each `<no value>` as Go prints it.
+    ///
+    /// # Errors
+    /// As [`Machine::run`].
+    pub fn run_unchanged(&mut self, name: &str, data: &Value) -> Result<Output, Error> {
+        let buffer = self.executed(name, data)?;
+        Ok(self.output(buffer))
+    }
+
+    fn executed(&mut self, name: &str, data: &Value) -> Result<Buffer, Error> {
         let definition = self.definition(name)?;
         let out = self.spare_buffer();
-        let mut buffer = self.execute(&definition, data, out)?.without_no_value();
+        self.execute(&definition, data, out)
+    }
+
+    fn output(&mut self, mut buffer: Buffer) -> Output {
         let output = Output {
             spans: std::mem::take(&mut buffer.spans),
             bytes: buffer.take_bytes(COPIED_BYTES_MAX),
             sources: Arc::clone(&self.files),
         };
         self.keep(buffer);
-        Ok(output)
+        output
     }
 
     /// The text a tree was parsed from.

@@ -5,8 +5,9 @@ use pilotis_yaml::replaced;
 use crate::go_unicode::is_print;
 use crate::text::Text;
 
-/// `strconv.Unquote` of a `"…"` or `` `…` `` token.
-pub(crate) fn unquote(token: &[u8]) -> Option<Text> {
+/// `strconv.Unquote` of a `"…"`, `'…'` or `` `…` `` token, of which the second may be longer than a
+/// character.
+pub fn unquote(token: &[u8]) -> Option<Text> {
     let quote = char::from(*token.first()?);
     let body = token.get(1..token.len().checked_sub(1)?)?;
     if quote == '`' {

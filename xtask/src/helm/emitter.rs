@@ -11,6 +11,7 @@ use anyhow::{Result, bail};
 
 use super::VERSIONS;
 use super::program::{self, Program};
+use super::random::Random;
 use crate::run::target_dir;
 
 /// Values of one rendering.
@@ -100,7 +101,7 @@ pub fn compare(count: u64) -> Result<()> {
         let size = BATCH.min(count - done);
         let mut values = String::from("list:\n");
         for seed in done..done + size {
-            let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+            let mut random = Random::new(seed);
             values.push_str(&format!("- {}\n", value(&mut random, 0)));
         }
         fs::write(folder.join("values.yaml"), &values)?;
@@ -139,17 +140,6 @@ fn plain(line: &str) -> String {
     };
     let bytes = program::base64(text);
     format!("{key}: {}", String::from_utf8_lossy(&bytes))
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
 }
 
 /// One value as YAML flow text.

@@ -2,17 +2,19 @@
 //!
 //! `vectors` lets the real Helm of every profile answer the lists in `inputs/` and stores what it
 //! said; tests replay that. `sample` asks again for a random part, as CI does. `calls` asks Helm's
-//! engine about calls made at random. `charts` renders public charts that lie on this machine with
-//! both programs and prints a table. Nothing of a public chart is kept; no expected output is
-//! written by hand.
+//! engine about calls made at random; `damaged` gives both programs charts nobody would write.
+//! `charts` renders public charts that lie on this machine with both programs and prints a table.
+//! Nothing of a public chart is kept; no expected output is written by hand.
 
 mod calls;
 mod chart_list;
 mod charts;
 mod corpus;
+mod damaged;
 mod emitter;
 mod goldens;
 mod program;
+mod random;
 mod tables;
 mod values;
 mod vectors;
@@ -72,6 +74,12 @@ pub fn main(arguments: &[String]) -> Result<()> {
         ["calls", count] => calls::compare(None, count.parse()?),
         ["calls", count, seed] => calls::compare(Some(seed.parse()?), count.parse()?),
         ["corpus", target] => corpus::compare(target),
+        ["damaged"] => damaged::compare(100, 1, VERSIONS[0]),
+        ["damaged", count] => damaged::compare(count.parse()?, 1, VERSIONS[0]),
+        ["damaged", count, seed] => damaged::compare(count.parse()?, seed.parse()?, VERSIONS[0]),
+        ["damaged", count, seed, version] => {
+            damaged::compare(count.parse()?, seed.parse()?, version)
+        }
         ["emitter"] => emitter::compare(10_000),
         ["emitter", count] => emitter::compare(count.parse()?),
         ["tables"] => tables::main(""),
@@ -83,7 +91,7 @@ pub fn main(arguments: &[String]) -> Result<()> {
         ["argocd"] => argocd(),
         _ => bail!(
             "usage: cargo xtask helm judges | vectors | sample [SEED] | emitter [COUNT] | corpus TARGET | \
-             calls [COUNT [SEED]] | tables [NAME] | lock FOLDER | charts FOLDER [FILTER] [VERSION] | \
+             calls [COUNT [SEED]] | damaged [COUNT [SEED [VERSION]]] | tables [NAME] | lock FOLDER | charts FOLDER [FILTER] [VERSION] | \
              lint FOLDER [FILTER] [VERSION] | goldens FOLDER | argocd"
         ),
     }

@@ -357,10 +357,7 @@ pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
     pub(super) fn new() -> Result<Self> {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("pilotis-vectors-{}-{count}", std::process::id());
-        let folder = Self(std::env::temp_dir().join(name));
+        let folder = Self::empty()?;
         folder.write("Chart.yaml", CHART)?;
         folder.write("values.yaml", VALUES)?;
         folder.write("templates/_helpers.tpl", HELPERS)?;
@@ -370,7 +367,17 @@ impl Folder {
         Ok(folder)
     }
 
-    fn write(&self, path: &str, text: &str) -> Result<()> {
+    /// One with nothing in it.
+    pub(super) fn empty() -> Result<Self> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("pilotis-vectors-{}-{count}", std::process::id());
+        let folder = Self(std::env::temp_dir().join(name));
+        fs::create_dir_all(&folder.0)?;
+        Ok(folder)
+    }
+
+    pub(super) fn write(&self, path: &str, text: &str) -> Result<()> {
         let path = self.0.join(path);
         fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
         fs::write(&path, text).with_context(|| path.display().to_string())

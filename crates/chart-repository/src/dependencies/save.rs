@@ -222,9 +222,7 @@ impl Saving<'_> {
                 "can't get a valid version for dependency {name}"
             )));
         }
-        let now = std::time::SystemTime::now();
-        let age = now.duration_since(std::time::UNIX_EPOCH);
-        let bytes = pack(&chart, age.map_or(0, |age| age.as_secs()))?;
+        let bytes = pack(&chart, crate::archive_time()?)?;
         let name = format!("{}-{text}.tgz", chart.name());
         crate::write_atomically(&self.beside.join(name), &bytes)?;
         Ok(text)

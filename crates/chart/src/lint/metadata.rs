@@ -2,8 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::{Linted, Severity, addresses, file, text_of};
-use crate::file::File;
+use super::{LintRequest, Linted, Severity, addresses, file, text_of};
 use crate::metadata::{FIELDS, Metadata};
 
 const NAME: &str = "Chart.yaml";
@@ -20,20 +19,22 @@ const DEPENDENCY_FIELDS: [&str; 8] = [
 ];
 const MAINTAINER_FIELDS: [&str; 3] = ["name", "email", "url"];
 
-pub(super) fn check(files: &[File], linted: &mut Linted) {
-    let Some(file) = file(files, NAME) else {
+pub(super) fn check(request: &LintRequest, linted: &mut Linted) {
+    let Some(file) = file(&request.files, NAME) else {
         return;
     };
     let text = text_of(file);
     let metadata = match Metadata::parse(&text, NAME) {
         Ok(metadata) => metadata,
         Err(error) => {
+            let error = request.compat.typed(error);
             let reason = error.message.trim_start_matches("cannot load Chart.yaml: ");
             let text = format!("unable to parse YAML\n\t{reason}");
             return linted.add(Severity::Error, NAME, text);
         }
     };
-    if let Err(reason) = strict(&text) {
+    let is_strict = request.compat.lints_strictly;
+    if is_strict && let Err(reason) = strict(&text) {
         let text = format!("failed to strictly parse chart metadata file\n\t{reason}");
         linted.add(Severity::Warning, NAME, text);
     }
@@ -52,7 +53,11 @@ pub(super) fn check(files: &[File], linted: &mut Linted) {
         (Severity::Error, dependencies(&metadata)),
         (Severity::Warning, strict_version(&metadata)),
     ];
-    for (severity, result) in rules {
+    let known = match is_strict {
+        true => rules.len(),
+        false => rules.len() - 1,
+    };
+    for (severity, result) in rules.into_iter().take(known) {
         linted.check(severity, NAME, result);
     }
 }

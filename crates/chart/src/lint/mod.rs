@@ -61,6 +61,10 @@ impl std::fmt::Display for Finding {
 pub struct LintRequest {
     /// Files of the chart, `.helmignore` not yet applied.
     pub files: Vec<File>,
+    /// Folders of the chart, whatever is in them; `templates` and `crds` are looked for.
+    pub folders: Vec<String>,
+    /// Why the files could not be read as those of a chart.
+    pub unreadable: Option<Error>,
     /// Absolute path of the chart, as findings name it.
     pub path: String,
     /// What is logged each time the chart is read, which is once for most rules.
@@ -110,7 +114,7 @@ impl Linted {
 /// Runs every rule.
 pub fn lint(request: &LintRequest, environment: &(dyn Environment + Sync)) -> Linted {
     let mut linted = Linted::default();
-    metadata::check(&request.files, &mut linted);
+    metadata::check(request, &mut linted);
     let values = check_values(request, &mut linted);
     check_templates(request, &values, environment, &mut linted);
     check_dependencies(request, &mut linted);
@@ -150,8 +154,8 @@ fn single_values(
     given: &mut Values,
     warnings: &mut Vec<Warning>,
 ) -> Result<(), String> {
-    let (own, _) =
-        values::read_plain(data).map_err(|error| format!("unable to parse YAML: {error}"))?;
+    let (own, _) = values::read_plain(data, &format!("{}.Values", request.compat.types))
+        .map_err(|error| format!("unable to parse YAML: {error}"))?;
     let mut merged = Table::default();
     coalesce::tables(&mut merged, &(&given.merged).into(), (false, ""), warnings);
     coalesce::tables(&mut merged, &(&own).into(), (false, ""), warnings);
@@ -172,7 +176,15 @@ fn single_values(
 
 fn load(request: &LintRequest, linted: &mut Linted) -> Result<Chart, Error> {
     linted.warnings.extend(request.log.iter().cloned());
-    Chart::load_for(request.files.clone(), &request.compat)
+    let loaded = match &request.unreadable {
+        Some(error) => Err(error.clone()),
+        None => Chart::load_for(request.files.clone(), &request.compat),
+    };
+    linted.warnings.extend(match &loaded {
+        Ok(chart) => chart.log.clone(),
+        Err(error) => error.warnings.clone(),
+    });
+    loaded
 }
 
 fn check_templates(
@@ -182,12 +194,7 @@ fn check_templates(
     linted: &mut Linted,
 ) {
     const FOLDER: &str = "templates/";
-    if !request
-        .files
-        .iter()
-        .any(|file| file.path.starts_with(FOLDER))
-        && request.compat.lints_folders
-    {
+    if !has_folder(request, FOLDER) && request.compat.lints_folders {
         return linted.add(Severity::Warning, FOLDER, "directory does not exist");
     }
     let chart = match load(request, linted) {
@@ -250,7 +257,8 @@ fn check_template(path: &str, bytes: &[u8], rules: &Rules<'_>, linted: &mut Lint
         linted.add(Severity::Error, path, text);
     }
     let lower = extension.to_lowercase();
-    if (lower != ".yaml" && lower != ".yml") || text.trim().is_empty() {
+    let is_manifest = lower == ".yaml" || lower == ".yml" && rules.compat.lints_strictly;
+    if !is_manifest || text.trim().is_empty() {
         return true;
     }
     linted.check(Severity::Warning, path, top_indent(text));
@@ -355,14 +363,16 @@ fn check_dependencies(request: &LintRequest, linted: &mut Linted) {
     }
 }
 
+/// Whether a folder is there, empty or not.
+fn has_folder(request: &LintRequest, name: &str) -> bool {
+    let mut folders = request.folders.iter();
+    folders.any(|folder| name.strip_suffix('/') == Some(folder))
+        || request.files.iter().any(|file| file.path.starts_with(name))
+}
+
 fn check_crds(request: &LintRequest, linted: &mut Linted) {
     const FOLDER: &str = "crds/";
-    if !request
-        .files
-        .iter()
-        .any(|file| file.path.starts_with(FOLDER))
-        || !request.compat.lints_folders
-    {
+    if !has_folder(request, FOLDER) || !request.compat.lints_folders {
         return;
     }
     let chart = match load(request, linted) {

@@ -2,6 +2,7 @@
 //! profile's Helm (the default one asked, what the others said stored), helm-unittest, and the
 //! readers of LCOV.
 
+mod arguments;
 mod check;
 mod coverage;
 mod create;
@@ -57,17 +58,32 @@ impl World {
         self.run(Path::new(env!("CARGO_BIN_EXE_pilotis")), words)
     }
 
+    /// Runs our own program in the place of a Helm.
+    pub(crate) fn pilotis_as(&self, version: &str, words: &[&str]) -> Ran {
+        let words = [&["helm"], words].concat();
+        let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_pilotis")), &words);
+        Self::ran(command.env("PILOTIS_HELM_COMPAT", version))
+    }
+
     /// Runs a program in the folder, with nothing of this machine but where programs are.
     pub(crate) fn run(&self, program: &Path, words: &[&str]) -> Ran {
-        let output = Command::new(program)
+        Self::ran(&mut self.command(program, words))
+    }
+
+    fn command(&self, program: &Path, words: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command
             .args(words)
             .current_dir(self.folder.path())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.path("home"))
-            .env("HELM_PLUGINS", self.path("plugins"))
-            .output()
-            .expect("the program runs");
+            .env("HELM_PLUGINS", self.path("plugins"));
+        command
+    }
+
+    fn ran(command: &mut Command) -> Ran {
+        let output = command.output().expect("the program runs");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ran {
             code: output.status.code().unwrap_or(-1),

@@ -100,7 +100,7 @@ fn stepped(step: impl Fn(i64) -> Duration + 'static) -> Method {
 ///
 /// # Errors
 /// Go's text.
-pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
+pub fn parse_duration(text: &str) -> Result<i64, String> {
     let failed = |what: &str| format!("time: {what} {}", quote(text.as_bytes()));
     let invalid = || failed("invalid duration");
     let (is_negative, mut rest) = match text.as_bytes() {

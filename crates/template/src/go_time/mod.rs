@@ -5,7 +5,8 @@ mod layout;
 mod methods;
 mod parse;
 
-pub(crate) use duration::{Duration, duration_text, parse_duration};
+pub use duration::parse_duration;
+pub(crate) use duration::{Duration, duration_text};
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;

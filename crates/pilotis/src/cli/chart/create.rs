@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use pilotis_chart::{Chart, Error, File, from_starter, pack, scaffold};
+use pilotis_chart_repository::absolute;
 
 use super::flags::{Common, go_io};
-use super::{Outcome, locate, tell};
+use super::{Outcome, locate, network, tell};
 
 /// What to make.
 #[derive(Debug, Args)]
 pub struct Create {
     /// Folder to make; its last part is the chart's name
-    pub name: String,
+    #[arg(value_name = "NAME")]
+    pub words: Vec<String>,
     /// Chart to start from: an absolute path, or a folder of Helm's starters
     #[arg(short = 'p', long, value_name = "CHART")]
     pub starter: Option<PathBuf>,
@@ -27,13 +29,16 @@ pub struct Create {
 /// # Errors
 /// Never today: what is wrong is an outcome.
 pub fn run(arguments: &Create) -> Result<Outcome> {
-    tell::data(&format!("Creating {}\n", arguments.name));
-    let made = make(arguments);
+    let counted = network::count(&arguments.words, 1..=1, "helm create NAME [flags]");
+    let made = counted.and_then(|()| {
+        let name = &arguments.words[0];
+        tell::data(&format!("Creating {name}\n"));
+        make(arguments, Path::new(name))
+    });
     tell::outcome(made.map(|()| String::new()), &arguments.common)
 }
 
-fn make(arguments: &Create) -> Result<(), Error> {
-    let path = Path::new(&arguments.name);
+fn make(arguments: &Create, path: &Path) -> Result<(), Error> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -72,8 +77,7 @@ fn make(arguments: &Create) -> Result<(), Error> {
 
 /// The folder a chart is made in, which has to be there.
 fn existing(parent: &Path) -> Result<PathBuf, Error> {
-    let absolute = std::path::absolute(parent).unwrap_or_else(|_| parent.to_owned());
-    let absolute: PathBuf = absolute.components().collect();
+    let absolute = absolute(parent);
     let shown = absolute.display();
     match absolute.metadata() {
         Err(error) => Err(Error::new(format!("stat {shown}: {}", go_io(&error)))),

@@ -8,8 +8,9 @@ use pilotis_chart::{Chart, Error};
 use pilotis_chart_repository::{Dependencies, Verify, status};
 
 use super::super::deferred::Deferred;
-use super::flags::{Common, Switch, go_io};
+use super::flags::{Common, go_io};
 use super::network::Aloud;
+use super::pflag::Switch;
 use super::table::table;
 use super::{Outcome, locate, network, tell};
 
@@ -125,10 +126,10 @@ fn list(arguments: &List) -> Result<String, Error> {
         return Err(Error::new(message));
     }
     let compat = arguments.common.profile()?;
-    let chart = Chart::load_for(locate::files(&folder)?, &compat)?;
+    let chart = locate::load(locate::files(&folder)?, &compat)?;
     let declared = &chart.metadata.dependencies;
     let charts = folder.join("charts");
-    if declared.is_empty() {
+    if declared.is_empty() && !chart.metadata.lists_dependencies {
         let shown = charts.display();
         return Ok(format!("WARNING: no dependencies at {shown}\n"));
     }

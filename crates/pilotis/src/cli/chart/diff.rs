@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use pilotis_chart::diff::{Difference, diff, fields_text, objects, unified_text};
-use pilotis_chart::{Chart, Error, File, Input, Values, render};
+use pilotis_chart::{Error, File, Input, Values, render};
 use pilotis_git::{CommitId, Repository, TreeLimits};
 
 use super::flags::ValuesFlags;
@@ -123,7 +123,7 @@ impl Diff {
         }
         let ready = rendering.ready()?;
         let compat = &ready.options.compat;
-        let chart = Chart::load_for(side.files(chart)?, compat)?;
+        let chart = super::locate::load(side.files(chart)?, compat)?;
         let values = Values::merge_for(&side.inputs(&rendering.values, more)?, compat)?;
         let run = (&ready.options, &ready.machine as _);
         let rendered = render(&chart, &values, &ready.release, &ready.capabilities, run)?;

@@ -33,6 +33,9 @@ pub enum Plugin {
 /// How to list.
 #[derive(Debug, Args)]
 pub struct Plugins {
+    /// Taken and not used, as in Helm
+    #[arg(hide = true)]
+    pub words: Vec<String>,
     /// Flags of every command.
     #[command(flatten)]
     pub common: Common,

@@ -7,23 +7,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use pilotis_chart::{Compat, Error, Input};
 pub use pilotis_chart_repository::go_io;
 
-/// A switch written as Helm's are: `--flag` or `--flag=true`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Switch(pub bool);
-
-impl std::str::FromStr for Switch {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Self(true)),
-            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Self(false)),
-            other => Err(format!(
-                "strconv.ParseBool: parsing {other:?}: invalid syntax"
-            )),
-        }
-    }
-}
+use super::pflag::{Real, Switch, Whole};
 
 /// Which words errors are told in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -117,9 +101,9 @@ pub struct Cluster {
           default_missing_value = "true", default_value = "false")]
     pub kube_insecure_skip_tls_verify: Switch,
     #[arg(long, hide = true)]
-    pub burst_limit: Option<i64>,
+    pub burst_limit: Option<Whole>,
     #[arg(long, hide = true)]
-    pub qps: Option<f32>,
+    pub qps: Option<Real>,
     #[arg(long, hide = true)]
     pub color: Option<String>,
     #[arg(long, hide = true)]
@@ -200,8 +184,7 @@ fn read_values(name: &str) -> Result<Vec<u8>, Error> {
     } else if pilotis_chart_repository::is_remote(name) {
         super::network::wait(pilotis_chart_repository::fetch_values(name))?
     } else {
-        std::fs::read(Path::new(name))
-            .map_err(|error| Error::new(format!("open {name}: {}", go_io(&error))))?
+        pilotis_chart_repository::read(Path::new(name))?
     };
     Ok(bytes)
 }

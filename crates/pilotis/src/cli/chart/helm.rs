@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, Command, CommandFactory, Parser};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser};
+use pilotis_chart::Compat;
 
 use super::flags::Errors;
 use super::{Chart, Outcome};
@@ -36,38 +38,101 @@ struct Line {
 /// # Errors
 /// When the command itself cannot go on.
 pub fn run(helm: &Helm) -> Result<Outcome> {
-    if helm
-        .arguments
-        .iter()
-        .find(|word| !word.starts_with('-'))
-        .is_some_and(|word| word == "test")
-    {
-        eprintln!("Error: {NO_RELEASES}");
-        return Ok(Outcome::Findings);
+    let mut words: Vec<&str> = helm.arguments.iter().map(String::as_str).collect();
+    match words.iter().position(|word| !word.starts_with('-')) {
+        Some(at) if words[at] == "test" => {
+            eprintln!("Error: {NO_RELEASES}");
+            return Ok(Outcome::Findings);
+        }
+        Some(at) if words[at] == "help" => {
+            words.remove(at);
+            words.push("--help");
+        }
+        _ => {}
     }
-    let words = std::iter::once("helm").chain(helm.arguments.iter().map(String::as_str));
     Errors::are_helms_unless_told();
-    match Line::try_parse_from(words) {
-        Ok(line) => Ok(match super::run(line.command)? {
-            Outcome::Usage => Outcome::Findings,
-            other => other,
-        }),
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::DisplayHelp
-                    | ErrorKind::DisplayVersion
-                    | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-            ) =>
-        {
-            print!("{error}");
-            Ok(Outcome::Done)
+    let line = Line::command().try_get_matches_from(std::iter::once("helm").chain(words.clone()));
+    let line = line.and_then(|matches| Ok((Line::from_arg_matches(&matches)?, matches)));
+    match line {
+        Ok((line, matches)) => {
+            if let Err(text) = known(&matches) {
+                eprintln!("{text}");
+                return Ok(Outcome::Findings);
+            }
+            Ok(match super::run(line.command)? {
+                Outcome::Usage => Outcome::Findings,
+                other => other,
+            })
         }
-        Err(error) => {
-            eprintln!("Error: {}", wording(&error));
-            Ok(Outcome::Findings)
+        Err(error) => Ok(refused(&error, &words)),
+    }
+}
+
+/// Says what is wrong with a command line, or what it asks about.
+fn refused(error: &clap::Error, words: &[&str]) -> Outcome {
+    let asks = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    if asks {
+        print!("{error}");
+        return Outcome::Done;
+    }
+    // Below a command that has others a word that names none of them is no mistake.
+    let group = words.iter().find(|word| !word.starts_with('-'));
+    let group = group.filter(|_| error.kind() == ErrorKind::InvalidSubcommand);
+    let group = group.and_then(|name| Line::command().find_subcommand(name).cloned());
+    if let Some(group) = group {
+        let mut group = group.bin_name(format!("helm {}", words[0]));
+        group.build();
+        print!("{}", group.render_help());
+        return Outcome::Done;
+    }
+    eprintln!("Error: {}", wording(error, words));
+    Outcome::Findings
+}
+
+/// Warns about flags the profile takes with a warning.
+///
+/// # Errors
+/// A flag it does not take, or a colour mode there is not, which is looked at before all others.
+fn known(matches: &ArgMatches) -> Result<(), String> {
+    let mut matches = matches;
+    while let Some((_, inner)) = matches.subcommand() {
+        matches = inner;
+    }
+    let version = matches.try_get_one::<String>("compat").ok().flatten();
+    let compat = version.and_then(|version| Compat::named(version).ok());
+    let Some(Compat { command_line, .. }) = compat else {
+        return Ok(());
+    };
+    let is_given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    for flag in matches
+        .ids()
+        .map(clap::Id::as_str)
+        .filter(|id| is_given(id))
+    {
+        let flag = flag.replace('_', "-");
+        if command_line.absent.contains(&&*flag) {
+            return Err(format!("Error: unknown flag: --{flag}"));
+        }
+        if matches!(&*flag, "color" | "colour")
+            && let Some(mode) = matches.get_one::<String>(&flag)
+            && !["never", "auto", "always"].contains(&mode.as_str())
+        {
+            return Err(format!(
+                "level=WARN msg=\"command failed\" error=\"invalid color mode \\\"{mode}\\\": must be \
+                 one of: never, auto, always\""
+            ));
+        }
+        let mut deprecated = command_line.deprecated.iter();
+        if let Some((_, instead)) = deprecated.find(|(name, _)| *name == flag) {
+            eprintln!("Flag --{flag} has been deprecated, {instead}");
         }
     }
+    Ok(())
 }
 
 /// The letter of a flag, wherever it is.
@@ -81,7 +146,7 @@ fn short(command: &Command, long: &str) -> Option<char> {
     })
 }
 
-fn wording(error: &clap::Error) -> String {
+fn wording(error: &clap::Error, words: &[&str]) -> String {
     let word = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
         _ => None,
@@ -94,9 +159,21 @@ fn wording(error: &clap::Error) -> String {
             let letter = flag.trim_start_matches('-').chars().next().unwrap_or('-');
             format!("unknown shorthand flag: '{letter}' in {flag}")
         }
+        (ErrorKind::InvalidValue, Some(_))
+            if word(ContextKind::InvalidValue).is_none_or(|value| value.is_empty()) =>
+        {
+            let last = words.last().copied().unwrap_or_default();
+            match last.strip_prefix('-') {
+                Some(letters) if !letters.starts_with('-') => {
+                    let letter = letters.chars().last().unwrap_or('-');
+                    format!("flag needs an argument: {letter:?} in {last}")
+                }
+                _ => format!("flag needs an argument: {last}"),
+            }
+        }
         (ErrorKind::ValueValidation, Some(flag)) => {
             let value = word(ContextKind::InvalidValue).unwrap_or_default();
-            let long = flag.split(' ').next().unwrap_or_default();
+            let long = flag.split([' ', '[']).next().unwrap_or_default();
             let mut every = Line::command();
             every.build();
             let shown = match short(&every, long.trim_start_matches("--")) {

@@ -5,11 +5,13 @@ use std::path::Path;
 use anyhow::Result;
 use clap::Args;
 use pilotis_chart::lint::{LintRequest, Severity, lint};
-use pilotis_chart::{Error, Values};
+use pilotis_chart::{Capabilities, Error, File, Metadata, Values, read_dir_and_links, unpack};
+use pilotis_chart_repository::cleaned;
 
-use super::flags::{Common, Switch, ValuesFlags};
+use super::flags::{Common, ValuesFlags, go_io};
 use super::machine::Machine;
-use super::{Outcome, locate, tell};
+use super::pflag::Switch;
+use super::{Outcome, network, tell};
 
 /// What to look at.
 #[derive(Debug, Args)]
@@ -56,16 +58,18 @@ pub fn run(arguments: &Lint) -> Result<Outcome> {
 }
 
 fn examine(arguments: &Lint, out: &mut String) -> Result<String, Error> {
-    if arguments.charts.is_empty() {
-        return Err(Error::new(
-            "\"helm lint\" requires at least 1 argument\n\nUsage:  helm lint PATH [flags]",
-        ));
-    }
     let compat = arguments.common.profile()?;
-    let values = Values::merge_for(&arguments.values.inputs()?, &compat)?;
     let mut paths = arguments.charts.clone();
+    if paths.is_empty() {
+        if !compat.command_line.lints_here {
+            network::count(&paths, 1..=usize::MAX, "helm lint PATH [flags]")?;
+        }
+        paths.push(".".to_owned());
+    }
+    Capabilities::new(&compat, arguments.kube_version.as_deref(), &[])?;
+    let values = Values::merge_for(&arguments.values.inputs()?, &compat)?;
     if arguments.with_subcharts.0 {
-        for path in &arguments.charts {
+        for path in &paths.clone() {
             subcharts(&Path::new(path).join("charts"), &mut paths);
         }
     }
@@ -100,19 +104,32 @@ fn one(arguments: &Lint, path: &str, values: &Values) -> Result<(String, Option<
         let text = format!("Error unable to check Chart.yaml file in chart: {reason}\n");
         (text, Some(Severity::Error))
     };
-    let chart_file = Path::new(path).join("Chart.yaml");
-    if !path.ends_with(".tgz") && !chart_file.exists() {
+    let chart_file = cleaned(&Path::new(path).join("Chart.yaml"));
+    let is_archive = path.ends_with(".tgz") || path.ends_with(".tar.gz");
+    if !is_archive && let Err(error) = chart_file.metadata() {
         let shown = chart_file.display();
-        return Ok(missing(&format!("stat {shown}: no such file or directory")));
+        return Ok(missing(&format!("stat {shown}: {}", go_io(&error))));
     }
-    let (files, links) = match locate::files_and_links(Path::new(path)) {
-        Ok(read) => read,
-        Err(error) => return Ok((format!("Error {error}\n"), Some(Severity::Error))),
+    let folder = Path::new(path);
+    let (read, links) = match is_archive {
+        true => match unpacked(folder) {
+            Ok(files) => (Ok(files), Vec::new()),
+            Err(error) => return Ok((format!("Error {error}\n"), Some(Severity::Error))),
+        },
+        false => match read_dir_and_links(folder) {
+            Ok((files, links)) => (Ok(files), links),
+            Err(error) => (Err(error), Vec::new()),
+        },
     };
+    let unreadable = read.as_ref().err().cloned();
+    let folders = ["templates", "crds"].into_iter();
+    let folders = folders.filter(|name| folder.join(name).is_dir());
     let absolute = std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
     let compat = arguments.common.profile()?;
     let request = LintRequest {
-        files,
+        files: with_ignored(folder, read.unwrap_or_default()),
+        folders: folders.map(str::to_owned).collect(),
+        unreadable,
         path: absolute.display().to_string(),
         log: links.iter().map(|link| link.line(&compat)).collect(),
         namespace: arguments.common.namespace.clone(),
@@ -130,6 +147,44 @@ fn one(arguments: &Lint, path: &str, values: &Values) -> Result<(String, Option<
         .filter(|finding| !arguments.quiet.0 || finding.severity > Severity::Info);
     let lines = shown.map(|finding| format!("{finding}\n")).collect();
     Ok((lines, worst))
+}
+
+/// The files rules look at whatever `.helmignore` says are there too.
+fn with_ignored(folder: &Path, mut files: Vec<File>) -> Vec<File> {
+    for name in [
+        ".helmignore",
+        "Chart.yaml",
+        "values.yaml",
+        "values.schema.json",
+    ] {
+        if files.iter().all(|file| file.path != name)
+            && let Ok(bytes) = std::fs::read(folder.join(name))
+        {
+            files.push(File::new(name, bytes));
+        }
+    }
+    files
+}
+
+/// The files of an archive, which Helm writes to a folder named after the chart first.
+fn unpacked(path: &Path) -> Result<Vec<File>, Error> {
+    let bytes = pilotis_chart_repository::read(path)
+        .map_err(|error| error.about("unable to open tarball"))?;
+    let broken = |error: Error| error.about("unable to extract tarball");
+    let files = unpack(&bytes).map_err(broken)?;
+    let about = files.iter().find(|file| file.path == "Chart.yaml");
+    let name = match about {
+        Some(file) => {
+            Metadata::parse(&file.text(), "Chart.yaml")
+                .map_err(broken)?
+                .name
+        }
+        None => String::new(),
+    };
+    match name.is_empty() {
+        true => Err(broken(Error::new("chart name not specified"))),
+        false => Ok(files),
+    }
 }
 
 /// Charts below a folder, in the order of their paths.

@@ -3,11 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pilotis_chart::{Compat, Error, File, Link, read_dir_and_links, read_dir_to_render, unpack};
-use pilotis_chart_repository::{Dependencies, Reach, Verify};
+use pilotis_chart::{
+    Chart, Compat, Error, Explanation, File, Link, Metadata, read_dir_and_links,
+    read_dir_to_render, unpack,
+};
+use pilotis_chart_repository::{Dependencies, Reach, Verify, absolute};
 
-use super::flags::{Common, Switch};
+use super::flags::Common;
 use super::network::{self, Aloud, Remote};
+use super::pflag::Switch;
 
 /// Where a chart that is no path comes from, with Helm's flags.
 #[derive(Debug, Clone, Args)]
@@ -77,14 +81,21 @@ pub fn chart(reference: &str, source: &Source, common: &Common) -> Result<PathBu
         false => Verify::Never,
     };
     let reach = source.reach(common, verify)?;
-    if repository.is_none() {
+    let is_first = reach.compat.command_line.prefers_local_charts;
+    if repository.is_none() || is_first {
         if path.exists() {
-            if source.verify.0 {
-                let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-                let beside = super::verify::beside(&absolute);
-                pilotis_chart_repository::verify(&absolute, &beside, &reach.places.keyring)?;
+            if let Some(url) = repository {
+                super::tell::warnings(&[format!(
+                    "install.go:759: WARN local chart found in current working directory. \
+                     repository url ignored chart={reference} repository={url}"
+                )]);
             }
-            return Ok(path.to_owned());
+            let path = absolute(path);
+            if source.verify.0 {
+                let beside = super::verify::beside(&path);
+                pilotis_chart_repository::verify(&path, &beside, &reach.places.keyring)?;
+            }
+            return Ok(path);
         }
         if path.is_absolute() || reference.starts_with('.') {
             return Err(Error::new(format!("path {reference:?} not found")));
@@ -136,12 +147,70 @@ pub fn files(path: &Path) -> Result<Vec<File>, Error> {
 /// As [`files`].
 pub fn files_to_render(path: &Path, compat: &Compat) -> Result<Vec<File>, Error> {
     let (files, links) = match path.is_dir() {
-        true => read_dir_to_render(path)?,
-        false => files_and_links(path)?,
+        true => {
+            ensure_folder(path, compat)?;
+            read_dir_to_render(path)?
+        }
+        false => (archived(path, compat)?, Vec::new()),
     };
     let lines: Vec<String> = links.iter().map(|link| link.line(compat)).collect();
     super::tell::warnings(&lines);
     Ok(files)
+}
+
+/// Refuses what is no chart before its files are read, where Helm looks at the format first.
+///
+/// # Errors
+/// An archive, a folder without `Chart.yaml`, an unknown format.
+pub fn ensure_folder(path: &Path, compat: &Compat) -> Result<(), Error> {
+    if !compat.refuses_api_versions {
+        return match path.is_dir() {
+            true => Ok(()),
+            false => Err(Error::new("Chart.yaml file is missing")),
+        };
+    }
+    let about = absolute(path).join("Chart.yaml");
+    let text = pilotis_chart_repository::read(&about)
+        .map_err(|error| error.about(&format!("unable to detect chart at {}", about.display())))?;
+    Metadata::check_format(&String::from_utf8_lossy(&text))
+}
+
+/// The files of an archive, of which Helm 4 says less when it looks at the format first.
+fn archived(path: &Path, compat: &Compat) -> Result<Vec<File>, Error> {
+    let bytes = pilotis_chart_repository::read(path)?;
+    pilotis_chart_repository::ensure_archive(path, &bytes)?;
+    let files = unpack(&bytes);
+    if !compat.refuses_api_versions {
+        return files;
+    }
+    let files = files.map_err(|error| {
+        let mut unusable = Error::new("unable to load chart archive");
+        unusable.explanation = Some(Box::new(Explanation {
+            cause: error.message,
+            hint: Some("pack the chart anew: `pilotis chart package FOLDER`".to_owned()),
+            ..Explanation::default()
+        }));
+        unusable
+    })?;
+    match files.iter().find(|file| file.path == "Chart.yaml") {
+        Some(about) => Metadata::check_format(&about.text()).map(|()| files),
+        None => Err(Error::new(
+            "unable to detect chart version, no Chart.yaml found",
+        )),
+    }
+}
+
+/// Reads a chart, and says what Helm logs meanwhile.
+///
+/// # Errors
+/// What Helm refuses.
+pub fn load(files: Vec<File>, compat: &Compat) -> Result<Chart, Error> {
+    let loaded = Chart::load_for(files, compat);
+    super::tell::warnings(match &loaded {
+        Ok(chart) => &chart.log,
+        Err(error) => &error.warnings,
+    });
+    loaded
 }
 
 /// The same, with the links that were followed.
@@ -152,10 +221,7 @@ pub fn files_and_links(path: &Path) -> Result<(Vec<File>, Vec<Link>), Error> {
     if path.is_dir() {
         return read_dir_and_links(path);
     }
-    let bytes = std::fs::read(path).map_err(|error| {
-        let reason = super::flags::go_io(&error);
-        Error::new(format!("open {}: {reason}", path.display()))
-    })?;
+    let bytes = pilotis_chart_repository::read(path)?;
     pilotis_chart_repository::ensure_archive(path, &bytes)?;
     Ok((unpack(&bytes)?, Vec::new()))
 }

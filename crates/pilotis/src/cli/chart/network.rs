@@ -2,13 +2,14 @@
 //! how progress is told.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use pilotis_chart::{Error, RegistryLog};
 use pilotis_chart_repository::{Access, Places, Reach, Talk, Tls, Verify};
 
-use super::flags::{Common, Switch};
+use super::flags::Common;
+use super::pflag::Switch;
 
 /// Who we are at a repository or registry, and whom we trust there.
 #[derive(Clone, Default, Args)]
@@ -107,7 +108,7 @@ pub fn places(common: &Common) -> Places {
             folder(&CONFIG).join("registry/config.json"),
         ),
         docker: docker.map(|folder| folder.join("config.json")),
-        keyring: default_keyring(),
+        keyring: default_keyring(common),
     }
 }
 
@@ -136,10 +137,18 @@ fn home() -> Option<PathBuf> {
     std::env::var_os("HOME").map(PathBuf::from)
 }
 
-fn default_keyring() -> PathBuf {
-    match std::env::var_os("GNUPGHOME") {
-        Some(folder) => Path::new(&folder).join("pubring.gpg"),
-        None => home().unwrap_or_default().join(".gnupg/pubring.gpg"),
+fn default_keyring(common: &Common) -> PathBuf {
+    let folder = match std::env::var_os("GNUPGHOME") {
+        Some(folder) => folder.into(),
+        None => home().unwrap_or_default().join(".gnupg"),
+    };
+    let compat = common.profile();
+    let ring = folder.join("pubring.gpg");
+    let keybox = folder.join("pubring.kbx");
+    let looks = compat.is_ok_and(|compat| compat.command_line.finds_keyboxes);
+    match looks && !ring.exists() && keybox.exists() {
+        true => keybox,
+        false => ring,
     }
 }
 

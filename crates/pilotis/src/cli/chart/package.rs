@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
-use pilotis_chart::{Chart, Error, pack};
-use pilotis_chart_repository::{Dependencies, Verify};
+use pilotis_chart::{Error, pack};
+use pilotis_chart_repository::{Dependencies, Verify, archive_time};
 use pilotis_template::Version;
 
-use super::flags::{Common, Switch, ValuesFlags, go_io};
+use super::flags::{Common, ValuesFlags, go_io};
 use super::network::{self, Muttering};
+use super::pflag::Switch;
 use super::{Outcome, locate, signing, tell};
 
 /// What to pack.
@@ -99,15 +100,9 @@ fn write_one(
     signing: Option<&mut signing::Signing>,
 ) -> Result<PathBuf, Error> {
     let compat = arguments.common.profile()?;
-    let about = path.join("Chart.yaml");
-    if path.is_dir() && !about.exists() {
-        let absolute = std::path::absolute(&about).unwrap_or(about);
-        let shown = absolute.display();
-        return Err(Error::new(format!(
-            "unable to detect chart at {shown}: open {shown}: no such file or directory"
-        )));
-    }
-    let mut chart = Chart::load_for(locate::files(path)?, &compat)?;
+    locate::ensure_folder(path, &compat)?;
+    let mut chart = locate::load(locate::files(path)?, &compat)?;
+    chart.check_format(&compat)?;
     if let Some(version) = &arguments.version {
         chart.metadata.version.clone_from(version);
     }
@@ -116,11 +111,7 @@ fn write_one(
         chart.metadata.app_version.clone_from(version);
     }
     chart.check_complete()?;
-    let now = std::time::SystemTime::now();
-    let seconds = now
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |age| age.as_secs());
-    let bytes = pack(&chart, seconds)?;
+    let bytes = pack(&chart, archive_time()?)?;
     let name = format!("{}-{}.tgz", chart.metadata.name, chart.metadata.version);
     let failed = |error: std::io::Error| Error::new(format!("failed to save: {}", go_io(&error)));
     let folder = match arguments.destination == Path::new(".") {

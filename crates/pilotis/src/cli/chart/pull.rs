@@ -7,8 +7,9 @@ use clap::Args;
 use pilotis_chart::{Error, unpack};
 use pilotis_chart_repository::{Saved, Verify, read};
 
-use super::flags::{Common, Switch, go_io};
+use super::flags::{Common, go_io};
 use super::network::Aloud;
+use super::pflag::Switch;
 use super::{Outcome, locate, network, tell};
 
 /// What to fetch.

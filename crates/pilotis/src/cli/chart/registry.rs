@@ -8,8 +8,9 @@ use pilotis_chart::Error;
 use pilotis_chart_repository::{Access, Tls, Verify, login, logout};
 
 use super::super::deferred::Deferred;
-use super::flags::{Common, Switch};
+use super::flags::Common;
 use super::network::Aloud;
+use super::pflag::Switch;
 use super::{Outcome, network, tell, terminal};
 
 /// Commands on registries.

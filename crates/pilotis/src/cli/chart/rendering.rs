@@ -4,7 +4,8 @@ use clap::Args;
 use pilotis_chart::coverage::Subject;
 use pilotis_chart::{Capabilities, Chart, Error, Options, Release, Values};
 
-use super::flags::{Common, Switch, ValuesFlags};
+use super::flags::{Common, ValuesFlags};
+use super::pflag::Switch;
 use super::{locate, machine};
 
 /// A chart and how to render it.
@@ -77,7 +78,7 @@ impl Rendering {
     /// What cannot be read or is no chart.
     pub fn chart(&self, path: &str) -> Result<Chart, Error> {
         let path = locate::path(path)?;
-        Chart::load_for(locate::files(&path)?, &self.common.profile()?)
+        locate::load(locate::files(&path)?, &self.common.profile()?)
     }
 
     /// The values of the flags, after those of more files.

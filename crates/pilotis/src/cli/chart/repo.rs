@@ -1,7 +1,6 @@
 //! `chart repo`: repositories with a name, and the index of one's own.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -12,7 +11,8 @@ use pilotis_chart_repository::{
 use serde_json::json;
 
 use super::super::deferred::Deferred;
-use super::flags::{Common, Switch};
+use super::flags::Common;
+use super::pflag::{Length, Switch};
 use super::table::{Form, list, table};
 use super::{Outcome, network, tell, terminal};
 
@@ -58,13 +58,17 @@ pub struct Add {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
           default_value = "false", hide_default_value = true)]
     pub force_update: Switch,
+    /// Taken and not used, as in Helm
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", default_value = "false")]
+    pub no_update: Switch,
     /// Accept addresses that are known to be gone
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
           default_value = "false", hide_default_value = true)]
     pub allow_deprecated_repos: Switch,
     /// How long fetching the index may take, such as `2m0s`
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub timeout: Option<Duration>,
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<Length>,
 }
 
 impl std::fmt::Debug for Add {
@@ -100,9 +104,13 @@ pub struct Update {
     /// Flags of every command.
     #[command(flatten)]
     pub common: Common,
+    /// Fail when an index cannot be fetched, as every Helm but the third does anyway
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", default_value = "false")]
+    pub fail_on_repo_update_fail: Switch,
     /// How long each index may take, such as `2m0s`
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub timeout: Option<Duration>,
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<Length>,
 }
 
 /// What to take away.
@@ -140,32 +148,6 @@ pub struct MakeIndex {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
           default_value = "false", hide_default_value = true)]
     pub json: Switch,
-}
-
-/// A duration as Go reads it, in whole units: `90s`, `2m0s`, `1h`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let broken = || format!("time: invalid duration {text:?}");
-    let (mut seconds, mut number) = (0_u64, String::new());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        let unit = match c {
-            '0'..='9' => {
-                number.push(c);
-                continue;
-            }
-            'h' => 3600,
-            'm' if chars.peek() != Some(&'s') => 60,
-            's' => 1,
-            _ => return Err(broken()),
-        };
-        let count: u64 = number.parse().map_err(|_| broken())?;
-        seconds = seconds.saturating_add(count.saturating_mul(unit));
-        number.clear();
-    }
-    match number.is_empty() && !text.is_empty() {
-        true => Ok(Duration::from_secs(seconds)),
-        false => Err(broken()),
-    }
 }
 
 /// Runs a `chart repo` command.
@@ -263,9 +245,9 @@ fn fetch(arguments: &Add, entry: &Entry) -> Result<(), Error> {
     })
 }
 
-fn with_timeout(entry: &Entry, timeout: Option<Duration>) -> Entry {
+fn with_timeout(entry: &Entry, timeout: Option<Length>) -> Entry {
     let mut entry = entry.clone();
-    entry.access.timeout = timeout.filter(|timeout| !timeout.is_zero());
+    entry.access.timeout = timeout.and_then(Length::to_wait);
     entry
 }
 
@@ -338,13 +320,15 @@ fn update(arguments: &Update) -> Result<String, Error> {
         reach.update_all(&entries, tell).await;
         Ok(())
     })?;
-    match failed.as_slice() {
-        [] => Ok("Update Complete. ⎈Happy Helming!⎈\n".to_owned()),
-        failed => Err(Error::new(format!(
-            "failed to update the following repositories: [{}]",
-            failed.join(" ")
-        ))),
+    let must_succeed = reach.compat.command_line.updates_succeed;
+    if failed.is_empty() || !must_succeed && !arguments.fail_on_repo_update_fail.0 {
+        return Ok("Update Complete. ⎈Happy Helming!⎈\n".to_owned());
     }
+    let word = if must_succeed { "failed" } else { "Failed" };
+    Err(Error::new(format!(
+        "{word} to update the following repositories: [{}]",
+        failed.join(" ")
+    )))
 }
 
 fn told(updated: Updated<'_>, failed: &mut Vec<String>) {
@@ -417,12 +401,11 @@ fn index(arguments: &MakeIndex) -> Result<String, Error> {
 }
 
 fn existing(path: &Path) -> Result<Index, Error> {
+    const FAILED: &str = "merge failed";
     let shown = path.display().to_string();
-    let wrap = |error: Error| {
-        let reason = error.message;
-        Error::new(format!("merge failed: error loading {shown}: {reason}"))
-    };
-    let index = Index::read(&read(path).map_err(wrap)?, &shown).map_err(wrap)?;
+    let bytes = read(path).map_err(|error| error.about(FAILED))?;
+    let index = Index::read(&bytes, &shown)
+        .map_err(|error| error.about(&format!("{FAILED}: error loading {shown}")))?;
     tell::warnings(&index.warnings);
     Ok(index)
 }
@@ -467,19 +450,4 @@ fn packaged(root: &Path, folder: &str, file: &str) -> Result<Packaged, Error> {
         folder: folder.to_owned(),
         file: file.to_owned(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::duration;
-    use std::time::Duration;
-
-    #[test]
-    fn durations_are_gos() {
-        assert_eq!(duration("2m0s"), Ok(Duration::from_secs(120)));
-        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
-        for wrong in ["", "5", "1d", "s", "5ms"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
-    }
 }

@@ -7,7 +7,8 @@ use pilotis_chart_repository::{Repositories, read};
 use serde_json::json;
 
 use super::super::deferred::Deferred;
-use super::flags::{Common, Switch};
+use super::flags::Common;
+use super::pflag::Switch;
 use super::table::{Form, list, table};
 use super::{Outcome, network, tell};
 

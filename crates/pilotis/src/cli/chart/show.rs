@@ -2,12 +2,12 @@
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use pilotis_chart::cli::{Show as Part, show};
+use pilotis_chart::cli::{Show as Part, show, show_path};
 use pilotis_chart::{Chart, Error};
 
 use super::super::deferred::Deferred;
 use super::flags::Common;
-use super::{Outcome, locate, tell};
+use super::{Outcome, locate, network, tell};
 
 /// Parts of a chart.
 #[derive(Debug, Subcommand)]
@@ -17,7 +17,7 @@ pub enum Show {
     /// `Chart.yaml`
     Chart(Deferred<One>),
     /// `values.yaml`
-    Values(Deferred<One>),
+    Values(Deferred<Filtered>),
     /// The readme
     Readme(Deferred<One>),
     /// Files under `crds/`
@@ -28,7 +28,8 @@ pub enum Show {
 #[derive(Debug, Args)]
 pub struct One {
     /// Folder or archive of the chart
-    pub chart: String,
+    #[arg(value_name = "CHART")]
+    pub words: Vec<String>,
     /// Flags of every command.
     #[command(flatten)]
     pub common: Common,
@@ -37,23 +38,47 @@ pub struct One {
     pub source: locate::Source,
 }
 
+/// The chart whose values to print, or what of them.
+#[derive(Debug, Args)]
+pub struct Filtered {
+    /// The chart.
+    #[command(flatten)]
+    pub one: One,
+    /// Print what this template makes of the values
+    #[arg(
+        long,
+        value_name = "TEMPLATE",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub jsonpath: String,
+}
+
 /// Runs `chart show`.
 ///
 /// # Errors
 /// Never today: what is wrong with a chart is an outcome.
 pub fn run(command: &Show) -> Result<Outcome> {
-    let (part, one) = match command {
-        Show::All(one) => (Part::All, one),
-        Show::Chart(one) => (Part::Chart, one),
-        Show::Values(one) => (Part::Values, one),
-        Show::Readme(one) => (Part::Readme, one),
-        Show::Crds(one) => (Part::Crds, one),
+    let (part, one, name) = match command {
+        Show::All(one) => (Part::All, &**one, "all"),
+        Show::Chart(one) => (Part::Chart, &**one, "chart"),
+        Show::Values(filtered) => (Part::Values, &filtered.one, "values"),
+        Show::Readme(one) => (Part::Readme, &**one, "readme"),
+        Show::Crds(one) => (Part::Crds, &**one, "crds"),
     };
-    tell::outcome(text(part, one), &one.common)
+    let usage = format!("helm show {name} [CHART] [flags]");
+    let text = network::count(&one.words, 1..=1, &usage)
+        .and_then(|()| loaded(one))
+        .and_then(|chart| match command {
+            Show::Values(filtered) if !filtered.jsonpath.is_empty() => {
+                show_path(&chart, &filtered.jsonpath)
+            }
+            _ => Ok(show(&chart, part)),
+        });
+    tell::outcome(text, &one.common)
 }
 
-fn text(part: Part, one: &One) -> Result<String, Error> {
-    let path = locate::chart(&one.chart, &one.source, &one.common)?;
-    let chart = Chart::load_for(locate::files(&path)?, &one.common.profile()?)?;
-    Ok(show(&chart, part))
+fn loaded(one: &One) -> Result<Chart, Error> {
+    let path = locate::chart(&one.words[0], &one.source, &one.common)?;
+    locate::load(locate::files(&path)?, &one.common.profile()?)
 }

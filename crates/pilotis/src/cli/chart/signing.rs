@@ -8,7 +8,8 @@ use pilotis_chart::{Chart, Error};
 use pilotis_chart_repository::read;
 use pilotis_provenance::{Error as Provenance, Keyring, Passphrase, Statement};
 
-use super::flags::{Common, Switch, go_io};
+use super::flags::{Common, go_io};
+use super::pflag::Switch;
 use super::{network, terminal};
 
 /// Most bytes read of a passphrase.

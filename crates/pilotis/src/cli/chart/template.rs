@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use pilotis_chart::cli::{TemplateRequest, template, unread};
-use pilotis_chart::{Chart, Error, Options, Printing, Printout, Release, Written};
+use pilotis_chart::{Error, Options, Printing, Printout, Release, Written};
 
 use super::Outcome;
-use super::flags::{Common, Switch, ValuesFlags};
+use super::flags::{Common, ValuesFlags};
 use super::machine::Machine;
-use super::{locate, tell};
+use super::pflag::{Length, Pairs, Switch};
+use super::{locate, strategy, tell};
 
 /// What to render.
 #[derive(Debug, Args)]
@@ -91,14 +92,16 @@ pub struct Template {
 pub struct Install {
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "unset")]
     pub dry_run: Option<String>,
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "watcher")]
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "unset")]
     pub wait: Option<String>,
     #[arg(long, hide = true)]
-    pub timeout: Option<String>,
+    pub timeout: Option<Length>,
     #[arg(long, hide = true)]
     pub description: Option<String>,
     #[arg(short, long, hide = true)]
-    pub labels: Vec<String>,
+    pub labels: Vec<Pairs>,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub validate: Option<Switch>,
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub create_namespace: Option<Switch>,
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -142,11 +145,7 @@ pub fn run(arguments: &Template) -> Result<Outcome> {
 fn render(arguments: &Template) -> Result<Printout, Error> {
     let compat = arguments.common.profile()?;
     let post_renderer = arguments.post_render.renderer(&compat)?;
-    if arguments.install.dry_run.as_deref() == Some("server") {
-        return Err(Error::new(
-            "`--dry-run=server` asks a cluster, and rendering asks none",
-        ));
-    }
+    strategy::check(&arguments.install, &compat)?;
     let machine = Machine::new(&arguments.machine)?;
     let (name, reference) = name_and_chart(arguments)?;
     let path = locate::chart(&reference, &arguments.source, &arguments.common)?;
@@ -172,6 +171,7 @@ fn render(arguments: &Template) -> Result<Printout, Error> {
             skip_schema: arguments.skip_schema_validation.0,
             post_renderer,
             text_only: true,
+            checks_name: true,
             ..Options::default()
         },
         as_files: arguments.output_dir.is_some(),
@@ -180,7 +180,7 @@ fn render(arguments: &Template) -> Result<Printout, Error> {
     request.check()?;
     // The process ends with the rendering: freeing a chart piece by piece would only delay that.
     let files = locate::files_to_render(&path, &request.options.compat)?;
-    let loaded = Chart::load_for(files, &request.options.compat);
+    let loaded = locate::load(files, &request.options.compat);
     let mut chart = loaded.or_else(|error| {
         // Helm reads what the user gives before it reads the chart.
         let compat = &request.options.compat;
@@ -188,7 +188,7 @@ fn render(arguments: &Template) -> Result<Printout, Error> {
     })?;
     if arguments.dependency_update.0 && chart.check_complete().is_err() {
         locate::complete(&path, &arguments.source, &arguments.common)?;
-        chart = Chart::load_for(locate::files(&path)?, &request.options.compat)?;
+        chart = locate::load(locate::files(&path)?, &request.options.compat)?;
     }
     if chart.is_large() {
         pilotis_sandbox::memory::threads_work_at_once();

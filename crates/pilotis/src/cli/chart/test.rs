@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use pilotis_chart::testing::{Ended, Notes, Outcome as How, Snapshots, Suite, World};
 use pilotis_chart::testing::{run as run_suite, takes_part};
-use pilotis_chart::{Chart, Error, Options};
+use pilotis_chart::{Error, Options};
 
 use super::flags::{Common, go_io};
 use super::{Outcome, locate, machine, tell};
@@ -81,7 +81,7 @@ pub fn run(arguments: &Test) -> Result<Outcome> {
 fn of_chart(arguments: &Test, folder: &str) -> Result<Vec<Ran>, Error> {
     let compat = arguments.common.profile()?;
     let path = locate::path(folder)?;
-    let chart = Chart::load_for(locate::files(&path)?, &compat)?;
+    let chart = locate::load(locate::files(&path)?, &compat)?;
     let options = Options {
         compat,
         ..Options::default()

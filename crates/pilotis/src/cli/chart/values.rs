@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use pilotis_chart::cli::explain_values;
 use pilotis_chart::usage::{Kind, ValueFinding, odd_values};
-use pilotis_chart::{Chart, Error, Values as Given};
+use pilotis_chart::{Error, Values as Given};
 
 use super::super::deferred::Deferred;
 use super::flags::{Common, ValuesFlags};
@@ -121,7 +121,7 @@ fn shown(finding: &ValueFinding) -> String {
 fn explain(arguments: &Explain) -> Result<String, Error> {
     let compat = arguments.common.profile()?;
     let path = locate::chart(&arguments.chart, &arguments.source, &arguments.common)?;
-    let chart = Chart::load_for(locate::files(&path)?, &compat)?;
+    let chart = locate::load(locate::files(&path)?, &compat)?;
     let values = Given::merge_for(&arguments.values.inputs()?, &compat)?;
     explain_values(&chart, &values, &compat, &arguments.path)
 }

@@ -4,12 +4,16 @@ use anyhow::Result;
 use clap::Args;
 use pilotis_chart::Compat;
 
-use super::flags::{Common, Switch};
-use super::{Outcome, tell};
+use super::flags::Common;
+use super::pflag::Switch;
+use super::{Outcome, network, tell};
 
 /// How to print it.
 #[derive(Debug, Args)]
 pub struct Version {
+    /// Nothing is taken.
+    #[arg(hide = true)]
+    pub words: Vec<String>,
     /// Flags of every command.
     #[command(flatten)]
     pub common: Common,
@@ -31,13 +35,14 @@ pub struct Version {
 /// # Errors
 /// Never today: what is wrong is an outcome.
 pub fn run(arguments: &Version) -> Result<Outcome> {
-    let text = arguments
-        .common
-        .profile()
-        .and_then(|compat| match &arguments.template {
-            Some(template) => pilotis_chart::cli::version_text(&compat, template),
-            None => Ok(plain(&compat, arguments.short.0)),
-        });
+    let counted = network::count(&arguments.words, 0..=0, "helm version [flags]");
+    let text =
+        counted
+            .and_then(|()| arguments.common.profile())
+            .and_then(|compat| match &arguments.template {
+                Some(template) => pilotis_chart::cli::version_text(&compat, template),
+                None => Ok(plain(&compat, arguments.short.0)),
+            });
     tell::outcome(text, &arguments.common)
 }
 
