@@ -126,6 +126,8 @@ pub struct Compat {
     pub merges_value_documents: bool,
     /// Whether the `apiVersion` is read before the chart, and one it does not know refused.
     pub refuses_api_versions: bool,
+    /// Whether `--set-json` takes an object of its own, or `key=value` only.
+    pub set_json_takes_objects: bool,
     /// Whether a text of `--set` and its kin ends at an index that is not closed, or is refused.
     pub open_index_ends_set: bool,
     /// `lint` misses `templates/` and looks into `crds/`.
@@ -211,6 +213,7 @@ impl Compat {
         drops_null_defaults: true,
         merges_value_documents: true,
         refuses_api_versions: true,
+        set_json_takes_objects: true,
         open_index_ends_set: true,
         lints_folders: true,
         lints_strictly: true,
@@ -267,6 +270,7 @@ impl Compat {
         drops_null_defaults: false,
         merges_value_documents: false,
         refuses_api_versions: false,
+        set_json_takes_objects: false,
         open_index_ends_set: false,
         lints_folders: false,
         lints_strictly: false,

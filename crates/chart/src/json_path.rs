@@ -169,8 +169,8 @@ impl<'t> Run<'t> {
     }
 
     /// Whether an item passes; nothing when it cannot be told, which ends everything.
-    fn passes(&mut self, item: &Cow<'_, Json>, filter: &Filter) -> Option<bool> {
-        let left = self.walk(vec![item.clone()], &filter.left);
+    fn passes(&mut self, item: &Json, filter: &Filter) -> Option<bool> {
+        let left = self.walk(vec![Cow::Borrowed(item)], &filter.left);
         let Some((operator, right)) = &filter.test else {
             let (Ok(there) | Err(there)) = left;
             return Some(!there.is_empty());
@@ -182,7 +182,7 @@ impl<'t> Run<'t> {
         let [left] = left.as_slice() else {
             return None;
         };
-        let right = self.walk(vec![item.clone()], right).ok()?;
+        let right = self.walk(vec![Cow::Borrowed(item)], right).ok()?;
         if right.is_empty() {
             return Some(false);
         }

@@ -217,13 +217,8 @@ impl Chart {
             }
             "values.yaml" => {
                 let first_only = !reader.compat.merges_value_documents;
-                self.values = values::read_defaults(file.data(), first_only).map_err(|error| {
-                    let reason = match first_only {
-                        true => error.message.trim_start_matches(values::UNREADABLE),
-                        false => &error.message,
-                    };
-                    Error::new(format!("cannot load values.yaml: {reason}"))
-                })?;
+                self.values = values::read_defaults(file.data(), first_only)
+                    .map_err(|e| Error::new(format!("cannot load values.yaml: {}", e.message)))?;
                 self.values_nodes = Nodes::of(file.data(), first_only).into();
                 self.values_text = Some(file.data().clone());
             }

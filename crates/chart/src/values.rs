@@ -48,6 +48,8 @@ pub struct Values {
     pub sources: Vec<Source>,
     first_document_only: bool,
     open_index_ends: bool,
+    /// Whether `--set-json` takes `key=value` only.
+    refuses_objects: bool,
 }
 
 impl Values {
@@ -67,6 +69,7 @@ impl Values {
         let mut values = Self {
             first_document_only: !compat.merges_value_documents,
             open_index_ends: compat.open_index_ends_set,
+            refuses_objects: !compat.set_json_takes_objects,
             ..Self::default()
         };
         let mut ordered: Vec<&Input> = inputs.iter().collect();
@@ -97,7 +100,7 @@ impl Values {
                 });
                 return Ok(());
             }
-            Input::SetJson(text) if text.trim_start().starts_with('{') => {
+            Input::SetJson(text) if text.trim_start().starts_with('{') && !self.refuses_objects => {
                 let parsed: Result<Json, _> = serde_json::from_str(text);
                 let Ok(Json::Object(own)) = parsed.map(floats) else {
                     let message = format!("failed parsing --set-json data JSON: {text}");
@@ -275,7 +278,8 @@ pub(crate) fn read(data: &[u8], first_only: bool) -> Result<(Map<String, Json>, 
             Json::Null => Ok(()),
             other => Err(no_map(&other)),
         }
-    })?;
+    })
+    .map_err(|error| worded(error, first_only))?;
     Ok((values, nodes))
 }
 
@@ -289,7 +293,8 @@ pub(crate) fn read_defaults(data: &[u8], first_only: bool) -> Result<Table, Erro
             other => return Err(no_map(&other.to_json())),
         }
         Ok(())
-    })?;
+    })
+    .map_err(|error| worded(error, first_only))?;
     Ok(values)
 }
 
@@ -323,6 +328,14 @@ fn documents(
 }
 
 /// A document that is no map of values.
+/// Helm 3 says nothing of documents, of which it reads one.
+fn worded(mut error: Error, first_only: bool) -> Error {
+    if first_only && let Some(reason) = error.message.strip_prefix(UNREADABLE) {
+        error.message = reason.to_owned();
+    }
+    error
+}
+
 fn no_map(document: &Json) -> Error {
     let reason = not_a_map(document, PLAIN_TYPE);
     Error::new(format!("{UNREADABLE}{reason}"))
@@ -358,7 +371,7 @@ pub(crate) fn read_plain(
 /// How Go writes the type of plain values.
 pub(crate) const PLAIN_TYPE: &str = "map[string]interface {}";
 /// What Helm 4 says first of a document it cannot read.
-pub(crate) const UNREADABLE: &str = "cannot unmarshal yaml document: ";
+const UNREADABLE: &str = "cannot unmarshal yaml document: ";
 
 fn not_a_map(value: &Json, type_name: &str) -> String {
     let kind = pilotis_template::json_kind(value);

@@ -184,6 +184,9 @@ fn strict_version(metadata: &Metadata) -> Result<(), String> {
 }
 
 fn maintainers(metadata: &Metadata) -> Result<(), String> {
+    if metadata.null_in == Some("maintainers") {
+        return Err("a maintainer entry is empty".to_owned());
+    }
     for maintainer in &metadata.maintainers {
         let name = &maintainer.name;
         if name.is_empty() {

@@ -78,6 +78,13 @@ template no
 template .
 template web --repo http://127.0.0.1:1
 template web -f no.yaml
+template web -f list.yaml
+template web -f broken.yaml
+template web -f two.yaml
+template web --set-json '{'
+template web --set-json '{\"text\":1}'
+template web --set-json 'text=[1'
+lint web -f list.yaml
 template web -f web
 lint web --kube-version x
 lint web --quiet
@@ -151,6 +158,9 @@ fn world() -> World {
         ("web/Chart.yaml", &about("web", "v2")),
         ("web/values.yaml", VALUES),
         ("web/templates/a.yaml", TEMPLATE),
+        ("list.yaml", "- a\n"),
+        ("broken.yaml", "a: b: c\n"),
+        ("two.yaml", "text: 1\n---\ntext: 2\n"),
         ("odd/Chart.yaml", &about("odd", "v3")),
         ("old/Chart.yaml", &about("old", "v9")),
     ])
