@@ -97,11 +97,11 @@ const PAGES: [&str; 6] = [
 fn looks_like(bytes: &[u8]) -> &'static str {
     let first = &bytes[..bytes.len().min(SNIFFED_BYTES)];
     let text = String::from_utf8_lossy(first.trim_ascii_start()).to_ascii_uppercase();
-    let is_page = |tag: &&str| {
-        let after = text.strip_prefix(*tag);
-        after.is_some_and(|rest| *tag == "<!--" || rest.starts_with([' ', '>']))
+    let is_page = |tag: &str| {
+        let after = text.strip_prefix(tag);
+        after.is_some_and(|rest| tag == "<!--" || rest.starts_with([' ', '>']))
     };
-    if PAGES.iter().any(|tag| is_page(&tag)) {
+    if PAGES.iter().any(|tag| is_page(tag)) {
         return "text/html; charset=utf-8";
     }
     if text.starts_with("<?XML") {
