@@ -318,7 +318,7 @@ fn local_path(repository: &str, folder: &Path) -> Result<PathBuf, Error> {
         true => PathBuf::from(path),
         false => folder.join(path),
     };
-    let path = cleaned(&joined);
+    let path = crate::cleaned(&joined);
     match path.exists() {
         true => Ok(path),
         false => Err(Error::new(format!(
@@ -326,26 +326,6 @@ fn local_path(repository: &str, folder: &Path) -> Result<PathBuf, Error> {
             path.display()
         ))),
     }
-}
-
-/// A path without `.` and, where they take a folder back, `..`.
-fn cleaned(path: &Path) -> PathBuf {
-    use std::path::Component;
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        let ends_in_name = matches!(out.components().next_back(), Some(Component::Normal(_)));
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir if ends_in_name => {
-                out.pop();
-            }
-            part => out.push(part),
-        }
-    }
-    if out.as_os_str().is_empty() {
-        out.push(".");
-    }
-    out
 }
 
 /// How a declared dependency stands, as `dependency list` says it.

@@ -361,27 +361,25 @@ impl Job<'_> {
         let compat = &self.options.compat;
         dependencies::check_present(chart)
             .map_err(|error| error.about(compat.missing_dependencies))?;
-        let logs_failures = compat.log_style == LogStyle::Attributes;
         if let Some(why) = refused_name(&self.release.name).filter(|_| self.options.checks_name) {
-            if !logs_failures {
-                return Err(Error::new(why));
-            }
-            warnings.push(Warning::error(NAME_REFUSED, why.clone()));
-            return Err(Error::new(why).about(NAME_REFUSED));
+            let logged = self.log_failure(NAME_REFUSED, &why, warnings);
+            let error = Error::new(why);
+            return Err(if logged {
+                error.about(NAME_REFUSED)
+            } else {
+                error
+            });
         }
-        let drops_null_defaults = self.options.compat.drops_null_defaults;
+        let drops_null_defaults = compat.drops_null_defaults;
         let mut chart = chart.clone();
         let values = &Table::from(&self.values.merged);
-        let done = dependencies::process(&mut chart, values, drops_null_defaults, warnings);
-        if let Err(error) = &done
-            && logs_failures
-        {
-            let what = dependencies::FAILED;
-            let why = error.message.trim_start_matches(what);
-            let why = why.trim_start_matches(": ").to_owned();
-            warnings.push(Warning::error(what, why));
-        }
-        done?;
+        dependencies::process(&mut chart, values, drops_null_defaults, warnings).inspect_err(
+            |error| {
+                let why = error.message.trim_start_matches(dependencies::FAILED);
+                let why = why.trim_start_matches(": ");
+                self.log_failure(dependencies::FAILED, why, warnings);
+            },
+        )?;
         let mut coalescer = Coalescer {
             merge: false,
             drops_null_defaults,
@@ -389,6 +387,15 @@ impl Job<'_> {
         };
         let merged = coalescer.chart(&chart, values)?;
         Ok((chart, merged))
+    }
+
+    /// Logs what failed and why, and says whether this Helm does so.
+    fn log_failure(&self, what: &str, why: &str, warnings: &mut Vec<Warning>) -> bool {
+        let logs = self.options.compat.log_style == LogStyle::Attributes;
+        if logs {
+            warnings.push(Warning::error(what, why.to_owned()));
+        }
+        logs
     }
 
     /// Where origins are for errors alone they are kept when it is known that there is one. A

@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use pilotis_chart::diff::{Difference, diff, fields_text, objects, unified_text};
 use pilotis_chart::{Error, File, Input, Values, render};
+use pilotis_chart_repository::absolute;
 use pilotis_git::{CommitId, Repository, TreeLimits};
 
 use super::flags::ValuesFlags;
@@ -225,21 +226,7 @@ impl Work {
 
 /// An absolute path; links are followed where it exists, since a commit may hold what no longer is.
 fn normal(path: &Path) -> PathBuf {
-    if let Ok(real) = path.canonicalize() {
-        return real;
-    }
-    let mut out = PathBuf::new();
-    let here = std::env::current_dir().unwrap_or_default();
-    for part in here.join(path).components() {
-        match part {
-            std::path::Component::ParentDir => {
-                out.pop();
-            }
-            std::path::Component::CurDir => {}
-            other => out.push(other),
-        }
-    }
-    out
+    path.canonicalize().unwrap_or_else(|_| absolute(path))
 }
 
 /// The folder Git keeps its data in: another one for a further work tree.

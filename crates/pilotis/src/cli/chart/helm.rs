@@ -83,9 +83,11 @@ fn refused(error: &clap::Error, words: &[&str]) -> Outcome {
     // Below a command that has others a word that names none of them is no mistake.
     let group = words.iter().find(|word| !word.starts_with('-'));
     let group = group.filter(|_| error.kind() == ErrorKind::InvalidSubcommand);
-    let group = group.and_then(|name| Line::command().find_subcommand(name).cloned());
-    if let Some(group) = group {
-        let mut group = group.bin_name(format!("helm {}", words[0]));
+    let group = group.and_then(|name| {
+        let group = Line::command().find_subcommand(name).cloned()?;
+        Some(group.bin_name(format!("helm {name}")))
+    });
+    if let Some(mut group) = group {
         group.build();
         print!("{}", group.render_help());
         return Outcome::Done;

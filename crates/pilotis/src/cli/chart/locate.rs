@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pilotis_chart::{
-    Chart, Compat, Error, Explanation, File, Link, Metadata, read_dir_and_links,
-    read_dir_to_render, unpack,
+    Chart, Compat, Error, Explanation, File, Metadata, read_dir, read_dir_to_render, unpack,
 };
 use pilotis_chart_repository::{Dependencies, Reach, Verify, absolute};
 
@@ -138,7 +137,10 @@ pub fn complete(folder: &Path, source: &Source, common: &Common) -> Result<(), E
 /// # Errors
 /// What cannot be read or unpacked.
 pub fn files(path: &Path) -> Result<Vec<File>, Error> {
-    files_and_links(path).map(|(files, _)| files)
+    match path.is_dir() {
+        true => read_dir(path),
+        false => unpack(&packed(path)?),
+    }
 }
 
 /// The same for one rendering, with what Helm logs about links that were followed.
@@ -175,11 +177,16 @@ pub fn ensure_folder(path: &Path, compat: &Compat) -> Result<(), Error> {
     Metadata::check_format(&String::from_utf8_lossy(&text))
 }
 
-/// The files of an archive, of which Helm 4 says less when it looks at the format first.
-fn archived(path: &Path, compat: &Compat) -> Result<Vec<File>, Error> {
+/// The bytes of an archive.
+fn packed(path: &Path) -> Result<Vec<u8>, Error> {
     let bytes = pilotis_chart_repository::read(path)?;
     pilotis_chart_repository::ensure_archive(path, &bytes)?;
-    let files = unpack(&bytes);
+    Ok(bytes)
+}
+
+/// The files of an archive, of which Helm 4 says less when it looks at the format first.
+fn archived(path: &Path, compat: &Compat) -> Result<Vec<File>, Error> {
+    let files = unpack(&packed(path)?);
     if !compat.refuses_api_versions {
         return files;
     }
@@ -211,17 +218,4 @@ pub fn load(files: Vec<File>, compat: &Compat) -> Result<Chart, Error> {
         Err(error) => &error.warnings,
     });
     loaded
-}
-
-/// The same, with the links that were followed.
-///
-/// # Errors
-/// As [`files`].
-pub fn files_and_links(path: &Path) -> Result<(Vec<File>, Vec<Link>), Error> {
-    if path.is_dir() {
-        return read_dir_and_links(path);
-    }
-    let bytes = pilotis_chart_repository::read(path)?;
-    pilotis_chart_repository::ensure_archive(path, &bytes)?;
-    Ok((unpack(&bytes)?, Vec::new()))
 }

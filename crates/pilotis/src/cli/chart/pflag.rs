@@ -111,6 +111,10 @@ mod tests {
         assert_eq!(length("5ms"), Ok(Some(Duration::from_millis(5))));
         assert_eq!(length("0"), Ok(None));
         assert_eq!(length("-1s"), Ok(None));
+        assert_eq!(length("1h30m"), Ok(Some(Duration::from_secs(5400))));
+        for wrong in ["", "5", "1d", "s"] {
+            assert!(length(wrong).is_err(), "{wrong}");
+        }
         let wrong = length("5").unwrap_err();
         assert_eq!(wrong, "time: missing unit in duration \"5\"");
     }
