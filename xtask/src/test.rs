@@ -27,6 +27,10 @@ pub fn main(arguments: &[String]) -> Result<()> {
     step("build", || {
         cargo(&["build", "--workspace", "--all-targets"])
     })?;
+    step(
+        "what nobody would write, by both",
+        crate::helm::damaged_sample,
+    )?;
     let mut words = vec!["test", "--workspace", "--no-fail-fast"];
     if let Some(filter) = arguments.first() {
         words.push(filter);

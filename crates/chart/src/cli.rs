@@ -46,14 +46,6 @@ pub struct Printed {
 }
 
 impl TemplateRequest {
-    /// Refuses what Helm refuses before it looks at the chart.
-    ///
-    /// # Errors
-    /// A Kubernetes version that is none.
-    pub fn check(&self) -> Result<(), Error> {
-        self.capabilities().map(|_| ())
-    }
-
     fn capabilities(&self) -> Result<Capabilities, Error> {
         let kube = self.kube_version.as_deref();
         Capabilities::new(&self.options.compat, kube, &self.api_versions)
@@ -272,9 +264,7 @@ pub fn show(chart: &Chart, what: Show) -> String {
         out.push_str(&format!("{}\n", readme.text()));
     }
     if wants(Show::Crds) {
-        let mut crds = Vec::new();
-        crate::render::collect_crds(chart, &mut crds);
-        for crd in crds {
+        for (_, crd) in crate::render::crds(chart) {
             if !crd.data().starts_with(b"---") {
                 out.push_str("---\n");
             }

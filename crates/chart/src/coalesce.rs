@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use pilotis_template::{Table, Tree};
+use pilotis_template::{Table, Tree, Value, sprintf};
 
 use crate::errors::Error;
 use crate::load::Chart;
@@ -39,7 +39,8 @@ impl Coalescer<'_> {
                 None => Table::default(),
                 Some(Tree::Table(own)) => own.clone(),
                 Some(other) => {
-                    let shown = go_verb_t(other);
+                    // Helm prints it with the verb of booleans.
+                    let shown = sprintf("%t", &[Value::from_tree(other)]);
                     return Err(Error::new(format!("type mismatch on {name}: {shown}")));
                 }
             };
@@ -69,7 +70,7 @@ impl Coalescer<'_> {
             Some(Tree::Table(from)) => self.lay_globals(&mut globals, from, prefix),
             Some(_) => {
                 let text = "warning: skipping globals because source global is not a table.";
-                self.warn("coalesce.go:145", text.to_string());
+                return self.warn("coalesce.go:145", text.to_string());
             }
         }
         own.insert("global", Tree::Table(globals));
@@ -140,25 +141,6 @@ fn joined(prefix: &str, name: &str) -> String {
     match prefix {
         "" => name.to_string(),
         prefix => format!("{prefix}.{name}"),
-    }
-}
-
-/// What Go's `%t` prints for something that is no boolean.
-fn go_verb_t(value: &Tree) -> String {
-    match value {
-        Tree::Null => "%!t(<nil>)".to_string(),
-        Tree::Bool(value) => value.to_string(),
-        Tree::Text(text) => format!("%!t(string={text})"),
-        Tree::Float(number) => {
-            let text = pilotis_yaml::number::format_g(*number);
-            format!("%!t(float64={text})")
-        }
-        Tree::Int(number) => format!("%!t(int64={number})"),
-        Tree::List(items) => {
-            let items: Vec<String> = items.iter().map(go_verb_t).collect();
-            format!("[{}]", items.join(" "))
-        }
-        Tree::Table(_) => "map[]".to_string(),
     }
 }
 

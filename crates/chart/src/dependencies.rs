@@ -28,9 +28,6 @@ pub(crate) fn check_present(chart: &Chart) -> Result<(), Error> {
     )))
 }
 
-/// What an error of [`process`] begins with.
-pub(crate) const FAILED: &str = "chart dependencies processing failed";
-
 /// Makes a chart ready to render with these values.
 pub(crate) fn process(
     chart: &mut Chart,
@@ -43,13 +40,9 @@ pub(crate) fn process(
         drops_null_defaults,
         warnings,
     };
-    let failed = |error: Error| {
-        let message = format!("{FAILED}: {}", error.message);
-        Error { message, ..error }
-    };
-    enable(chart, values, "", &mut coalescer).map_err(failed)?;
+    enable(chart, values, "", &mut coalescer)?;
     coalescer.merge = true;
-    import(chart, &mut coalescer).map_err(failed)?;
+    import(chart, &mut coalescer)?;
     chart.name_paths(None);
     Ok(())
 }

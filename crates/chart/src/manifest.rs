@@ -178,8 +178,8 @@ pub(crate) fn sort(
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let (mut manifests, mut hooks) = (Vec::new(), Vec::new());
     for file in files {
-        for one in file.found? {
-            match one {
+        for one in file.found {
+            match one? {
                 Found::Object(manifest) => manifests.push(manifest),
                 Found::Hook(hook) => hooks.push(hook),
                 Found::Unknown(warning) => warnings.push(warning),
@@ -191,10 +191,10 @@ pub(crate) fn sort(
     Ok((manifests, hooks))
 }
 
-/// A rendered file that was read: what its documents are, or its first mistake.
+/// A rendered file that was read: what its documents are, up to its first mistake.
 pub(crate) struct ReadFile {
     path: String,
-    found: Result<Vec<Found>, Error>,
+    found: Vec<Result<Found, Error>>,
 }
 
 /// What a document of a file is.
@@ -232,24 +232,29 @@ pub(crate) fn read_file(file: &RenderedFile, options: &Options) -> ReadFile {
     }
 }
 
-/// The objects of a file.
-fn read_all(file: &RenderedFile, options: &Options) -> Result<Vec<Found>, Error> {
+/// The objects of a file, up to the first that is none.
+fn read_all(file: &RenderedFile, options: &Options) -> Vec<Result<Found, Error>> {
     let name = file.path.rsplit('/').next().unwrap_or_default();
     if name.starts_with('_') {
-        return Ok(Vec::new());
+        return Vec::new();
     }
     let text = file.output.shared_text();
-    let documents = split(&text, &options.compat).into_iter();
-    documents
-        .map(|(start, document)| {
-            let document = text.slice_ref(document);
-            let found = Found::of(read(file, (start, document), options)?);
-            Ok(match options.text_only {
-                true => found.without_tree(),
-                false => found,
-            })
+    let mut documents = split(&text, &options.compat).into_iter();
+    let one = |(start, document): (usize, &str)| {
+        let document = text.slice_ref(document);
+        let found = Found::of(read(file, (start, document), options)?);
+        Ok(match options.text_only {
+            true => found.without_tree(),
+            false => found,
         })
-        .collect()
+    };
+    let mut found = Vec::with_capacity(documents.len());
+    while found.last().is_none_or(Result::is_ok)
+        && let Some(document) = documents.next()
+    {
+        found.push(one(document));
+    }
+    found
 }
 
 /// Known kinds by their place, unknown ones after them by name.
@@ -308,10 +313,10 @@ pub(crate) fn split<'a>(text: &'a str, compat: &Compat) -> Vec<(usize, &'a str)>
         .collect()
 }
 
-/// `(?m)^---[ \t]*` at or after an offset.
-fn next_line_separator(text: &str, at: usize, _: usize) -> Option<(usize, usize)> {
+/// `(?m)^---[ \t]*` at or after an offset; `start` is where the text begins.
+fn next_line_separator(text: &str, at: usize, start: usize) -> Option<(usize, usize)> {
     let rest = text.get(at..)?;
-    let begins_line = at == 0 || text.as_bytes()[at - 1] == b'\n';
+    let begins_line = at == start || text.as_bytes()[at - 1] == b'\n';
     let found = match begins_line && rest.starts_with("---") {
         true => at,
         false => at + memchr::memmem::find(rest.as_bytes(), b"\n---")? + 1,

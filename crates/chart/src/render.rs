@@ -54,6 +54,8 @@ impl Default for Release {
 const NAME_BYTES_MAX: usize = 53;
 /// What Helm 4 says first of a name it refuses.
 const NAME_REFUSED: &str = "release name check failed";
+/// What Helm 4 says first of dependencies it cannot go through.
+const UNPROCESSED: &str = "chart dependencies processing failed";
 
 /// Why Helm takes no release of this name, if so.
 fn refused_name(name: &str) -> Option<String> {
@@ -286,10 +288,10 @@ impl Job<'_> {
         let mut warnings = Vec::new();
         let result = self.prepare(chart, &mut warnings);
         let result = result.and_then(|(chart, merged)| {
-            let mut later = Vec::new();
-            let check = || match self.options.skip_schema {
+            let (mut told, mut later) = (Vec::new(), Vec::new());
+            let mut check = || match self.options.skip_schema {
                 true => Ok(()),
-                false => schema::check(&chart, &merged),
+                false => schema::check(&chart, &merged, &mut told),
             };
             let mut make = || self.make_and_explain(&chart, &merged, &mut later);
             let (checked, made) = if schema::bytes(&chart) >= parallel::WORTH_BYTES {
@@ -297,6 +299,7 @@ impl Job<'_> {
             } else {
                 (check(), make())
             };
+            warnings.append(&mut told);
             // Values that do not fit come before whatever rendering them would say.
             checked?;
             warnings.append(&mut later);
@@ -338,7 +341,7 @@ impl Job<'_> {
             Ok(merged) => {
                 let checked = match self.options.skip_schema {
                     true => Ok(()),
-                    false => schema::check(&chart, &merged),
+                    false => schema::check(&chart, &merged, &mut warnings),
                 };
                 checked
                     .and_then(|()| self.executed(&chart, &merged, (&mut warnings, Origin::Kept)))
@@ -373,13 +376,14 @@ impl Job<'_> {
         let drops_null_defaults = compat.drops_null_defaults;
         let mut chart = chart.clone();
         let values = &Table::from(&self.values.merged);
-        dependencies::process(&mut chart, values, drops_null_defaults, warnings).inspect_err(
-            |error| {
-                let why = error.message.trim_start_matches(dependencies::FAILED);
-                let why = why.trim_start_matches(": ");
-                self.log_failure(dependencies::FAILED, why, warnings);
-            },
-        )?;
+        let processed = dependencies::process(&mut chart, values, drops_null_defaults, warnings);
+        processed.map_err(|error| {
+            let message = match self.log_failure(UNPROCESSED, &error.message, warnings) {
+                true => format!("{UNPROCESSED}: {}", error.message),
+                false => error.message,
+            };
+            Error { message, ..error }
+        })?;
         let mut coalescer = Coalescer {
             merge: false,
             drops_null_defaults,
@@ -432,7 +436,8 @@ impl Job<'_> {
             watched: self.watched.take(),
             ..Rendered::default()
         };
-        collect_crds(chart, &mut rendered.crds);
+        let crds = crds(chart).into_iter();
+        rendered.crds = crds.map(|(path, crd)| crd.moved(path)).collect();
         rendered.notes = notes;
         let order = self.options.compat.kind_order;
         (rendered.manifests, rendered.hooks) =
@@ -718,20 +723,14 @@ fn collect<'a>(
     data
 }
 
-pub(crate) fn collect_crds(chart: &Chart, out: &mut Vec<File>) {
-    const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
-    for file in &chart.files {
-        let extension = file
-            .path
-            .rsplit('.')
-            .next()
-            .unwrap_or_default()
-            .to_lowercase();
-        if file.path.starts_with("crds/") && EXTENSIONS.contains(&extension.as_str()) {
-            out.push(file.moved(format!("{}/{}", chart.full_path, file.path)));
-        }
-    }
-    for child in &chart.dependencies {
-        collect_crds(child, out);
-    }
+/// The CRDs of a chart and its subcharts with their whole paths.
+pub(crate) fn crds(chart: &Chart) -> Vec<(String, &File)> {
+    let is_crd = |file: &&File| {
+        let name = file.path.rsplit('.').next().unwrap_or_default();
+        file.path.starts_with("crds/") && ["yaml", "yml", "json"].contains(&&*name.to_lowercase())
+    };
+    let own = chart.files.iter().filter(is_crd);
+    let own = own.map(|file| (format!("{}/{}", chart.full_path, file.path), file));
+    own.chain(chart.dependencies.iter().flat_map(crds))
+        .collect()
 }

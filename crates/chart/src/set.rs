@@ -147,7 +147,7 @@ impl Parser<'_> {
     }
 
     /// The number between brackets; none when the text ends within them.
-    fn index(&mut self) -> Result<Option<usize>, String> {
+    fn index(&mut self) -> Result<Option<i64>, String> {
         let (text, stop) = self.until("]");
         if stop.is_none() {
             return match self.reading.open_index_ends {
@@ -155,7 +155,7 @@ impl Parser<'_> {
                 false => Err("error parsing index: EOF".to_string()),
             };
         }
-        let number: i64 = text.parse().map_err(|error: ParseIntError| {
+        let number = text.parse().map_err(|error: ParseIntError| {
             let why = match error.kind() {
                 IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
                 _ => "invalid syntax",
@@ -163,13 +163,12 @@ impl Parser<'_> {
             let shown = quote(text.as_bytes());
             format!("error parsing index: strconv.Atoi: parsing {shown}: {why}")
         })?;
-        let index = usize::try_from(number);
-        index
-            .map(Some)
-            .map_err(|_| format!("negative {number} index not allowed"))
+        Ok(Some(number))
     }
 
-    fn item(&mut self, list: &mut Vec<Json>, index: usize, depth: u32) -> Result<bool, String> {
+    fn item(&mut self, list: &mut Vec<Json>, index: i64, depth: u32) -> Result<bool, String> {
+        let index =
+            usize::try_from(index).map_err(|_| format!("negative {index} index not allowed"))?;
         let (extra, stop) = self.until("[.=");
         if !extra.is_empty() {
             let chars: Vec<String> = extra.chars().map(quoted_char).collect();
@@ -408,6 +407,11 @@ mod tests {
             ("a,b=1", "key \"a\" has no value (cannot end with ,)"),
             ("a={x", "list must terminate with '}'"),
             ("a[-1]=x", "negative -1 index not allowed"),
+            ("a[0][-1]=x", "negative -1 index not allowed"),
+            (
+                "a.b=1,a[-1]=x",
+                "unable to parse key: interface conversion: interface {} is map[string]interface {}, not []interface {}",
+            ),
             ("\u{b}", "key \"\\v\" has no value"),
             (
                 "a[0]'\r=x",

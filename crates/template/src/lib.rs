@@ -68,6 +68,11 @@ pub fn go_text(value: &Value) -> String {
     String::from_utf8_lossy(&format::print_value(value)).into_owned()
 }
 
+/// A text as Go's `fmt.Sprintf` makes it.
+pub fn sprintf(format: &str, values: &[Value]) -> String {
+    String::from_utf8_lossy(&format::sprintf(format.as_bytes(), values)).into_owned()
+}
+
 /// What Go calls a JSON value it cannot decode into the wanted type.
 pub fn json_kind(json: &serde_json::Value) -> &'static str {
     functions::json_kind(json)

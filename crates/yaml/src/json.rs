@@ -3,6 +3,8 @@
 //! Numbers come out as JSON text would carry them: an integral float such as `1e3` is an integer.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
@@ -93,7 +95,7 @@ pub fn to_json(node: &Node) -> Result<Value, Error> {
 /// As [`to_json`].
 pub fn build<T: Build>(node: &Node) -> Result<T, Error> {
     let built = Converter::default().value(node);
-    built.map_err(|error| first_mistake(node).unwrap_or(error))
+    built.or_else(|_| again(node, |kept| Converter::default().value(kept)))
 }
 
 /// The same, refusing duplicate keys.
@@ -103,7 +105,7 @@ pub fn build<T: Build>(node: &Node) -> Result<T, Error> {
 pub fn to_json_strict(node: &Node) -> Result<Value, Error> {
     let mut converter = Converter::default();
     let value = converter.value(node);
-    let value = value.map_err(|error| first_mistake(node).unwrap_or(error))?;
+    let value = value.or_else(|error| again(node, check).and(Err(error)))?;
     match converter.duplicates.first() {
         None => Ok(value),
         Some((first, _)) => {
@@ -123,7 +125,71 @@ pub fn to_json_strict(node: &Node) -> Result<Value, Error> {
 /// # Errors
 /// As [`to_json`].
 pub fn check_json(node: &Node) -> Result<(), Error> {
-    check(node).map_err(|error| first_mistake(node).unwrap_or(error))
+    check(node).or_else(|_| again(node, check))
+}
+
+/// Does again what failed, and fails as Go does: it reads everything, a map keeping the last of
+/// equal keys, then asks of each key that is left whether JSON can carry it, and then of each
+/// number.
+fn again<R>(node: &Node, convert: impl Fn(&Node) -> Result<R, Error>) -> Result<R, Error> {
+    if let Some(mistake) = first_mistake(node) {
+        return Err(mistake);
+    }
+    let kept = kept(node);
+    match first_key(&kept) {
+        Some(mistake) => Err(mistake),
+        None => convert(&kept),
+    }
+}
+
+/// What is left of a tree whose maps keep the last of equal keys, what is merged put in its place.
+fn kept(node: &Node) -> Node {
+    let content = match &node.content {
+        Content::Scalar(..) => node.content.clone(),
+        Content::Sequence(items) => Content::Sequence(items.iter().map(kept).collect()),
+        Content::Mapping(pairs) => {
+            let mut left = Vec::new();
+            keep(&mut left, &mut HashMap::new(), pairs);
+            Content::Mapping(left)
+        }
+    };
+    Node {
+        content,
+        tag: node.tag.clone(),
+        ..*node
+    }
+}
+
+fn keep(left: &mut Vec<(Node, Node)>, places: &mut HashMap<String, usize>, new: &[(Node, Node)]) {
+    for (name, value) in new {
+        if name.is_merge() {
+            let sources: Vec<&Node> = value.merge_sources().collect();
+            for source in sources.into_iter().rev() {
+                keep(left, places, source.pairs());
+            }
+            continue;
+        }
+        let place = *places
+            .entry(format!("{:?}", GoKey::of(name)))
+            .or_insert(left.len());
+        let pair = (name.clone(), kept(value));
+        match left.get_mut(place) {
+            Some(old) => *old = pair,
+            None => left.push(pair),
+        }
+    }
+}
+
+/// The first key that JSON cannot carry.
+fn first_key(node: &Node) -> Option<Error> {
+    match &node.content {
+        Content::Scalar(..) => None,
+        Content::Sequence(items) => items.iter().find_map(first_key),
+        Content::Mapping(pairs) => pairs.iter().find_map(|(name, value)| {
+            let mistake = key(name, value).err();
+            mistake.or_else(|| first_key(value))
+        }),
+    }
 }
 
 fn check(node: &Node) -> Result<(), Error> {
@@ -144,7 +210,7 @@ fn check_pairs(pairs: &[(Node, Node)]) -> Result<(), Error> {
             let mut sources = sources.into_iter().rev();
             return sources.try_for_each(|source| check_pairs(source.pairs()));
         }
-        key_among(pairs, name, node)?;
+        key(name, node)?;
         check(node)
     })
 }
@@ -209,7 +275,7 @@ impl Converter {
                 }
                 continue;
             }
-            let name = key_among(pairs, name, node)?;
+            let name = key(name, node)?;
             let value: T = self.value(node)?;
             if T::put(table, &name, value) {
                 let line = node.start.line;
@@ -256,22 +322,7 @@ fn finite(value: f64, node: &Node) -> Result<f64, Error> {
     }
 }
 
-/// The key of a pair of a mapping. Of keys that are nothing, the last one has the value.
-fn key_among<'n>(
-    pairs: &[(Node, Node)],
-    node: &'n Node,
-    value: &Node,
-) -> Result<Cow<'n, str>, Error> {
-    key(node, value).or_else(|error| {
-        let is_nothing = |pair: &&(Node, Node)| matches!(pair.0.resolve(), Ok(Resolved::Null));
-        let is_scalar = matches!(node.content, Content::Scalar(..));
-        match pairs.iter().rev().find(is_nothing) {
-            Some((_, last)) if is_scalar && node.resolve() == Ok(Resolved::Null) => key(node, last),
-            _ => Err(error),
-        }
-    })
-}
-
+/// The key of a pair of a mapping.
 fn key<'n>(node: &'n Node, value: &Node) -> Result<Cow<'n, str>, Error> {
     let Content::Scalar(text, _) = &node.content else {
         return Err(no_key(node));
@@ -333,13 +384,46 @@ fn go_syntax(node: &Node) -> String {
             format!("[]interface {{}}{{{}}}", items.join(", "))
         }
         Content::Mapping(pairs) => {
-            let mut pairs: Vec<String> = pairs
-                .iter()
-                .map(|(key, value)| format!("{}:{}", go_syntax(key), go_syntax(value)))
-                .collect();
-            pairs.sort();
-            let pairs = pairs.join(", ");
+            let mut pairs: Vec<&(Node, Node)> = pairs.iter().collect();
+            pairs.sort_by(|(one, _), (other, _)| {
+                let [one, other] = [GoKey::of(one), GoKey::of(other)];
+                one.partial_cmp(&other).unwrap_or(Ordering::Equal)
+            });
+            let pairs = pairs.iter();
+            let pairs =
+                pairs.map(|(key, value)| format!("{}:{}", go_syntax(key), go_syntax(value)));
+            let pairs = pairs.collect::<Vec<String>>().join(", ");
             format!("map[interface {{}}]interface {{}}{{{pairs}}}")
+        }
+    }
+}
+
+/// A key of a Go map, in the order in which Go prints them.
+#[derive(Debug, PartialEq, PartialOrd)]
+enum GoKey {
+    Nil,
+    Text(String),
+    Uint(u64),
+    Int(i64),
+    NotANumber,
+    Float(f64),
+    Bool(bool),
+    Compound(String),
+}
+
+impl GoKey {
+    fn of(node: &Node) -> Self {
+        let Content::Scalar(text, _) = &node.content else {
+            return Self::Compound(go_syntax(node));
+        };
+        match node.resolve() {
+            Ok(Resolved::Null) => Self::Nil,
+            Ok(Resolved::Bool(value)) => Self::Bool(value),
+            Ok(Resolved::Int(value)) => Self::Int(value),
+            Ok(Resolved::Uint(value)) => Self::Uint(value),
+            Ok(Resolved::Float(value)) if value.is_nan() => Self::NotANumber,
+            Ok(Resolved::Float(value)) => Self::Float(value),
+            _ => Self::Text(string(node, text).map_or_else(|_| text.to_string(), Cow::into_owned)),
         }
     }
 }
@@ -442,6 +526,16 @@ mod tests {
                 "unsupported map key of type: %!s(<nil>), key: <nil>, value: <nil>",
             ),
             (
+                "a: {b: .nan, ? : {c: 1, c: 2, 10: x, 9: z, ? : none, true: t, -1.5: f}}",
+                "unsupported map key of type: %!s(<nil>), key: <nil>, value: \
+                 map[interface {}]interface {}{interface {}(nil):\"none\", \"c\":2, 9:\"z\", 10:\"x\", \
+                 -1.5:\"f\", true:\"t\"}",
+            ),
+            (
+                "a: .nan\nb: {c: .inf}\na: 1",
+                "json: unsupported value: +Inf",
+            ),
+            (
                 "a: !!timestamp x",
                 "yaml: cannot decode !!str `x` as a !!timestamp",
             ),
@@ -451,6 +545,16 @@ mod tests {
             assert_eq!(to_json(&node).unwrap_err().message, expected, "{text}");
             assert_eq!(check_json(&node).unwrap_err().message, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_later_key_replaces_is_not_looked_at() {
+        let node = crate::parse_first("a: {? : 1}\nb: .nan\na: 1\nb: 2")
+            .unwrap()
+            .unwrap();
+        assert_eq!(to_json(&node), Ok(json!({"a": 1, "b": 2})));
+        assert_eq!(check_json(&node), Ok(()));
+        assert!(to_json_strict(&node).is_err());
     }
 
     #[test]

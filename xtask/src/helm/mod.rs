@@ -2,7 +2,7 @@
 //!
 //! `vectors` lets the real Helm of every profile answer the lists in `inputs/` and stores what it
 //! said; tests replay that. `sample` asks again for a random part, as CI does. `calls` asks Helm's
-//! engine about calls made at random; `damaged` gives both programs charts nobody would write.
+//! engine about calls made at random; `damaged` gives both programs what nobody would write.
 //! `charts` renders public charts that lie on this machine with both programs and prints a table.
 //! Nothing of a public chart is kept; no expected output is written by hand.
 
@@ -32,6 +32,14 @@ const VERSIONS: [&str; 3] = ["4.2.4", "4.3.1", "3.21.4"];
 /// When it answers otherwise than stored.
 pub fn sample() -> Result<()> {
     vectors::sample(None)
+}
+
+/// Gives both programs some of what nobody would write.
+///
+/// # Errors
+/// A difference.
+pub fn damaged_sample() -> Result<()> {
+    damaged::sample()
 }
 
 /// Lets a stock Argo CD repo-server render with our program in Helm's place.
@@ -74,12 +82,7 @@ pub fn main(arguments: &[String]) -> Result<()> {
         ["calls", count] => calls::compare(None, count.parse()?),
         ["calls", count, seed] => calls::compare(Some(seed.parse()?), count.parse()?),
         ["corpus", target] => corpus::compare(target),
-        ["damaged"] => damaged::compare(100, 1, VERSIONS[0]),
-        ["damaged", count] => damaged::compare(count.parse()?, 1, VERSIONS[0]),
-        ["damaged", count, seed] => damaged::compare(count.parse()?, seed.parse()?, VERSIONS[0]),
-        ["damaged", count, seed, version] => {
-            damaged::compare(count.parse()?, seed.parse()?, version)
-        }
+        ["damaged", rest @ ..] => damaged::main(rest),
         ["emitter"] => emitter::compare(10_000),
         ["emitter", count] => emitter::compare(count.parse()?),
         ["tables"] => tables::main(""),
@@ -91,7 +94,7 @@ pub fn main(arguments: &[String]) -> Result<()> {
         ["argocd"] => argocd(),
         _ => bail!(
             "usage: cargo xtask helm judges | vectors | sample [SEED] | emitter [COUNT] | corpus TARGET | \
-             calls [COUNT [SEED]] | damaged [COUNT [SEED [VERSION]]] | tables [NAME] | lock FOLDER | charts FOLDER [FILTER] [VERSION] | \
+             calls [COUNT [SEED]] | damaged KIND [COUNT [SEED [VERSION]]] | tables [NAME] | lock FOLDER | charts FOLDER [FILTER] [VERSION] | \
              lint FOLDER [FILTER] [VERSION] | goldens FOLDER | argocd"
         ),
     }

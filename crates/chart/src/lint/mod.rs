@@ -171,7 +171,7 @@ fn single_values(
     if request.skip_schema || schema.data().is_empty() {
         return Ok(());
     }
-    schema::validate(&text_of(schema), &Json::Object(merged))
+    schema::validate(&text_of(schema), &Json::Object(merged), warnings)
 }
 
 fn load(request: &LintRequest, linted: &mut Linted) -> Result<Chart, Error> {
@@ -379,11 +379,8 @@ fn check_crds(request: &LintRequest, linted: &mut Linted) {
         Ok(chart) => chart,
         Err(error) => return linted.add(Severity::Error, FOLDER, error.message),
     };
-    let mut crds = Vec::new();
-    crate::render::collect_crds(&chart, &mut crds);
-    let prefix = format!("{}/", chart.name());
-    for crd in crds {
-        let path = crd.path.strip_prefix(&prefix).unwrap_or(&crd.path);
+    for (_, crd) in crate::render::crds(&chart) {
+        let path = &crd.path;
         for document in documents(crd.data(), request.compat.lint_type) {
             let head = match document {
                 Ok(Some(head)) => head,

@@ -3,7 +3,8 @@
 //! It is written in Go by the author of ours, and both find the same. But ours leaves out an
 //! `allOf`, `anyOf` or `oneOf` of which one schema alone refuses the value, and what it would have
 //! held together then lies loose. The way from one cause to the next through the schema tells what
-//! was left out. Causes beside one another come in any order in Helm, sorted here.
+//! was left out. Both look at the keywords of a schema in the same order; what Helm finds in the
+//! fields of a value comes in any order there, and in the order of their names here.
 
 use boon::{ErrorKind, ValidationError};
 
@@ -22,30 +23,29 @@ struct Cause {
 
 /// The causes below the root, a line each, those of a cause below it and further in.
 pub(super) fn told(error: &ValidationError<'_, '_>, originals: &Originals) -> String {
-    sorted(&below(error, originals), 0)
+    all(&below(error, originals), 0)
 }
 
-fn sorted(causes: &[Cause], depth: usize) -> String {
-    let mut told: Vec<String> = causes.iter().map(|cause| shown(cause, depth)).collect();
-    told.sort();
-    told.concat()
+fn all(causes: &[Cause], depth: usize) -> String {
+    causes.iter().map(|cause| shown(cause, depth)).collect()
 }
 
 fn shown(cause: &Cause, depth: usize) -> String {
     // A reference to what has one cause is only said to be that.
     if cause.refers && cause.below.len() == 1 {
-        return sorted(&cause.below, depth);
+        return all(&cause.below, depth);
     }
     let (place, words) = (quoted(&cause.place), &cause.words);
     let indent = "  ".repeat(depth);
-    format!("{indent}- at {place}: {words}\n") + &sorted(&cause.below, depth + 1)
+    format!("{indent}- at {place}: {words}\n") + &all(&cause.below, depth + 1)
 }
 
 /// The causes of an error, with those that were left out.
 fn below(error: &ValidationError<'_, '_>, originals: &Originals) -> Vec<Cause> {
-    let ways: Vec<Vec<Step>> = error.causes.iter().map(|cause| way(error, cause)).collect();
+    let causes = looked_for(error);
+    let ways: Vec<Vec<Step>> = causes.iter().map(|cause| way(error, cause)).collect();
     let shared = shared(error, &ways);
-    let rest = error.causes.iter().zip(&ways);
+    let rest = causes.iter().zip(&ways);
     let rest = rest.map(|(cause, way)| wrapped(&way[shared..], vec![found(cause, originals)]));
     let rest: Vec<Cause> = rest.flatten().collect();
     match ways.first() {
@@ -59,6 +59,25 @@ fn below(error: &ValidationError<'_, '_>, originals: &Originals) -> Vec<Cause> {
             wrapped(&way[..shared], vec![group])
         }
         _ => rest,
+    }
+}
+
+/// The causes Helm finds: in a value that has not the format wanted it looks for nothing more.
+fn looked_for<'a>(error: &'a ValidationError<'_, '_>) -> &'a [ValidationError<'a, 'a>] {
+    let here = match error.kind {
+        ErrorKind::Reference { url, .. } | ErrorKind::Schema { url } => url,
+        _ => error.schema_url,
+    };
+    let is_format = |cause: &ValidationError<'_, '_>| {
+        matches!(cause.kind, ErrorKind::Format { .. }) && cause.schema_url == here
+    };
+    let is_one_of = matches!(
+        error.kind,
+        ErrorKind::AllOf | ErrorKind::AnyOf | ErrorKind::OneOf(_)
+    );
+    match error.causes.first() {
+        Some(first) if is_format(first) && !is_one_of => &error.causes[..1],
+        _ => &error.causes,
     }
 }
 
@@ -78,6 +97,9 @@ fn shared(error: &ValidationError<'_, '_>, ways: &[Vec<Step>]) -> usize {
 }
 
 fn found(error: &ValidationError<'_, '_>, originals: &Originals) -> Cause {
+    if let (ErrorKind::Group, [only]) = (&error.kind, looked_for(error)) {
+        return found(only, originals);
+    }
     Cause {
         place: error.instance_location.to_string(),
         words: wording(&error.kind, originals),
@@ -187,7 +209,7 @@ mod tests {
     /// What Helm 4.2.4 says of a value whose schema is given, in the order of ours.
     fn check(schema: Json, value: Json, expected: &str) {
         let schema = json!({"properties": {"v": schema}}).to_string();
-        let told = crate::schema::validate(&schema, &json!({ "v": value }));
+        let told = crate::schema::validate(&schema, &json!({ "v": value }), &mut Vec::new());
         assert_eq!(told.expect_err(&schema), expected, "{schema}");
     }
 
@@ -233,9 +255,41 @@ mod tests {
             json!({"allOf": [{"if": {"type": "string"}, "then": long}]}),
             json!("x"),
             "- at '/v': 'allOf' failed\n  - at '/v': validation failed\n    \
-             - at '/v': 'x' does not match pattern 'b'\n    \
-             - at '/v': minLength: got 1, want 3\n",
+             - at '/v': minLength: got 1, want 3\n    \
+             - at '/v': 'x' does not match pattern 'b'\n",
         );
+    }
+
+    #[test]
+    fn causes_come_in_the_order_of_keywords_and_of_the_schemas_in_them() {
+        check(
+            json!({"anyOf": [{"type": "integer"}, {"pattern": "b"}, {"minLength": 3}]}),
+            json!("x"),
+            "- at '/v': 'anyOf' failed\n  - at '/v': got string, want integer\n  \
+             - at '/v': 'x' does not match pattern 'b'\n  - at '/v': minLength: got 1, want 3\n",
+        );
+    }
+
+    #[test]
+    fn where_a_format_is_missed_nothing_more_is_looked_for() {
+        let wanted = json!({"format": "ipv4", "minLength": 3, "pattern": "b"});
+        let told = "'x' is not valid ipv4: expected four decimals\n";
+        let schema = json!({
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "definitions": {"d": wanted},
+            "properties": {
+                "v": wanted,
+                "w": {"$ref": "#/definitions/d"},
+                "x": {"allOf": [wanted, {"maxLength": 0}]},
+            },
+        });
+        let values = json!({"v": "x", "w": "x", "x": "x"});
+        let found = crate::schema::validate(&schema.to_string(), &values, &mut Vec::new());
+        let expected = format!(
+            "- at '/v': {told}- at '/w': {told}- at '/x': 'allOf' failed\n  - at '/x': {told}  \
+             - at '/x': maxLength: got 1, want 0\n"
+        );
+        assert_eq!(found, Err(expected));
     }
 
     #[test]
@@ -285,7 +339,7 @@ mod tests {
             ("\\<", "<"),
         ] {
             let schema = json!({"properties": {"v": {"pattern": pattern}}}).to_string();
-            let told = crate::schema::validate(&schema, &json!({ "v": text }));
+            let told = crate::schema::validate(&schema, &json!({ "v": text }), &mut Vec::new());
             assert_eq!(told, Ok(()), "{pattern}");
         }
     }

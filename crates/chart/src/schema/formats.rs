@@ -648,7 +648,7 @@ mod tests {
         // Newer drafts take a format for a remark.
         let draft = "http://json-schema.org/draft-07/schema#";
         let schema = json!({"$schema": draft, "properties": {"v": {"format": format}}});
-        crate::schema::validate(&schema.to_string(), &json!({ "v": text }))
+        crate::schema::validate(&schema.to_string(), &json!({ "v": text }), &mut Vec::new())
     }
 
     #[test]

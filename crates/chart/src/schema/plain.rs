@@ -241,8 +241,8 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::hold;
     use super::super::quick::{Verdict, judge};
+    use super::super::{Elsewhere, hold};
     use super::*;
 
     const KEYWORDS: [&str; 38] = [
@@ -373,7 +373,7 @@ mod tests {
                 return Ok(());
             }
             let found = judge(&schema, &values);
-            let held = hold(schema.clone(), &values);
+            let held = hold(schema.clone(), &values, &Elsewhere::default());
             match found {
                 Verdict::Yes => prop_assert!(held.is_ok(), "{schema} {values}: {held:?}"),
                 Verdict::No => prop_assert!(held.is_err(), "{schema} {values}"),

@@ -194,7 +194,7 @@ mod tests {
     /// What Helm says of values whose one field is `v`, whose schema is given.
     fn told(schema: &Json, value: &Json) -> String {
         let schema = json!({"properties": {"v": schema}}).to_string();
-        let told = crate::schema::validate(&schema, &json!({ "v": value }));
+        let told = crate::schema::validate(&schema, &json!({ "v": value }), &mut Vec::new());
         told.expect_err(&schema)
     }
 

@@ -28,7 +28,7 @@ use crate::errors::Error;
 use crate::load::Chart;
 use crate::lookup::Objects;
 use crate::manifest::{RenderedFile, split};
-use crate::render::{Options, collect_crds, render_templates};
+use crate::render::{Options, crds, render_templates};
 use crate::{Capabilities, Compat, Input, Release, Values};
 use suite::{Assert, Case, Filter, Settings};
 
@@ -317,12 +317,9 @@ fn read(path: &str, text: &str) -> Result<Made, String> {
 }
 
 fn add_crds(chart: &Chart, made: &mut BTreeMap<String, Made>) -> Result<(), String> {
-    let mut crds = Vec::new();
-    collect_crds(chart, &mut crds);
-    for crd in crds {
-        let name = inside(chart, &crd.path).to_string();
-        let text = crd.text();
-        made.insert(name, read(&crd.path, &text)?);
+    for (path, crd) in crds(chart) {
+        let name = inside(chart, &path).to_string();
+        made.insert(name, read(&path, &crd.text())?);
     }
     Ok(())
 }

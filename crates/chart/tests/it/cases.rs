@@ -265,6 +265,59 @@ fn subcharts_take_values_globals_aliases_and_conditions() {
 }
 
 #[test]
+fn values_of_a_subchart_or_globals_may_be_no_table() {
+    const SUB: &str = "apiVersion: v2\nname: sub\nversion: 1.0.0\n";
+    const ALL: &str = "all:\n{{ toYaml .Values | indent 2 }}\n";
+    compare(&[
+        Case {
+            name: "globals that are a list",
+            files: &[
+                ("values.yaml", "global: [1]\nsub: {x: 1}\n"),
+                ("templates/a.yaml", ALL),
+                ("charts/sub/Chart.yaml", SUB),
+                ("charts/sub/templates/a.yaml", ALL),
+            ],
+            args: &[],
+        },
+        Case {
+            name: "a subchart whose values are a list",
+            files: &[
+                (
+                    "values.yaml",
+                    "sub: [1, null, {b: [x, true], a: {c: 1.5, d: null}}]\n",
+                ),
+                ("charts/sub/Chart.yaml", SUB),
+            ],
+            args: &[],
+        },
+        Case {
+            name: "a list in a flag where there is a table",
+            files: &[],
+            args: &["--set", "a.b=1", "--set", "a[-1].c=2"],
+        },
+    ]);
+}
+
+#[test]
+fn texts_are_cut_where_helm_cuts_them() {
+    compare(&[
+        Case {
+            name: "a separator behind blanks at the beginning",
+            files: &[("templates/a.yaml", " ---\nkind: A\n ---\n---\nkind: B\n")],
+            args: &[],
+        },
+        Case {
+            name: "a mistake behind a hook that is none",
+            files: &[(
+                "templates/a.yaml",
+                "metadata: {annotations: {helm.sh/hook: x}}\n---\na: b: c\n",
+            )],
+            args: &[],
+        },
+    ]);
+}
+
+#[test]
 fn functions_give_what_helm_gives() {
     compare(&[
         Case {

@@ -22,7 +22,13 @@ use crate::settings::{DATA_DIR, Ports};
 
 /// Cloud π Native in one binary.
 #[derive(Debug, Parser)]
-#[command(name = "pilotis", version, about, disable_help_subcommand = true)]
+#[command(
+    name = "pilotis",
+    version,
+    about,
+    disable_help_subcommand = true,
+    args_override_self = true
+)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]

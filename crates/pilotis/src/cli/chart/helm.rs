@@ -27,7 +27,12 @@ const NO_RELEASES: &str = "no release is stored here: what runs is described by 
                            `pilotis chart test CHART` runs the tests of a chart";
 
 #[derive(Debug, Parser)]
-#[command(name = "helm", version = "v4.2.4", disable_help_subcommand = true)]
+#[command(
+    name = "helm",
+    version = "v4.2.4",
+    disable_help_subcommand = true,
+    args_override_self = true
+)]
 struct Line {
     #[command(subcommand)]
     command: Chart,

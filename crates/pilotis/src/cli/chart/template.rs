@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use pilotis_chart::cli::{TemplateRequest, template, unread};
-use pilotis_chart::{Error, Options, Printing, Printout, Release, Written};
+use pilotis_chart::{Capabilities, Error, Options, Printing, Printout, Release, Written};
 
 use super::Outcome;
 use super::flags::{Common, ValuesFlags};
@@ -145,6 +145,8 @@ pub fn run(arguments: &Template) -> Result<Outcome> {
 fn render(arguments: &Template) -> Result<Printout, Error> {
     let compat = arguments.common.profile()?;
     let post_renderer = arguments.post_render.renderer(&compat)?;
+    // Helm looks at this one before all others.
+    Capabilities::new(&compat, arguments.kube_version.as_deref(), &[])?;
     strategy::check(&arguments.install, &compat)?;
     let machine = Machine::new(&arguments.machine)?;
     let (name, reference) = name_and_chart(arguments)?;
@@ -177,7 +179,6 @@ fn render(arguments: &Template) -> Result<Printout, Error> {
         as_files: arguments.output_dir.is_some(),
         release_folder: arguments.release_name.0,
     };
-    request.check()?;
     // The process ends with the rendering: freeing a chart piece by piece would only delay that.
     let files = locate::files_to_render(&path, &request.options.compat)?;
     let loaded = locate::load(files, &request.options.compat);

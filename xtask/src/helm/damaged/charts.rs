@@ -1,23 +1,12 @@
-//! Charts nobody would write, and every command that reads a chart, by both programs.
+//! Charts whose files are damaged, and every command that reads a chart.
 //!
-//! A chart is made from a seed: some fields of `Chart.yaml` have values of another kind, some files
-//! are there that belong to another format, and templates give what is no manifest.
+//! Some fields of `Chart.yaml` have values of another kind, some files are there that belong to
+//! another format, and templates give what is no manifest.
 
 use std::collections::BTreeMap;
-use std::fs;
 
-use anyhow::{Result, bail};
-
-use super::program::{Program, Ran};
-use super::random::Random;
-use super::vectors::Folder;
-
-/// Differences printed, of those that are alike one.
-const SHOWN: usize = 30;
-/// Characters of an answer that are printed.
-const SHOWN_CHARS: usize = 700;
-/// Characters by which differences are alike.
-const ALIKE_CHARS: usize = 90;
+use super::Case;
+use crate::helm::random::Random;
 
 /// What fields of `Chart.yaml` are given.
 const VALUES: [&str; 43] = [
@@ -232,47 +221,18 @@ const COMMANDS: [&[&str]; 7] = [
     &["package", "web", "-d", "out"],
 ];
 
-/// Makes charts and compares what both programs do with them.
-///
-/// # Errors
-/// A judge that is missing, or a difference.
-pub fn compare(count: u64, seed: u64, version: &str) -> Result<()> {
-    let programs = [Program::helm(version)?, Program::ours(version)?];
-    let mut kinds: BTreeMap<[String; 3], usize> = BTreeMap::new();
-    for index in 0..count {
-        let mut random = Random::new(seed.wrapping_mul(1_000_003).wrapping_add(index));
-        let files = chart(&mut random);
-        let folder = Folder::empty()?;
-        for (path, text) in &files {
-            folder.write(path, text)?;
-        }
-        if random.below(2) == 0 {
-            fs::create_dir_all(folder.0.join("web/templates"))?;
-        }
-        for words in COMMANDS {
-            let [wanted, got] = [
-                programs[0].run(&folder.0, words)?,
-                programs[1].run(&folder.0, words)?,
-            ];
-            if same(&wanted, &got) {
-                continue;
-            }
-            let [theirs, own] = difference(&wanted, &got);
-            let kind = [words[0].to_owned(), theirs, own];
-            let met = kinds.entry(kind).or_default();
-            *met += 1;
-            if *met == 1 && kinds.len() <= SHOWN {
-                println!("== {index} {}\n{files:?}", words.join(" "));
-                println!("Helm {}\nours {}", shown(&wanted), shown(&got));
-            }
-        }
-    }
-    let differing: usize = kinds.values().sum();
-    let runs = count * COMMANDS.len() as u64;
-    println!("{runs} runs, {differing} differ in {} ways", kinds.len());
-    match differing {
-        0 => Ok(()),
-        _ => bail!("{differing} answers differ"),
+/// A damaged chart.
+pub fn case(random: &mut Random) -> Case {
+    let files = chart(random);
+    let folders = match random.below(2) {
+        0 => vec!["web/templates"],
+        _ => Vec::new(),
+    };
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    Case {
+        files,
+        folders,
+        commands: COMMANDS.iter().map(|command| words(command)).collect(),
     }
 }
 
@@ -306,37 +266,4 @@ fn chart(random: &mut Random) -> Vec<(String, String)> {
     }
     let named = |(path, text): (&str, String)| (format!("web/{path}"), text);
     files.into_iter().map(named).collect()
-}
-
-/// Whether both did the same; what Go keeps in a map it tells in any order.
-fn same(wanted: &Ran, got: &Ran) -> bool {
-    let sorted = |text: &str| {
-        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-        lines.sort();
-        lines
-    };
-    let out = |ran: &Ran| sorted(&String::from_utf8_lossy(&ran.stdout));
-    wanted.code == got.code
-        && out(wanted) == out(got)
-        && sorted(&wanted.stderr) == sorted(&got.stderr)
-}
-
-/// The beginnings of the first lines that differ, without numbers.
-fn difference(wanted: &Ran, got: &Ran) -> [String; 2] {
-    let all = |ran: &Ran| format!("{}{}", String::from_utf8_lossy(&ran.stdout), ran.stderr);
-    let (wanted, got) = (all(wanted), all(got));
-    let mut lines = wanted.lines().zip(got.lines());
-    let (theirs, own) = lines
-        .find(|(theirs, own)| theirs != own)
-        .unwrap_or_default();
-    [theirs, own].map(|line| {
-        let plain = line.chars().filter(|c| !c.is_ascii_digit());
-        plain.take(ALIKE_CHARS).collect()
-    })
-}
-
-fn shown(ran: &Ran) -> String {
-    let out = String::from_utf8_lossy(&ran.stdout);
-    let cut = |text: &str| text.chars().take(SHOWN_CHARS).collect::<String>();
-    format!("{} {:?} {:?}", ran.code, cut(&out), cut(&ran.stderr))
 }
