@@ -12,6 +12,28 @@ use crate::errors::Error;
 use crate::load::Chart;
 use crate::warnings::{Warning, shown};
 
+/// A chart, for those who look at names, values and the charts in it.
+pub(crate) trait Nested: Copy {
+    fn name(&self) -> &str;
+    /// Its defaults.
+    fn values(&self) -> &Table;
+    fn nested(&self) -> impl Iterator<Item = Self>;
+}
+
+impl Nested for &Chart {
+    fn name(&self) -> &str {
+        Chart::name(self)
+    }
+
+    fn values(&self) -> &Table {
+        &self.values
+    }
+
+    fn nested(&self) -> impl Iterator<Item = Self> {
+        self.dependencies.iter()
+    }
+}
+
 /// What is done with nulls, and where warnings go.
 pub(crate) struct Coalescer<'a> {
     /// Nulls are kept.
@@ -24,16 +46,16 @@ pub(crate) struct Coalescer<'a> {
 
 impl Coalescer<'_> {
     /// The values of a chart and, under their names, of its subcharts.
-    pub(crate) fn chart(&mut self, chart: &Chart, values: &Table) -> Result<Table, Error> {
+    pub(crate) fn chart(&mut self, chart: impl Nested, values: &Table) -> Result<Table, Error> {
         let mut table = values.clone();
         self.into(chart, &mut table, "")?;
         Ok(table)
     }
 
-    fn into(&mut self, chart: &Chart, table: &mut Table, prefix: &str) -> Result<(), Error> {
+    fn into(&mut self, chart: impl Nested, table: &mut Table, prefix: &str) -> Result<(), Error> {
         let below = joined(prefix, chart.name());
         self.defaults(chart, table, &below);
-        for subchart in &chart.dependencies {
+        for subchart in chart.nested() {
             let name = subchart.name();
             let mut own = match table.get(name) {
                 None => Table::default(),
@@ -101,16 +123,13 @@ impl Coalescer<'_> {
         }
     }
 
-    fn defaults(&mut self, chart: &Chart, table: &mut Table, prefix: &str) {
+    fn defaults(&mut self, chart: impl Nested, table: &mut Table, prefix: &str) {
         let cleans = !self.merge && self.drops_null_defaults;
-        for (key, default) in &chart.values {
+        for (key, default) in chart.values() {
             match (table.get(key), default) {
                 (Some(Tree::Null), _) if !self.merge => table.remove(key),
                 (Some(Tree::Table(own)), Tree::Table(source)) => {
-                    let is_child = chart
-                        .dependencies
-                        .iter()
-                        .any(|child| child.name() == &**key);
+                    let is_child = chart.nested().any(|child| child.name() == &**key);
                     let merge = self.merge || is_child;
                     let source = match !merge && self.drops_null_defaults {
                         true => source.without_nulls(),

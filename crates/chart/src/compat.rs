@@ -122,6 +122,9 @@ pub struct Compat {
     pub trims_ends: bool,
     /// Whether chart defaults that are null are dropped from the merged values.
     pub drops_null_defaults: bool,
+    /// Whether each alias of a chart has what the chart declares to itself, or changes what all of
+    /// them declare.
+    pub copies_declarations: bool,
     /// Whether every document of a values file counts, or the first only.
     pub merges_value_documents: bool,
     /// Whether the `apiVersion` is read before the chart, and one it does not know refused.
@@ -211,6 +214,7 @@ impl Compat {
         separator: Separator::Line,
         trims_ends: false,
         drops_null_defaults: true,
+        copies_declarations: true,
         merges_value_documents: true,
         refuses_api_versions: true,
         set_json_takes_objects: true,
@@ -268,6 +272,7 @@ impl Compat {
         separator: Separator::Loose,
         trims_ends: true,
         drops_null_defaults: false,
+        copies_declarations: false,
         merges_value_documents: false,
         refuses_api_versions: false,
         set_json_takes_objects: false,

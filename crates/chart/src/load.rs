@@ -159,8 +159,7 @@ impl Chart {
         self.metadata.chart_type.eq_ignore_ascii_case("library")
     }
 
-    /// Names the paths again after dependencies were processed.
-    pub(crate) fn name_paths(&mut self, parent: Option<&str>) {
+    fn name_paths(&mut self, parent: Option<&str>) {
         self.full_path = match parent {
             None => self.metadata.name.clone(),
             Some(parent) => format!("{parent}/charts/{}", self.metadata.name),

@@ -185,7 +185,7 @@ pub fn merged_values(
     let mut warnings = Vec::new();
     let mut chart = chart.clone();
     let given = Table::from(&values.merged);
-    dependencies::process(&mut chart, &given, drops_null_defaults, &mut warnings)?;
+    dependencies::process(&mut chart, &given, compat, &mut warnings)?;
     let mut coalescer = Coalescer {
         merge: false,
         drops_null_defaults,
@@ -325,8 +325,8 @@ impl Job<'_> {
         let mut chart = chart.clone();
         let values = &Table::from(&self.values.merged);
         let prepared =
-            dependencies::process(&mut chart, values, drops_null_defaults, &mut warnings).and_then(
-                |()| {
+            dependencies::process(&mut chart, values, &self.options.compat, &mut warnings)
+                .and_then(|()| {
                     let mut coalescer = Coalescer {
                         merge: false,
                         drops_null_defaults,
@@ -334,8 +334,7 @@ impl Job<'_> {
                     };
                     let once = coalescer.chart(&chart, values)?;
                     coalescer.chart(&chart, &once)
-                },
-            );
+                });
         let result = match prepared {
             Err(_) => Err(None),
             Ok(merged) => {
@@ -376,7 +375,7 @@ impl Job<'_> {
         let drops_null_defaults = compat.drops_null_defaults;
         let mut chart = chart.clone();
         let values = &Table::from(&self.values.merged);
-        let processed = dependencies::process(&mut chart, values, drops_null_defaults, warnings);
+        let processed = dependencies::process(&mut chart, values, compat, warnings);
         processed.map_err(|error| {
             let message = match self.log_failure(UNPROCESSED, &error.message, warnings) {
                 true => format!("{UNPROCESSED}: {}", error.message),

@@ -75,9 +75,8 @@ pub fn odd_values(
     let (merged, origins) = merged_values(chart, values, &options.compat)?;
     let (defaults, _) = merged_values(chart, &Values::default(), &options.compat)?;
     let mut active = chart.clone();
-    let drops = options.compat.drops_null_defaults;
     let given = (&values.merged).into();
-    dependencies::process(&mut active, &given, drops, &mut Vec::new())?;
+    dependencies::process(&mut active, &given, &options.compat, &mut Vec::new())?;
     let scopes = scopes(&active);
     let look = Look {
         chart,

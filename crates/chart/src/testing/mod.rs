@@ -97,7 +97,9 @@ pub struct Notes {
 pub fn takes_part(chart: &Chart, route: &[String]) -> bool {
     let mut chart = chart.clone();
     let empty = pilotis_template::Table::default();
-    if crate::dependencies::process(&mut chart, &empty, true, &mut Vec::new()).is_err() {
+    if crate::dependencies::process(&mut chart, &empty, &Compat::default(), &mut Vec::new())
+        .is_err()
+    {
         return false;
     }
     let mut at = &chart;

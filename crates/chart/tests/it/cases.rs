@@ -299,6 +299,51 @@ fn values_of_a_subchart_or_globals_may_be_no_table() {
 }
 
 #[test]
+fn what_aliases_share_is_shared_as_in_helm() {
+    const ABOUT: &str = "at: {{ .Template | toJson }}\nwanted: {{ .Chart.Dependencies | toJson | quote }}\n\
+        all:\n{{ toYaml .Values | indent 2 }}\n";
+    compare(&[Case {
+        name: "a chart under two names, with charts in it that are declared or not",
+        files: &[
+            (
+                "Chart.yaml",
+                "apiVersion: v2\nname: demo\nversion: 1.0.0\ndependencies:\n\
+                 - {name: mid, version: 1.x}\n\
+                 - {name: mid, version: 1.x, alias: other, import-values: [data, 1, {child: a, parent: b}]}\n",
+            ),
+            ("templates/a.yaml", ABOUT),
+            (
+                "charts/mid/Chart.yaml",
+                "apiVersion: v2\nname: mid\nversion: 1.0.0\ndependencies:\n\
+                 - {name: leaf, version: 1.x, alias: named, import-values: [data]}\n",
+            ),
+            ("charts/mid/values.yaml", "exports: {data: {x: 1}}\n"),
+            ("charts/mid/templates/a.yaml", ABOUT),
+            (
+                "charts/mid/charts/leaf/Chart.yaml",
+                "apiVersion: v2\nname: leaf\nversion: 1.0.0\n",
+            ),
+            (
+                "charts/mid/charts/leaf/values.yaml",
+                "exports: {data: {y: 2}}\n",
+            ),
+            ("charts/mid/charts/leaf/templates/a.yaml", ABOUT),
+            (
+                "charts/mid/charts/plain/Chart.yaml",
+                "apiVersion: v2\nname: plain\nversion: 1.0.0\n",
+            ),
+            ("charts/mid/charts/plain/templates/a.yaml", ABOUT),
+            (
+                "charts/mid/charts/plain/charts/tip/Chart.yaml",
+                "apiVersion: v2\nname: tip\nversion: 1.0.0\n",
+            ),
+            ("charts/mid/charts/plain/charts/tip/templates/a.yaml", ABOUT),
+        ],
+        args: &["--set", "mid.plain.tip.own=1"],
+    }]);
+}
+
+#[test]
 fn texts_are_cut_where_helm_cuts_them() {
     compare(&[
         Case {

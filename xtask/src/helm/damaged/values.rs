@@ -1,4 +1,4 @@
-//! Values from everywhere: files of three charts, files and words of the command line, what
+//! Values from everywhere: files of four charts, files and words of the command line, what
 //! dependencies hand up, and schemas that say no.
 
 use super::Case;
@@ -242,9 +242,11 @@ const DRAFTS: [&str; 8] = [
     "http://json-schema.org/schema#",
     "x",
 ];
-pub const TEMPLATE: &str = "kind: K\nmetadata: {name: {{ .Chart.Name }}}\nvalues:\n{{ .Values | toYaml | indent 2 }}\n\
-    json: {{ .Values | toJson }}\ngo: {{ printf \"%v\" .Values | quote }}\nsubs: {{ keys .Subcharts | sortAlpha }}\n\
-    kinds: {{ range $k, $v := .Values }}{{ $k }}={{ kindOf $v }},{{ end }}\n";
+pub const TEMPLATE: &str = "kind: K\nmetadata: {name: {{ .Chart.Name }}}\nvalues:\n\
+    {{ .Values | toYaml | indent 2 }}\njson: {{ .Values | toJson }}\n\
+    go: {{ printf \"%v\" .Values | quote }}\nsubs: {{ keys .Subcharts | sortAlpha }}\n\
+    kinds: {{ range $k, $v := .Values }}{{ $k }}={{ kindOf $v }},{{ end }}\n\
+    wanted: {{ .Chart.Dependencies | toJson | quote }}\nat: {{ .Template | toJson | quote }}\n";
 /// What a value on the command line is.
 const WORDS: [&str; 32] = [
     "1",
@@ -301,38 +303,36 @@ const STEPS: [&str; 20] = [
     "a[1]", "b[2]", "x\\.y", "a[-1]", "a[x]", "a[0][1]", "a[", "",
 ];
 
-/// Three charts, one in the other, with values for all of them.
+/// Where the charts are, each in the one before.
+const CHARTS: [(&str, &str); 4] = [
+    ("web", "web"),
+    ("sub", "web/charts/sub"),
+    ("leaf", "web/charts/sub/charts/leaf"),
+    ("tip", "web/charts/sub/charts/leaf/charts/tip"),
+];
+
+/// Four charts, one in the other, with values for all of them.
 pub fn case(random: &mut Random) -> Case {
     let mut files = vec![
-        ("web/Chart.yaml".to_owned(), about(random, "web", "sub")),
-        (
-            "web/charts/sub/Chart.yaml".to_owned(),
-            about(random, "sub", "leaf"),
-        ),
-        (
-            "web/charts/sub/charts/leaf/Chart.yaml".to_owned(),
-            "apiVersion: v2\nname: leaf\nversion: 1.0.0\n".to_owned(),
-        ),
         ("one.yaml".to_owned(), mapping(random)),
         ("two.yaml".to_owned(), mapping(random)),
         ("text".to_owned(), "line 1\nline, 2=x\n".to_owned()),
     ];
-    for folder in ["web", "web/charts/sub", "web/charts/sub/charts/leaf"] {
+    let inner = CHARTS[1..].iter().map(|(name, _)| *name).chain([""]);
+    for ((name, folder), inner) in CHARTS.iter().zip(inner) {
+        files.push((format!("{folder}/Chart.yaml"), about(random, name, inner)));
         files.push((format!("{folder}/templates/k.yaml"), TEMPLATE.to_owned()));
         if random.below(4) > 0 {
             files.push((format!("{folder}/values.yaml"), mapping(random)));
         }
-        if random.below(5) == 0 {
+        if random.below(6) == 0 {
             files.push((format!("{folder}/values.schema.json"), schema_file(random)));
         }
     }
     let flags = flags(random);
     let with = |words: &[&str]| {
-        words
-            .iter()
-            .map(|word| (*word).to_owned())
-            .chain(flags.iter().cloned())
-            .collect()
+        let words = words.iter().map(|word| (*word).to_owned());
+        words.chain(flags.iter().cloned()).collect()
     };
     Case {
         files,
@@ -344,10 +344,10 @@ pub fn case(random: &mut Random) -> Case {
     }
 }
 
-/// `Chart.yaml` of a chart that has another in it.
+/// `Chart.yaml` of a chart that has another in it, if one is named.
 fn about(random: &mut Random, name: &str, inner: &str) -> String {
     let mut text = format!("apiVersion: v2\nname: {name}\nversion: 1.0.0\n");
-    if random.below(5) == 0 {
+    if inner.is_empty() || random.below(5) == 0 {
         return text;
     }
     text.push_str(&format!("dependencies:\n- name: {inner}\n  version: 1.x\n"));
