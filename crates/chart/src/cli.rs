@@ -63,13 +63,14 @@ pub fn template(
     let result = rendered(chart, request, environment).and_then(|mut rendered| {
         warnings = std::mem::take(&mut rendered.warnings);
         let objects = post_rendered(&rendered, request)?;
-        if request.as_files {
+        let printed = if request.as_files {
             let release = request.release_folder.then_some(&*request.release.name);
             written = files(&rendered, request.printing, release);
-            // Helm prints the text it has, which is none.
-            return Ok("\n".to_string().into());
-        }
-        let printed = with_hooks(objects, &rendered, request.printing);
+            // Helm prints the text it has, which is none, and in which it finds no template.
+            "\n".to_string().into()
+        } else {
+            with_hooks(objects, &rendered, request.printing)
+        };
         if request.show_only.is_empty() {
             return Ok(printed);
         }
@@ -236,7 +237,7 @@ pub enum Show {
 }
 
 /// One part of a chart, or all of it, as `helm show` prints it.
-pub fn show(chart: &Chart, what: Show) -> String {
+pub fn show(chart: &Chart, what: Show, compat: &Compat) -> String {
     let wants = |part: Show| what == part || what == Show::All;
     let mut out = String::new();
     let rule = |out: &mut String| {
@@ -264,8 +265,9 @@ pub fn show(chart: &Chart, what: Show) -> String {
         out.push_str(&format!("{}\n", readme.text()));
     }
     if wants(Show::Crds) {
-        for (_, crd) in crate::render::crds(chart) {
-            if !crd.data().starts_with(b"---") {
+        for (index, (_, crd)) in crate::render::crds(chart).into_iter().enumerate() {
+            let separates = compat.separates_crds || index == 0 && what == Show::All;
+            if separates && !crd.data().starts_with(b"---") {
                 out.push_str("---\n");
             }
             out.push_str(&format!("{}\n", crd.text()));

@@ -138,6 +138,10 @@ pub struct Compat {
     /// `lint` warns of unknown fields of `Chart.yaml` and of versions that leave parts out, and
     /// looks into manifests that end in `.yml`.
     pub lints_strictly: bool,
+    /// `lint` looks into templates for what only Helm 2 had.
+    pub lints_against_2: bool,
+    /// Whether `show` puts a separator before every CRD, or before the first of `show all`.
+    pub separates_crds: bool,
     /// Name of the type `lint` reads manifests into, as messages name it.
     pub lint_type: &'static str,
     /// Kinds in the order they are printed; others follow, by name.
@@ -221,6 +225,8 @@ impl Compat {
         open_index_ends_set: true,
         lints_folders: true,
         lints_strictly: true,
+        lints_against_2: false,
+        separates_crds: true,
         lint_type: "k8sYamlStruct",
         kind_order: &KIND_ORDER,
         chart_object: ChartObject::Map,
@@ -279,6 +285,8 @@ impl Compat {
         open_index_ends_set: false,
         lints_folders: false,
         lints_strictly: false,
+        lints_against_2: true,
+        separates_crds: false,
         lint_type: "K8sYamlStruct",
         kind_order: &KIND_ORDER_3,
         chart_object: ChartObject::Struct,

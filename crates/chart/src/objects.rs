@@ -7,7 +7,7 @@ use pilotis_template::{List, ListKind, Map, MapKind, Method, Object, Value};
 use crate::capabilities::Capabilities;
 use crate::compat::Compat;
 use crate::file::File;
-use crate::metadata::Metadata;
+use crate::metadata::{Dependency, Maintainer, Metadata};
 
 /// Makes what a method gives.
 type Made = Rc<dyn Fn() -> Value>;
@@ -27,6 +27,8 @@ struct Struct {
     methods: Vec<(&'static str, Made)>,
     /// Names of the fields in JSON, where they are others and empty ones are left out.
     json: &'static [&'static str],
+    /// Those of them that are there though they are empty.
+    kept: &'static [&'static str],
 }
 
 fn is_exported(name: &str) -> bool {
@@ -83,7 +85,9 @@ impl Object for Struct {
                     members.extend(inner.members());
                 }
                 (None, _) if is_exported(name) => members.push((*name, value.clone())),
-                (Some(name), _) if value.truth() => members.push((*name, value.clone())),
+                (Some(name), _) if value.truth() || self.kept.contains(name) => {
+                    members.push((*name, value.clone()));
+                }
                 _ => {}
             }
         }
@@ -147,6 +151,18 @@ const CHART_JSON: [&str; 17] = [
     "type",
 ];
 
+/// Names of the fields of a dependency in JSON.
+const DEPENDENCY_JSON: [&str; 8] = [
+    "name",
+    "version",
+    "repository",
+    "condition",
+    "tags",
+    "enabled",
+    "import-values",
+    "alias",
+];
+
 /// Names of the build information in JSON.
 const HELM_JSON: [&str; 5] = [
     "version",
@@ -180,7 +196,20 @@ pub(crate) fn chart_struct(metadata: &Metadata, is_root: bool) -> Value {
         "Dependencies",
         "Type",
     ];
-    let fields = FIELDS.map(|name| (name, all.get(name.as_bytes()).unwrap_or(Value::Nil)));
+    let of_helm_3 = |name: &str| match name {
+        "Sources" => Some(strings(&metadata.sources)),
+        "Keywords" => Some(strings(&metadata.keywords)),
+        "Maintainers" => {
+            let maintainers = metadata.maintainers.iter().map(maintainer);
+            Some(list(ListKind::Maintainers3, maintainers.collect()))
+        }
+        "Dependencies" => {
+            let dependencies = metadata.dependencies.iter().map(dependency);
+            Some(list(ListKind::Dependencies3, dependencies.collect()))
+        }
+        name => all.get(name.as_bytes()),
+    };
+    let fields = FIELDS.map(|name| (name, of_helm_3(name).unwrap_or(Value::Nil)));
     let about = Struct {
         type_name: "chart.Metadata".to_string(),
         kind: "struct",
@@ -189,6 +218,7 @@ pub(crate) fn chart_struct(metadata: &Metadata, is_root: bool) -> Value {
         text: None,
         methods: Vec::new(),
         json: &CHART_JSON,
+        kept: &[],
     };
     Value::Object(Rc::new(Struct {
         type_name: "struct { chart.Metadata; IsRoot bool }".to_string(),
@@ -201,6 +231,61 @@ pub(crate) fn chart_struct(metadata: &Metadata, is_root: bool) -> Value {
         text: None,
         methods: Vec::new(),
         json: &[],
+        kept: &[],
+    }))
+}
+
+/// A list of Go's; none at all where there is nothing in it.
+fn list(kind: ListKind, items: Vec<Value>) -> Value {
+    Value::List(match items.is_empty() {
+        true => List::nil(kind),
+        false => List::new(kind, items),
+    })
+}
+
+fn strings(texts: &[String]) -> Value {
+    list(ListKind::Strings, texts.iter().map(Value::text).collect())
+}
+
+/// Who maintains a chart, in Helm 3.
+fn maintainer(maintainer: &Maintainer) -> Value {
+    Value::Object(Rc::new(Struct {
+        type_name: "*chart.Maintainer".to_owned(),
+        kind: "ptr",
+        fields: vec![
+            ("Name", Value::text(&maintainer.name)),
+            ("Email", Value::text(&maintainer.email)),
+            ("URL", Value::text(&maintainer.url)),
+        ],
+        embeds: false,
+        text: None,
+        methods: Vec::new(),
+        json: &["name", "email", "url"],
+        kept: &[],
+    }))
+}
+
+/// What a chart wants, in Helm 3.
+fn dependency(wanted: &Dependency) -> Value {
+    let imports = wanted.import_values.iter().map(Value::from_json);
+    Value::Object(Rc::new(Struct {
+        type_name: "*chart.Dependency".to_owned(),
+        kind: "ptr",
+        fields: vec![
+            ("Name", Value::text(&wanted.name)),
+            ("Version", Value::text(&wanted.version)),
+            ("Repository", Value::text(&wanted.repository)),
+            ("Condition", Value::text(&wanted.condition)),
+            ("Tags", strings(&wanted.tags)),
+            ("Enabled", Value::Bool(wanted.enabled)),
+            ("ImportValues", list(ListKind::Any, imports.collect())),
+            ("Alias", Value::text(&wanted.alias)),
+        ],
+        embeds: false,
+        text: None,
+        methods: Vec::new(),
+        json: &DEPENDENCY_JSON,
+        kept: &["name", "repository"],
     }))
 }
 
@@ -228,6 +313,7 @@ pub(crate) fn capabilities(capabilities: &Capabilities, compat: &Compat) -> Valu
         embeds: false,
         text: Some(capabilities.normalized.clone()),
         json: &[],
+        kept: &[],
         methods: vec![
             ("GitVersion", text_method(&capabilities.kube_version)),
             ("String", text_method(&capabilities.normalized)),
@@ -248,6 +334,7 @@ pub(crate) fn capabilities(capabilities: &Capabilities, compat: &Compat) -> Valu
         text: None,
         methods: vec![("Copy", copy_method(capabilities, compat))],
         json: &[],
+        kept: &[],
     }))
 }
 
@@ -270,6 +357,7 @@ pub(crate) fn build_info(compat: &Compat, version: &str) -> Value {
         text: None,
         methods: Vec::new(),
         json: &HELM_JSON,
+        kept: &[],
     }))
 }
 

@@ -145,6 +145,10 @@ pub enum ListKind {
     Versions,
     /// `chartutil.VersionSet`, what Helm 3 calls it.
     Versions3,
+    /// `[]*chart.Dependency` of Helm 3.
+    Dependencies3,
+    /// `[]*chart.Maintainer` of Helm 3.
+    Maintainers3,
 }
 
 /// An immutable list, cheap to clone.
@@ -177,7 +181,7 @@ impl List {
     }
 
     /// A nil slice of a type.
-    pub(crate) fn nil(kind: ListKind) -> Self {
+    pub fn nil(kind: ListKind) -> Self {
         let items = Items::Nil;
         Self { kind, items }
     }
@@ -560,6 +564,8 @@ impl ListKind {
             ListKind::Maps => "[]map[string]interface {}",
             ListKind::Versions => "common.VersionSet",
             ListKind::Versions3 => "chartutil.VersionSet",
+            ListKind::Dependencies3 => "[]*chart.Dependency",
+            ListKind::Maintainers3 => "[]*chart.Maintainer",
         }
     }
 

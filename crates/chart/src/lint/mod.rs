@@ -233,7 +233,7 @@ fn check_templates(
             compat: &request.compat,
             capabilities: &capabilities,
         };
-        if !check_template(&template.path, bytes, &rules, linted) {
+        if !check_template(template, bytes, &rules, linted) {
             return;
         }
     }
@@ -246,7 +246,8 @@ struct Rules<'a> {
 }
 
 /// False when a text cannot be read, after which Helm looks at no further one.
-fn check_template(path: &str, bytes: &[u8], rules: &Rules<'_>, linted: &mut Linted) -> bool {
+fn check_template(template: &File, bytes: &[u8], rules: &Rules<'_>, linted: &mut Linted) -> bool {
+    let path = &*template.path;
     let text = &*pilotis_template::lossy(bytes);
     let base = path.rsplit('/').next().unwrap_or_default();
     let extension = base.rfind('.').map_or("", |at| &base[at..]);
@@ -255,6 +256,9 @@ fn check_template(path: &str, bytes: &[u8], rules: &Rules<'_>, linted: &mut Lint
             "file extension '{extension}' not valid. Valid extensions are .yaml, .yml, .tpl, or .txt"
         );
         linted.add(Severity::Error, path, text);
+    }
+    if rules.compat.lints_against_2 {
+        check_against_2(template, linted);
     }
     let lower = extension.to_lowercase();
     let is_manifest = lower == ".yaml" || lower == ".yml" && rules.compat.lints_strictly;
@@ -273,6 +277,28 @@ fn check_template(path: &str, bytes: &[u8], rules: &Rules<'_>, linted: &mut Lint
         }
     }
     true
+}
+
+/// What Helm 3 took no more of what charts of Helm 2 had.
+fn check_against_2(template: &File, linted: &mut Linted) {
+    let text = template.text();
+    let mut hooks = text.split("helm.sh/hook").skip(1);
+    let installs_crds = |rest: &str| {
+        let rest = rest.strip_prefix('"').unwrap_or(rest);
+        let value = rest.strip_prefix(':').unwrap_or_default();
+        let trimmed = value.trim_ascii_start();
+        trimmed.len() < value.len() && trimmed.starts_with("crd-install")
+    };
+    if hooks.any(installs_crds) {
+        let text = "manifest is a crd-install hook. This hook is no longer supported in v3 and all \
+                    CRDs should also exist the crds/ directory at the top level of the chart";
+        linted.add(Severity::Warning, &template.path, text);
+    }
+    if text.contains(".Release.Time") {
+        let text = ".Release.Time has been removed in v3, please replace with the `now` function in \
+                    your templates";
+        linted.add(Severity::Error, &template.path, text);
+    }
 }
 
 fn unreadable(why: &str) -> String {

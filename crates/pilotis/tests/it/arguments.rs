@@ -24,6 +24,40 @@ data:
   text: {{ .Values.text | quote }}
 ";
 
+/// A chart that wants another under two names.
+const TWICE: &str = "\
+apiVersion: v2
+name: twice
+version: 0.1.0
+maintainers: [{name: A, email: a@b.example}, {name: B}]
+dependencies:
+- {name: mid, version: 0.x}
+- {name: mid, version: 0.x, alias: other, import-values: [data, {child: a, parent: b}]}
+";
+const MID: &str = "\
+apiVersion: v2
+name: mid
+version: 0.1.0
+dependencies:
+- {name: leaf, version: 0.x, alias: named, import-values: [data]}
+";
+const SHOWN: &str = "\
+at: {{ .Template | toJson }}
+values: {{ .Values | toJson }}
+wanted: {{ .Chart.Dependencies | toJson | quote }}
+kept: {{ .Chart.Maintainers | toJson | quote }}
+kinds: {{ printf \"%T %T %T\" .Chart.Dependencies .Chart.Maintainers .Chart.Keywords }}
+";
+/// What Helm 3 looks for in charts of Helm 2, and a mistake behind a hook that is none.
+const HOOKED: &str = "\
+ ---
+kind: A
+metadata: {annotations: {\"helm.sh/hook\": crd-install}}
+---
+# {{ .Release.Time }}
+a: b: c
+";
+
 /// Command lines of one word each but for what stands between quotes.
 const LINES: &str = "\
 template
@@ -71,6 +105,17 @@ template web --kube-version v1.20.5+k3s
 template web --kube-version 1.20
 template web --kube-version 1.27.3-eks-1
 template web --kube-version x
+template web --kube-version x --wait=bad
+template web --kube-version x --dry-run=bad
+template web -n one -n two --set text=1 --kube-version 1.20 --kube-version 1.21
+template web -f list.yaml -f no.yaml
+template web --output-dir out -s templates/a.yaml
+template twice
+lint twice
+template hooked
+lint hooked
+show crds hooked
+show all hooked
 template ./web
 template other/../web
 template web/Chart.yaml
@@ -161,6 +206,24 @@ fn world() -> World {
         ("list.yaml", "- a\n"),
         ("broken.yaml", "a: b: c\n"),
         ("two.yaml", "text: 1\n---\ntext: 2\n"),
+        ("twice/Chart.yaml", TWICE),
+        ("twice/charts/mid/Chart.yaml", MID),
+        ("twice/charts/mid/values.yaml", "exports: {data: {x: 1}}\n"),
+        (
+            "twice/charts/mid/charts/leaf/Chart.yaml",
+            &about("leaf", "v2"),
+        ),
+        ("twice/charts/mid/charts/leaf/templates/a.yaml", SHOWN),
+        (
+            "twice/charts/mid/charts/plain/Chart.yaml",
+            &about("plain", "v2"),
+        ),
+        ("twice/charts/mid/charts/plain/templates/a.yaml", SHOWN),
+        ("twice/templates/a.yaml", SHOWN),
+        ("hooked/Chart.yaml", &about("hooked", "v2")),
+        ("hooked/templates/a.yaml", HOOKED),
+        ("hooked/crds/a.yaml", "---\nkind: A\n"),
+        ("hooked/crds/b.yaml", "kind: B\n"),
         ("odd/Chart.yaml", &about("odd", "v3")),
         ("old/Chart.yaml", &about("old", "v9")),
     ])

@@ -222,12 +222,12 @@ fn list(folder: &Path, below: &str, into: &mut String) -> Result<()> {
     Ok(())
 }
 
-/// Whether both did the same, in any order.
+/// Whether both did the same in any order, of names in a line as of lines.
 fn same(wanted: &Ran, got: &Ran) -> bool {
     let sorted = |ran: &Ran| {
-        let mut lines = lines(ran);
-        lines.sort();
-        lines
+        let mut bytes = lines(ran).concat().into_bytes();
+        bytes.sort_unstable();
+        bytes
     };
     wanted.code == got.code && sorted(wanted) == sorted(got)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use pilotis_chart::diff::{Difference, diff, fields_text, objects, unified_text};
-use pilotis_chart::{Error, File, Input, Values, render};
+use pilotis_chart::{Compat, Error, File, Input, Values, render};
 use pilotis_chart_repository::absolute;
 use pilotis_git::{CommitId, Repository, TreeLimits};
 
@@ -125,7 +125,9 @@ impl Diff {
         let ready = rendering.ready()?;
         let compat = &ready.options.compat;
         let chart = super::locate::load(side.files(chart)?, compat)?;
-        let values = Values::merge_for(&side.inputs(&rendering.values, more)?, compat)?;
+        let mut flags = rendering.values.clone();
+        flags.files.extend(more.iter().cloned());
+        let values = Values::merge_for(&side.inputs(flags, compat)?, compat)?;
         let run = (&ready.options, &ready.machine as _);
         let rendered = render(&chart, &values, &ready.release, &ready.capabilities, run)?;
         Ok(objects(&rendered))
@@ -165,11 +167,9 @@ impl Side {
     }
 
     /// The values of the flags; files of the repository are those of the commit.
-    fn inputs(&self, flags: &ValuesFlags, more: &[String]) -> Result<Vec<Input>, Error> {
-        let mut flags = flags.clone();
-        flags.files.extend(more.iter().cloned());
+    fn inputs(&self, mut flags: ValuesFlags, compat: &Compat) -> Result<Vec<Input>, Error> {
         let Self::Commit(commit) = self else {
-            return flags.inputs();
+            return flags.inputs(compat);
         };
         let (work, id) = &**commit;
         let names = std::mem::take(&mut flags.files);
@@ -186,7 +186,7 @@ impl Side {
                 .ok_or_else(|| Error::new(format!("{} has no file {inside}", id.short())))?;
             inputs.push(Input::File(name.to_owned(), bytes.bytes.into()));
         }
-        inputs.extend(flags.inputs()?);
+        inputs.extend(flags.inputs(compat)?);
         Ok(inputs)
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{ArgAction, Args, ValueEnum};
-use pilotis_chart::{Compat, Error, Input};
+use pilotis_chart::{Compat, Error, Input, Values};
 pub use pilotis_chart_repository::go_io;
 
 use super::pflag::{Real, Switch, Whole};
@@ -145,11 +145,14 @@ impl ValuesFlags {
     /// Reads the files named; what cannot be read is told in Helm's words, in its order.
     ///
     /// # Errors
-    /// A values file that cannot be read.
-    pub fn inputs(&self) -> Result<Vec<Input>, Error> {
+    /// A values file that cannot be read, or one before it that Helm refuses.
+    pub fn inputs(&self, compat: &Compat) -> Result<Vec<Input>, Error> {
         let mut all = Vec::new();
         for name in self.files.iter().flat_map(|list| list.split(',')) {
-            all.push(Input::File(name.to_owned(), read_values(name)?.into()));
+            match read_values(name) {
+                Ok(data) => all.push(Input::File(name.to_owned(), data.into())),
+                Err(error) => return Values::merge_for(&all, compat).and(Err(error)),
+            }
         }
         all.extend(self.set_json.iter().cloned().map(Input::SetJson));
         all.extend(self.set.iter().cloned().map(Input::Set));

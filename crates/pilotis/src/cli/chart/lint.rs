@@ -67,7 +67,7 @@ fn examine(arguments: &Lint, out: &mut String) -> Result<String, Error> {
         paths.push(".".to_owned());
     }
     Capabilities::new(&compat, arguments.kube_version.as_deref(), &[])?;
-    let values = Values::merge_for(&arguments.values.inputs()?, &compat)?;
+    let values = Values::merge_for(&arguments.values.inputs(&compat)?, &compat)?;
     if arguments.with_subcharts.0 {
         for path in &paths.clone() {
             subcharts(&Path::new(path).join("charts"), &mut paths);

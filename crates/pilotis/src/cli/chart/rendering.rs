@@ -90,7 +90,8 @@ impl Rendering {
         flags
             .files
             .extend(more.iter().map(|file| (*file).to_owned()));
-        Values::merge_for(&flags.inputs()?, &self.common.profile()?)
+        let compat = self.common.profile()?;
+        Values::merge_for(&flags.inputs(&compat)?, &compat)
     }
 }
 

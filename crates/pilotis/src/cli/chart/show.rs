@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use pilotis_chart::cli::{Show as Part, show, show_path};
-use pilotis_chart::{Chart, Error};
+use pilotis_chart::{Chart, Compat, Error};
 
 use super::super::deferred::Deferred;
 use super::flags::Common;
@@ -69,16 +69,17 @@ pub fn run(command: &Show) -> Result<Outcome> {
     let usage = format!("helm show {name} [CHART] [flags]");
     let text = network::count(&one.words, 1..=1, &usage)
         .and_then(|()| loaded(one))
-        .and_then(|chart| match command {
+        .and_then(|(chart, compat)| match command {
             Show::Values(filtered) if !filtered.jsonpath.is_empty() => {
                 show_path(&chart, &filtered.jsonpath)
             }
-            _ => Ok(show(&chart, part)),
+            _ => Ok(show(&chart, part, &compat)),
         });
     tell::outcome(text, &one.common)
 }
 
-fn loaded(one: &One) -> Result<Chart, Error> {
+fn loaded(one: &One) -> Result<(Chart, Compat), Error> {
     let path = locate::chart(&one.words[0], &one.source, &one.common)?;
-    locate::load(locate::files(&path)?, &one.common.profile()?)
+    let compat = one.common.profile()?;
+    Ok((locate::load(locate::files(&path)?, &compat)?, compat))
 }

@@ -9,10 +9,10 @@ use super::template::Install;
 const BARE: &str = "unset";
 const SERVER: &str = "server";
 
-/// Refuses what Helm refuses, and whatever needs a cluster.
+/// Refuses what Helm refuses before it looks at anything else.
 ///
 /// # Errors
-/// In Helm's words, where they are about the flags themselves.
+/// In Helm's words.
 pub fn check(install: &Install, compat: &Compat) -> Result<(), Error> {
     let names_strategies = compat.command_line.names_strategies;
     if let Some(wait) = &install.wait {
@@ -21,39 +21,49 @@ pub fn check(install: &Install, compat: &Compat) -> Result<(), Error> {
             false => switch(wait, "--wait")?,
         }
     }
-    let validates = install.validate.is_some_and(|switch| switch.0);
-    if let Some(dry_run) = &install.dry_run {
-        if names_strategies && install.validate.is_some() {
-            return Err(Error::new(
-                "if any flags in the group [validate dry-run] are set none of the others can be; \
-                 [dry-run validate] were all set",
-            ));
+    if names_strategies && install.dry_run.is_some() && install.validate.is_some() {
+        return Err(exclusive("validate dry-run", "dry-run validate"));
+    }
+    match (
+        install.force_conflicts,
+        install.force_replace,
+        install.force,
+    ) {
+        (Some(_), Some(_), _) => Err(exclusive(
+            "force-replace force-conflicts",
+            "force-conflicts force-replace",
+        )),
+        (Some(_), None, Some(_)) => {
+            Err(exclusive("force force-conflicts", "force force-conflicts"))
         }
-        match names_strategies {
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a dry run Helm does not know, and one that needs a cluster.
+///
+/// # Errors
+/// In Helm's words, where they are about the flag itself.
+pub fn check_dry_run(install: &Install, compat: &Compat) -> Result<(), Error> {
+    if let Some(dry_run) = &install.dry_run {
+        match compat.command_line.names_strategies {
             true => dry_run_strategy(dry_run)?,
             false => dry_run_3(dry_run)?,
         }
     }
-    if install.force_conflicts.is_some() {
-        let exclusive = |flag: &str, both: &str| {
-            Err(Error::new(format!(
-                "if any flags in the group [{flag} force-conflicts] are set none of the others \
-                 can be; [{both}] were all set"
-            )))
-        };
-        if install.force_replace.is_some() {
-            return exclusive("force-replace", "force-conflicts force-replace");
-        }
-        if install.force.is_some() {
-            return exclusive("force", "force force-conflicts");
-        }
-    }
+    let validates = install.validate.is_some_and(|switch| switch.0);
     if validates || install.dry_run.as_deref() == Some(SERVER) {
         return Err(Error::new(
             "`--dry-run=server` asks a cluster, and rendering asks none",
         ));
     }
     Ok(())
+}
+
+fn exclusive(group: &str, set: &str) -> Error {
+    Error::new(format!(
+        "if any flags in the group [{group}] are set none of the others can be; [{set}] were all set"
+    ))
 }
 
 fn warn(text: &str) {

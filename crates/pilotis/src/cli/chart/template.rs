@@ -145,13 +145,13 @@ pub fn run(arguments: &Template) -> Result<Outcome> {
 fn render(arguments: &Template) -> Result<Printout, Error> {
     let compat = arguments.common.profile()?;
     let post_renderer = arguments.post_render.renderer(&compat)?;
-    // Helm looks at this one before all others.
-    Capabilities::new(&compat, arguments.kube_version.as_deref(), &[])?;
     strategy::check(&arguments.install, &compat)?;
+    Capabilities::new(&compat, arguments.kube_version.as_deref(), &[])?;
+    strategy::check_dry_run(&arguments.install, &compat)?;
     let machine = Machine::new(&arguments.machine)?;
     let (name, reference) = name_and_chart(arguments)?;
     let path = locate::chart(&reference, &arguments.source, &arguments.common)?;
-    let inputs = arguments.values.inputs()?;
+    let inputs = arguments.values.inputs(&compat)?;
     let request = TemplateRequest {
         release: Release {
             name,

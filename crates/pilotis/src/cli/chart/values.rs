@@ -122,6 +122,6 @@ fn explain(arguments: &Explain) -> Result<String, Error> {
     let compat = arguments.common.profile()?;
     let path = locate::chart(&arguments.chart, &arguments.source, &arguments.common)?;
     let chart = locate::load(locate::files(&path)?, &compat)?;
-    let values = Given::merge_for(&arguments.values.inputs()?, &compat)?;
+    let values = Given::merge_for(&arguments.values.inputs(&compat)?, &compat)?;
     explain_values(&chart, &values, &compat, &arguments.path)
 }
