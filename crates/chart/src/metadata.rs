@@ -321,6 +321,20 @@ impl Metadata {
     }
 }
 
+/// Names of a dependency's fields in YAML and JSON, in Go's order.
+pub(crate) const DEPENDENCY_FIELDS: [&str; 8] = [
+    "name",
+    "version",
+    "repository",
+    "condition",
+    "tags",
+    "enabled",
+    "import-values",
+    "alias",
+];
+/// The same of a maintainer.
+pub(crate) const MAINTAINER_FIELDS: [&str; 3] = ["name", "email", "url"];
+
 impl Dependency {
     /// The name it is used under.
     pub fn key(&self) -> &str {
@@ -333,17 +347,7 @@ impl Dependency {
 
     /// JSON as Go writes the structure: fields in its order.
     pub(crate) fn to_go_json(&self) -> String {
-        const ORDER: [&str; 8] = [
-            "name",
-            "version",
-            "repository",
-            "condition",
-            "tags",
-            "enabled",
-            "import-values",
-            "alias",
-        ];
-        in_order(&self.to_file(), &ORDER, |_| None)
+        in_order(&self.to_file(), &DEPENDENCY_FIELDS, |_| None)
     }
 
     pub(crate) fn to_file(&self) -> Json {
@@ -380,7 +384,7 @@ impl Maintainer {
             json!({"name": self.name, "email": self.email, "url": self.url}),
             &[],
         );
-        in_order(&all, &["name", "email", "url"], |_| None)
+        in_order(&all, &MAINTAINER_FIELDS, |_| None)
     }
 }
 

@@ -7,7 +7,7 @@ use pilotis_template::{List, ListKind, Map, MapKind, Method, Object, Value};
 use crate::capabilities::Capabilities;
 use crate::compat::Compat;
 use crate::file::File;
-use crate::metadata::{Dependency, Maintainer, Metadata};
+use crate::metadata::{DEPENDENCY_FIELDS, Dependency, MAINTAINER_FIELDS, Maintainer, Metadata};
 
 /// Makes what a method gives.
 type Made = Rc<dyn Fn() -> Value>;
@@ -151,18 +151,6 @@ const CHART_JSON: [&str; 17] = [
     "type",
 ];
 
-/// Names of the fields of a dependency in JSON.
-const DEPENDENCY_JSON: [&str; 8] = [
-    "name",
-    "version",
-    "repository",
-    "condition",
-    "tags",
-    "enabled",
-    "import-values",
-    "alias",
-];
-
 /// Names of the build information in JSON.
 const HELM_JSON: [&str; 5] = [
     "version",
@@ -260,7 +248,7 @@ fn maintainer(maintainer: &Maintainer) -> Value {
         embeds: false,
         text: None,
         methods: Vec::new(),
-        json: &["name", "email", "url"],
+        json: &MAINTAINER_FIELDS,
         kept: &[],
     }))
 }
@@ -284,7 +272,7 @@ fn dependency(wanted: &Dependency) -> Value {
         embeds: false,
         text: None,
         methods: Vec::new(),
-        json: &DEPENDENCY_JSON,
+        json: &DEPENDENCY_FIELDS,
         kept: &["name", "repository"],
     }))
 }

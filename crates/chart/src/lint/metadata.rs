@@ -3,21 +3,9 @@
 use serde_json::Value as Json;
 
 use super::{LintRequest, Linted, Severity, addresses, file, text_of};
-use crate::metadata::{FIELDS, Metadata};
+use crate::metadata::{DEPENDENCY_FIELDS, FIELDS, MAINTAINER_FIELDS, Metadata};
 
 const NAME: &str = "Chart.yaml";
-
-const DEPENDENCY_FIELDS: [&str; 8] = [
-    "name",
-    "version",
-    "repository",
-    "condition",
-    "tags",
-    "enabled",
-    "import-values",
-    "alias",
-];
-const MAINTAINER_FIELDS: [&str; 3] = ["name", "email", "url"];
 
 pub(super) fn check(request: &LintRequest, linted: &mut Linted) {
     let Some(file) = file(&request.files, NAME) else {
